@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Device ids (virtio 1.3, section 5). */
+#ifndef PV_ABI_VIRTIO_IDS_H
+#define PV_ABI_VIRTIO_IDS_H
+
+#define VIRTIO_ID_BLOCK 2u
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a block device stands on.
+ *
+ * A store is an array of bytes that can be read, written, made stable and made empty.  The device
+ * hands it one piece of I/O at a time, on the lane of the queue it came from; the store answers at
+ * once or later, on the same lane.  Ranges were checked against the capacity by the device.  A
+ * store never sees a ring, and the device never sees what the store is made of.
+ */
+#ifndef PV_DEVICES_BLK_STORE_H
+#define PV_DEVICES_BLK_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ring/chain.h"
+
+enum pv_blk_op {
+	PV_BLK_READ,
+	PV_BLK_WRITE,
+	PV_BLK_FLUSH,
+	PV_BLK_DISCARD,      /* content undefined from here on, space given back */
+	PV_BLK_WRITE_ZEROES,
+};
+
+struct pv_blk_io {
+	/* The device's. */
+	enum pv_blk_op op;
+	bool is_stable; /* write, discard, write zeroes: on stable storage before it ends */
+	bool may_unmap; /* write zeroes: space may be given back */
+	uint64_t offset;
+	uint64_t bytes;
+	struct pv_iov *iov; /* read, write: exactly `bytes` long; the store may cut it down */
+	uint16_t iovs;
+
+	/*
+	 * Called once, on the lane, for an I/O that submit() left pending. `error` is 0 or a
+	 * negative enum pv_err.
+	 */
+	void (*done)(struct pv_blk_io *io, int error);
+
+	/* The store's. */
+	void *lane;
+	union {
+		uint64_t word[24];
+		void *pointer;
+	} store;
+};
+
+enum pv_blk_submit {
+	PV_BLK_DONE,    /* it succeeded; done() will not be called */
+	PV_BLK_FAILED,  /* it failed; done() will not be called */
+	PV_BLK_PENDING, /* done() will be called */
+};
+
+struct pv_blk_store;
+
+struct pv_blk_store_ops {
+	/* Lane. */
+	enum pv_blk_submit (*submit)(struct pv_blk_store *store, struct pv_blk_io *io);
+
+	/*
+	 * Lane. Takes back a pending I/O that has had no effect yet: true if it did, and done() will
+	 * not be called then. NULL: never possible.
+	 */
+	bool (*withdraw)(struct pv_blk_store *store, struct pv_blk_io *io);
+};
+
+/* What the device tells the driver about the store. Bytes unless said otherwise. */
+struct pv_blk_limits {
+	uint32_t logical_block_bytes;
+	uint32_t physical_block_bytes;
+	uint32_t optimal_io_bytes;      /* 0: nothing to tell */
+	uint32_t discard_granularity;   /* 0: no discard */
+	bool can_write_zeroes;
+	bool is_read_only;
+};
+
+struct pv_blk_store {
+	const struct pv_blk_store_ops *ops;
+	uint64_t capacity_bytes; /* the device follows it through pv_blk_resized() */
+	struct pv_blk_limits limits;
+};
+
+#endif

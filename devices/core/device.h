@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device: what all of them have in common, and the operations in which they differ.
+ *
+ * docs/concepts/device.md is the page to read first.  In short: a transport (PCI, MMIO,
+ * vhost-user) speaks to a device through the functions of this header and never knows what kind it
+ * is; the device does what is its own through `struct pv_device_ops`; what it needs of the world it
+ * asks of its port.  A device whose queues are served elsewhere has the same operations.
+ *
+ * All functions here are for the control side.  Those that wait for a lane do not block: they
+ * answer through a callback, at once when nothing was running.
+ */
+#ifndef PV_DEVICES_DEVICE_H
+#define PV_DEVICES_DEVICE_H
+
+#include "abi/virtio_features.h"
+#include "devices/core/queue.h"
+#include "devices/core/state.h"
+#include "devices/port/port.h"
+
+/* The virtio side of a device. */
+struct pv_virtio_ops {
+	uint16_t id;           /* abi/virtio_ids.h */
+	uint16_t config_bytes; /* of the device-specific configuration */
+
+	/* The feature bits of the device type that this device offers. */
+	uint64_t (*features)(const struct pv_device *device);
+
+	/* May the driver have this combination? NULL: any subset of what is offered. */
+	bool (*features_are_good)(const struct pv_device *device, uint64_t features);
+
+	/* Reads the configuration; the range was checked. */
+	void (*config_read)(const struct pv_device *device, uint16_t offset, void *to,
+			    uint16_t bytes);
+
+	/* A write to it. Returns 0, or -PV_ENOTSUP for a field that is not the driver's. */
+	int (*config_write)(struct pv_device *device, uint16_t offset, const void *from,
+			    uint16_t bytes);
+
+	/*
+	 * Control side, queue idle, its ring ready. Allocates what its requests will need, so that
+	 * running allocates nothing. Returns 0 or a negative enum pv_err.
+	 */
+	int (*queue_start)(struct pv_queue *queue);
+
+	/* Lane. Takes chains and works on them. Returns whether it took any or finished any. */
+	bool (*queue_run)(struct pv_queue *queue);
+
+	/*
+	 * Lane. Withdraws what it can from its back-end; each chain withdrawn counts as held and
+	 * is saved with the queue. NULL: all in flight is left to finish.
+	 */
+	void (*queue_drain)(struct pv_queue *queue);
+
+	/* Control side, queue idle again. Fails what is held, frees what queue_start made. */
+	void (*queue_stop)(struct pv_queue *queue);
+
+	/*
+	 * Control side, queue quiet. The chains it holds, to be taken up again by queue_start in a
+	 * device that loaded them. NULL for a device that never holds any.
+	 */
+	void (*queue_save)(const struct pv_queue *queue, struct pv_state_writer *to);
+	int (*queue_load)(struct pv_queue *queue, struct pv_state_reader *from);
+};
+
+struct pv_device_ops {
+	const char *name;
+	const struct pv_virtio_ops *virtio; /* NULL: a device with registers of its own (QXL) */
+
+	/* To the state after creation, but for what the user configured. All queues are idle. */
+	void (*reset)(struct pv_device *device);
+
+	/* What the driver can change and no queue holds. The version is the device's own. */
+	uint16_t state_version;
+	void (*save)(const struct pv_device *device, struct pv_state_writer *to);
+	int (*load)(struct pv_device *device, struct pv_state_reader *from, uint16_t version);
+
+	/* Counters of the device's own for one queue; an entry without a name ends the list. */
+	const struct pv_counter_name *counter_names;
+	const void *(*queue_counters)(const struct pv_device *device, uint16_t index);
+};
+
+struct pv_device {
+	const struct pv_device_ops *ops;
+	struct pv_port *port;
+
+	/* What the user allows beyond the device type's own bits. */
+	uint64_t ring_features;
+
+	const struct pv_mem *mem;
+	uint64_t features;         /* accepted by the driver */
+	uint8_t status;
+	bool is_resetting;         /* queues are stopping for a reset */
+	uint32_t config_generation;
+
+	struct pv_queue *queue;
+	uint16_t queues;
+	uint16_t queue_size_max;
+
+	/* Who waits for queues to stop. */
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+/*
+ * Sets up the common part on the caller's storage, with `queues` queues, also the caller's, zeroed.
+ * `ring_features` are the bits 24 to 41 to offer.
+ */
+void pv_device_init(struct pv_device *device, const struct pv_device_ops *ops,
+		    struct pv_port *port, uint64_t ring_features, struct pv_queue *queue,
+		    uint16_t queues, uint16_t queue_size_max);
+
+/* ---- features and status (virtio 1.3, sections 2.1, 2.2 and 3.1) ---- */
+
+uint64_t pv_device_features(const struct pv_device *device);
+
+/*
+ * The driver accepts `features`. Returns 0; -PV_EFEATURES for bits not offered or a combination
+ * the device cannot have (nothing changes); -PV_EBUSY while a queue runs.
+ */
+int pv_device_features_set(struct pv_device *device, uint64_t features);
+
+/* The status to show the driver: non-zero until a reset has reached all queues. */
+uint8_t pv_device_status(const struct pv_device *device);
+
+/*
+ * The driver writes its status. Zero resets (see pv_device_reset). FEATURES_OK sticks only with a
+ * good set of features; bits cannot be taken back but by a reset; NEEDS_RESET is not the driver's.
+ */
+void pv_device_status_set(struct pv_device *device, uint8_t status);
+
+/*
+ * Stops all queues and puts the device back to its beginning; memory and user's options stay.
+ * `done(arg)` is called when that is reached (may be NULL).
+ */
+void pv_device_reset(struct pv_device *device, void (*done)(void *arg), void *arg);
+
+/* Something is wrong that only a reset mends: NEEDS_RESET, and the driver is told. */
+void pv_device_needs_reset(struct pv_device *device);
+
+/* ---- configuration space (section 2.5) ---- */
+
+/* Return 0, or -PV_EINVAL for a range outside, -PV_ENOTSUP for a field not the driver's. */
+int pv_device_config_read(const struct pv_device *device, uint32_t offset, void *to,
+			  uint32_t bytes);
+int pv_device_config_write(struct pv_device *device, uint32_t offset, const void *from,
+			   uint32_t bytes);
+
+/* For devices: the configuration changed. New generation, and the driver is told. */
+void pv_device_config_changed(struct pv_device *device);
+
+/* ---- memory ---- */
+
+/*
+ * The table that queues will be started on. While queues run, each lane must first have changed to
+ * the new one by pv_dev_ring_mem_switch() and let go of the old.
+ */
+void pv_device_mem_set(struct pv_device *device, const struct pv_mem *mem);
+
+/* ---- queues ---- */
+
+/*
+ * Describes a queue while it is idle; the features are the device's. Returns 0, -PV_EINVAL or
+ * -PV_EBUSY. The addresses are checked when it starts.
+ */
+int pv_device_queue_set(struct pv_device *device, uint16_t index,
+			const struct pv_ring_config *config,
+			const struct pv_ring_position *position);
+
+/*
+ * Starts a queue that was described. Returns 0 or why not: an error of pv_dev_ring_init(), or
+ * -PV_ENOMEM, -PV_EBUSY.
+ */
+int pv_device_queue_start(struct pv_device *device, uint16_t index);
+
+/*
+ * Stops a queue; `stopped(arg)` is called when its lane has answered and `queue->position` says
+ * where it stopped. Only one such wait (this, all, or reset) at a time: -PV_EBUSY.
+ */
+int pv_device_queue_stop(struct pv_device *device, uint16_t index, void (*stopped)(void *arg),
+			 void *arg);
+
+/* The same for all queues. */
+int pv_device_stop(struct pv_device *device, void (*stopped)(void *arg), void *arg);
+
+/* For the host, on the control side: the lane has answered a queue_detach. */
+void pv_queue_stopped(struct pv_queue *queue);
+
+/* ---- state ---- */
+
+/*
+ * Writes the state of a device whose queues are quiet (stopped, or drained and not run since).
+ * `to->bytes` says how long it is, also when there was no room (-PV_ENOSPC) or no buffer.
+ */
+int pv_device_save(const struct pv_device *device, struct pv_state_writer *to);
+
+/*
+ * Loads it into a fresh device of the same kind and options, with memory set; queues that had run
+ * are described and can be started. Returns 0, -PV_ESTATE for a state that is damaged, newer or of
+ * another kind, -PV_EFEATURES where this device offers less; the device is as after a reset then.
+ */
+int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A queue of a device: a ring, and who runs it.
+ *
+ * The control side configures, starts and stops queues; the queue's lane (one thread, chosen by
+ * the host) runs it in between.  At any time exactly one of the two may touch a queue: the control
+ * side while it is idle, the lane from queue_attach until the host reports it stopped.
+ */
+#ifndef PV_DEVICES_QUEUE_H
+#define PV_DEVICES_QUEUE_H
+
+#include "devices/core/counters.h"
+#include "ring/dev_ring.h"
+
+struct pv_device;
+struct pv_queue;
+
+enum pv_queue_state {
+	PV_QUEUE_IDLE,
+	PV_QUEUE_RUNNING,
+	PV_QUEUE_STOPPING, /* the lane was asked to stop and has not answered */
+};
+
+struct pv_queue_counters {
+	pv_counter requests;       /* chains taken */
+	pv_counter completions;    /* chains returned */
+	pv_counter bursts;         /* runs that took at least one chain */
+	pv_counter kicks;          /* kicks that reached us */
+	pv_counter interrupts;     /* sent */
+	pv_counter bad_chains;     /* failed: a buffer that is no memory, or too many pieces */
+	pv_counter ring_faults;    /* times the driver broke the ring */
+};
+
+extern const struct pv_counter_name pv_queue_counter_names[];
+
+struct pv_queue {
+	struct pv_dev_ring ring;
+	struct pv_device *device;
+	void *own;  /* the device's own part, from its queue_start */
+	void *lane; /* the host's own part */
+	uint16_t index;
+
+	/* Lane. */
+	uint16_t held;    /* chains in flight that nothing is working on */
+	bool is_draining; /* take nothing more */
+	bool is_broke_reported;
+	struct pv_queue_counters counters;
+
+	/* Control side. */
+	enum pv_queue_state state;
+	struct pv_ring_config config;
+	struct pv_ring_position position; /* where to start, and where it stopped */
+	void *ring_storage;
+	size_t ring_storage_bytes;
+};
+
+/*
+ * Lane. Takes and works on what is available, and publishes what came to an end. Returns whether
+ * there was anything to do: a lane that polls goes on while there is.
+ */
+bool pv_queue_run(struct pv_queue *queue);
+
+/* Lane. Publishes returned chains and interrupts if the driver wants it. Returns whether any. */
+bool pv_queue_publish(struct pv_queue *queue);
+
+/* Lane. Take nothing more from here on; withdraw what can be withdrawn. */
+void pv_queue_drain(struct pv_queue *queue);
+
+/* Lane. Nothing is being worked on: what is in flight, if anything, is held. */
+static inline bool pv_queue_is_quiet(const struct pv_queue *queue)
+{
+	return queue->ring.in_flight == queue->held;
+}
+
+/* Lane. A kick arrived. Counting is all there is to it: pv_queue_run() does the work. */
+static inline void pv_queue_kicked(struct pv_queue *queue)
+{
+	pv_count(&queue->counters.kicks);
+}
+
+/*
+ * For devices, on the lane: takes a chain, counting what there is to count. False when there is
+ * none, when the queue drains, or when it is broken (which is reported once).
+ */
+bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain);
+
+/* For devices, on the lane: gives a chain back. */
+void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);
+
+#endif

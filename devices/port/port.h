@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a device asks of whoever hosts it.
+ *
+ * A device has no threads, no clock and no descriptors of its own.  Its host (our programs, an
+ * emulator, a test with virtual time) gives it these functions.  Each says which thread the
+ * device calls it from: the control side is the one thread that sets the device up; the lane of a
+ * queue is the one thread that runs it, from queue_attach to the answer to queue_detach.
+ */
+#ifndef PV_DEVICES_PORT_H
+#define PV_DEVICES_PORT_H
+
+#include <stddef.h>
+
+struct pv_device;
+struct pv_port;
+struct pv_queue;
+
+enum pv_log_level {
+	PV_LOG_ERROR,
+	PV_LOG_WARNING,
+	PV_LOG_INFO,
+	PV_LOG_DEBUG,
+};
+
+struct pv_port_ops {
+	/*
+	 * Control side. Zeroed memory for cache-line-aligned use, or NULL. Called when a queue
+	 * starts, never while one runs; large areas should cost nothing until they are touched.
+	 */
+	void *(*alloc)(struct pv_port *port, size_t bytes);
+	void (*free)(struct pv_port *port, void *memory, size_t bytes);
+
+	/*
+	 * Control side. The queue was started: from now on its lane calls pv_queue_run() when the
+	 * driver kicked or the device's own work came to an end.
+	 */
+	void (*queue_attach)(struct pv_port *port, struct pv_queue *queue);
+
+	/*
+	 * Control side. Have the lane call pv_queue_drain(), go on running the queue until
+	 * pv_queue_is_quiet(), leave it alone from then on, and have the control side call
+	 * pv_queue_stopped(). It may do all that before it returns.
+	 */
+	void (*queue_detach)(struct pv_port *port, struct pv_queue *queue);
+
+	/* Lane. Used buffers were published and the driver wants to know. */
+	void (*interrupt)(struct pv_port *port, struct pv_queue *queue);
+
+	/* Lane. The queue broke: have the control side call pv_device_needs_reset(). */
+	void (*queue_broke)(struct pv_port *port, struct pv_queue *queue);
+
+	/* Control side. The configuration space, or NEEDS_RESET in the status, changed. */
+	void (*config_changed)(struct pv_port *port, struct pv_device *device);
+
+	/* Any thread. One line, without a newline; the device's name is the host's to add. */
+	void (*log)(struct pv_port *port, enum pv_log_level level, const char *line);
+};
+
+struct pv_port {
+	const struct pv_port_ops *ops;
+};
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The host of a device: its port, on loops.
+ *
+ * Each queue gets a lane: one loop that runs it, a kick that wakes the loop, and a call that
+ * interrupts the driver.  Where kicks and calls come from is the transport's business: a lane takes
+ * an eventfd for either, or a function for the call, or a message for the kick.
+ *
+ * The control loop is where the device's control side runs; the lanes' loops are other threads, or
+ * the same.
+ */
+#ifndef PV_HOSTED_HOST_H
+#define PV_HOSTED_HOST_H
+
+#include "devices/core/device.h"
+#include "hosted/loop/loop.h"
+
+struct pv_host;
+
+/* How a transport interrupts the driver, and hears of changes. */
+struct pv_host_ops {
+	/* A lane's thread. Only for a queue whose lane has no call descriptor. */
+	void (*call)(void *arg, uint16_t queue);
+	/* Control side. */
+	void (*config_changed)(void *arg);
+};
+
+struct pv_host_options {
+	const char *name;          /* prefix of its log lines */
+	struct pv_loop *control;
+	struct pv_loop **loop;     /* queue i runs on loop[i % loops] */
+	uint16_t loops;
+	uint16_t queues;
+};
+
+/* Returns 0 or -errno. The loops must outlive the host. */
+int pv_host_create(struct pv_host **host, const struct pv_host_options *options);
+void pv_host_destroy(struct pv_host *host);
+
+/* The port to create the device with. */
+struct pv_port *pv_host_port(struct pv_host *host);
+
+/* The loop that runs a queue: where its store's I/O belongs. */
+struct pv_loop *pv_host_loop_of(struct pv_host *host, uint16_t queue);
+
+/* Control side, no queue running. Who is told of calls and changes; NULL ops: nobody. */
+void pv_host_set_transport(struct pv_host *host, const struct pv_host_ops *ops, void *arg);
+
+/*
+ * Control side, any time. The kick and call descriptors of a queue, -1 for none. They are
+ * duplicated: the caller keeps its own. Without a kick descriptor the queue is polled all the time
+ * unless kicks come by pv_host_kick(). Returns 0 or -errno.
+ */
+int pv_host_set_kick(struct pv_host *host, uint16_t queue, int fd, bool is_polled);
+int pv_host_set_call(struct pv_host *host, uint16_t queue, int fd);
+
+/* Control side. A kick that came by other means. */
+void pv_host_kick(struct pv_host *host, uint16_t queue);
+
+/*
+ * Control side. Changes all running queues of the device to another memory table;
+ * `done(arg)` is called when nothing uses the old one. pv_device_mem_set() is called within.
+ */
+void pv_host_mem_switch(struct pv_host *host, struct pv_device *device, const struct pv_mem *mem,
+			void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The event loop: one thread, one loop.
+ *
+ * A loop runs pollers (queues whose rings can be looked at for nothing), waits for file
+ * descriptors, carries out file I/O, and receives messages from other threads.  An iteration
+ * polls, reaps what the kernel finished, and submits all that was queued meanwhile with one system
+ * call.  When nothing happens it first goes on polling for a short time that adjusts itself,
+ * yielding now and then; then it arms the pollers (which asks the guests for kicks), looks once more,
+ * and sleeps.  An idle loop uses no CPU.
+ *
+ * The engine behind it is io_uring.
+ *
+ * Unless said otherwise a function may be called only on the loop's own thread, or before
+ * pv_loop_run() by the thread that created it.
+ */
+#ifndef PV_HOSTED_LOOP_H
+#define PV_HOSTED_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct pv_loop;
+
+struct pv_loop_options {
+	const char *name;      /* of its thread; at most 15 characters are shown */
+	uint32_t poll_max_us;  /* the longest time to poll before sleeping; 0: never poll */
+};
+
+/* Returns 0 and the loop, or -errno. */
+int pv_loop_create(struct pv_loop **loop, const struct pv_loop_options *options);
+
+/* The loop must not be running, and nothing may be pending on it. */
+void pv_loop_destroy(struct pv_loop *loop);
+
+/* Runs until pv_loop_stop(), on the calling thread. */
+void pv_loop_run(struct pv_loop *loop);
+
+/* Any thread, and signal handlers. The loop returns from pv_loop_run() after its iteration. */
+void pv_loop_stop(struct pv_loop *loop);
+
+/* Runs the loop on a thread of its own. Returns 0 or -errno. */
+int pv_loop_thread_start(struct pv_loop *loop);
+
+/* Stops that thread and waits for it. */
+void pv_loop_thread_join(struct pv_loop *loop);
+
+/* ---- messages between loops ---- */
+
+/* Lives in the sender's own structure until `run` is called, on the receiving loop. */
+struct pv_loop_message {
+	void (*run)(struct pv_loop_message *message);
+	struct pv_loop_message *next;
+};
+
+/* Any thread. Messages from one thread arrive in the order they were posted. */
+void pv_loop_post(struct pv_loop *loop, struct pv_loop_message *message);
+
+/* ---- pollers ---- */
+
+struct pv_poller {
+	/* Does what there is to do. Returns whether there was anything. */
+	bool (*poll)(struct pv_poller *poller);
+	/* About to sleep: ask to be woken. Returns true if there is work after all. */
+	bool (*arm)(struct pv_poller *poller);
+	/* Awake again: asking is no longer necessary. */
+	void (*disarm)(struct pv_poller *poller);
+	struct pv_poller *next;
+};
+
+/* A poller may be removed, by itself too, at any time; a poller that was armed is not disarmed. */
+void pv_loop_poller_add(struct pv_loop *loop, struct pv_poller *poller);
+void pv_loop_poller_remove(struct pv_loop *loop, struct pv_poller *poller);
+
+/* ---- file descriptors ---- */
+
+struct pv_watch;
+
+/*
+ * Calls `ready(arg, events)` whenever `fd` becomes ready for one of `events` (POLLIN, POLLOUT), or
+ * fails (POLLERR, POLLHUP); -errno in place of the events, once, if it cannot be waited for. The
+ * callback is told of each change, not as long as a state lasts: it must read until EAGAIN, or,
+ * for an eventfd that only wakes, may leave it alone. Returns NULL without memory.
+ */
+struct pv_watch *pv_loop_watch(struct pv_loop *loop, int fd, short events,
+			       void (*ready)(void *arg, int events), void *arg);
+
+/*
+ * Ends it: the callback is not called any more. The descriptor may be closed at once. The watch
+ * is freed by the loop.
+ */
+void pv_loop_unwatch(struct pv_loop *loop, struct pv_watch *watch);
+
+/* ---- file I/O ---- */
+
+enum pv_loop_io_op {
+	PV_LOOP_READ,      /* preadv2 */
+	PV_LOOP_WRITE,     /* pwritev2 */
+	PV_LOOP_SYNC,      /* fdatasync */
+	PV_LOOP_ALLOCATE,  /* fallocate; `flags` is its mode */
+};
+
+/* Lives in the caller's structure until `done`, as do the buffers. */
+struct pv_loop_io {
+	enum pv_loop_io_op op;
+	int fd;
+	int flags;                 /* read, write: RWF_* */
+	const struct iovec *iov;
+	unsigned int iovs;
+	uint64_t offset;
+	uint64_t bytes;            /* allocate */
+	/* `result` as the system call's: bytes or 0, or -errno. */
+	void (*done)(struct pv_loop_io *io, int64_t result);
+};
+
+/* Queues an I/O; it is submitted with the rest of this iteration, at the latest before a sleep. */
+void pv_loop_io_submit(struct pv_loop *loop, struct pv_loop_io *io);
+
+/* ---- counters ---- */
+
+struct pv_loop_counters {
+	uint64_t iterations;
+	uint64_t submits;   /* system calls that submitted or waited */
+	uint64_t ios;       /* I/Os submitted */
+	uint64_t sleeps;
+	uint64_t yields;
+	uint64_t messages;
+};
+
+/* Any thread. Each value is whole; together they are of about one time. */
+struct pv_loop_counters pv_loop_counters(const struct pv_loop *loop);
+
+#endif

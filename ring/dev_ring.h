@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtqueue in the device's role.
+ *
+ * The device takes chains, works on them in any order, returns each, publishes what it returned,
+ * and then decides whether the driver wants to be interrupted.  Returning, publishing and
+ * deciding are three steps so that one index store and one decision can serve a batch:
+ *
+ *     while (pv_dev_ring_take(ring, &chain) == PV_TAKEN)
+ *             ... pv_dev_ring_return(ring, &chain, written_bytes);
+ *     if (pv_dev_ring_publish(ring) && pv_dev_ring_must_interrupt(ring))
+ *             ... interrupt
+ *
+ * While it polls, a device keeps kicks off; before it sleeps it turns them on and looks once more
+ * (pv_dev_ring_kicks_on).
+ *
+ * The driver is hostile.  Each descriptor is read once; indexes, heads and lengths are checked
+ * before their first use; a walk ends after as many descriptors as the queue has; what we wrote
+ * is kept in this structure and never read back.  A driver that breaks the rules of the ring makes
+ * it broken: pv_dev_ring_take() says PV_TAKE_BROKEN from then on and only a new start helps.  A
+ * buffer that is no memory harms only its own chain (pv_chain.is_incomplete).
+ *
+ * One thread at a time may use a ring.
+ */
+#ifndef PV_RING_DEV_RING_H
+#define PV_RING_DEV_RING_H
+
+#include "abi/virtio_ring.h"
+#include "ring/chain.h"
+#include "ring/mem.h"
+
+/*
+ * What the driver set up. `features` are the negotiated ones; the ring obeys INDIRECT_DESC,
+ * EVENT_IDX, RING_PACKED and IN_ORDER. The areas have their names from the specification: the
+ * descriptor, driver and device area (split: table, available ring, used ring).
+ */
+struct pv_ring_config {
+	uint64_t features;
+	uint16_t size;
+	struct pv_gpa desc_area;
+	struct pv_gpa driver_area;
+	struct pv_gpa device_area;
+};
+
+/*
+ * Where a ring stands. Split: free-running indexes. Packed: ring positions, and the wrap
+ * counters; a fresh packed ring starts at position 0 with both counters set.
+ */
+struct pv_ring_position {
+	uint16_t avail;
+	uint16_t used;
+	bool avail_wrap;
+	bool used_wrap;
+};
+
+static inline struct pv_ring_position pv_ring_position_fresh(void)
+{
+	return (struct pv_ring_position){ .avail_wrap = true, .used_wrap = true };
+}
+
+enum pv_take {
+	PV_TAKE_NONE,   /* nothing is available */
+	PV_TAKEN,       /* a chain was taken */
+	PV_TAKE_BROKEN, /* the driver broke the ring */
+};
+
+/* Why a ring is broken; PV_RING_SOUND if it is not. */
+enum pv_ring_fault {
+	PV_RING_SOUND,
+	PV_RING_BAD_INDEX,     /* the available index runs ahead of the ring's size */
+	PV_RING_BAD_HEAD,      /* an available entry names no descriptor */
+	PV_RING_BAD_NEXT,      /* a chain goes on to no descriptor */
+	PV_RING_LOOP,          /* a chain is longer than the ring: it loops */
+	PV_RING_BAD_INDIRECT,  /* a table not negotiated, nested, mixed in, empty or misshapen */
+	PV_RING_BAD_ORDER,     /* a readable buffer behind a writable one */
+	PV_RING_TOO_MANY,      /* more chains available than the ring can hold */
+	PV_RING_NO_MEMORY,     /* after a change of memory the ring itself is gone */
+};
+
+/* A fault in a few words, for logs. */
+const char *pv_ring_fault_name(enum pv_ring_fault fault);
+
+/* In-order queues: a chain that was taken, in its place in the order of taking. */
+struct pv_ring_order {
+	uint16_t id;
+	uint16_t descs;
+	uint32_t written_bytes;
+	bool is_returned;
+	bool is_filled; /* all it could be written to was written */
+};
+
+struct pv_dev_ring {
+	/* The shape. */
+	uint16_t size;
+	bool is_packed;
+	bool has_indirect;
+	bool has_event_idx;
+	bool has_in_order;
+	struct pv_ring_config config;
+	struct pv_mem_view view;
+	union {
+		const struct virtq_desc *table;
+		struct pvirtq_desc *packed;
+	};
+	union {
+		const struct virtq_avail *avail;
+		const struct pvirtq_event_suppress *driver_event;
+	};
+	union {
+		struct virtq_used *used;
+		struct pvirtq_event_suppress *device_event;
+	};
+
+	/* Where we are, in our own memory only. */
+	struct pv_ring_position at;
+	uint16_t avail_seen;     /* split: the driver's index when last read */
+	uint16_t published;      /* `at.used` when last made visible */
+	uint16_t signalled;      /* `at.used` when last decided on an interrupt */
+	uint16_t pending_slot;   /* packed: the first used descriptor of the batch ... */
+	uint16_t pending_flags;  /* ... and the flags that will make it visible */
+	bool are_kicks_on;
+	enum pv_ring_fault fault;
+
+	/* Chains out with the device. */
+	uint16_t in_flight;
+	uint16_t in_flight_descs; /* places in the ring they take up */
+	uint32_t born;            /* count of memory tables so far */
+	uint16_t in_flight_before; /* of them, born under earlier tables */
+
+	struct pv_ring_order *order; /* in-order queues: `size` entries, a ring of its own */
+	uint16_t order_head;         /* the oldest chain not yet returned in order */
+	uint16_t order_tail;
+};
+
+/* Bytes of storage that pv_dev_ring_init() needs for a queue of this kind; may be 0. */
+size_t pv_dev_ring_storage_bytes(const struct pv_ring_config *config);
+
+/*
+ * Puts a ring on what the driver set up, at `position`, with kicks off. `storage` is the caller's,
+ * of pv_dev_ring_storage_bytes(), zeroed, and stays with the ring until its last use, as does `mem`
+ * until pv_dev_ring_mem_switch().
+ * Returns 0; -PV_EINVAL for a size or position that cannot be, -PV_EALIGN for a misaligned area,
+ * -PV_EFAULT for an area that is not wholly in one region of memory.
+ */
+int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *config,
+		     const struct pv_ring_position *position, const struct pv_mem *mem,
+		     void *storage);
+
+/* Takes the next chain. `chain->iov` and `chain->capacity` are the caller's to set before. */
+enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain);
+
+/*
+ * Gives a chain back, with `written_bytes` of its writable part written. The driver does not see
+ * it before pv_dev_ring_publish(). On an in-order queue it may wait for older chains.
+ */
+void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
+			uint32_t written_bytes);
+
+/* Makes what was returned visible. Returns whether there was anything new. */
+bool pv_dev_ring_publish(struct pv_dev_ring *ring);
+
+/* After a publish: does the driver want an interrupt for what was published since the last call? */
+bool pv_dev_ring_must_interrupt(struct pv_dev_ring *ring);
+
+/*
+ * Asks for kicks from here on. Returns true if chains are already there that no kick will
+ * announce (the caller goes on instead of sleeping). Kicks stay on until turned off.
+ */
+bool pv_dev_ring_kicks_on(struct pv_dev_ring *ring);
+
+/* Asks the driver to leave kicks out. A hint: it may still kick. */
+void pv_dev_ring_kicks_off(struct pv_dev_ring *ring);
+
+/*
+ * Changes to another memory table. Chains in flight still point into the old one:
+ * `in_flight_before` counts them, and the old table's memory may go when it is 0.
+ * Returns 0, or -PV_EFAULT when the ring's own areas are not in the new table: it is broken then.
+ */
+int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem);
+
+/* The ring breaks by a rule that the device itself found broken. */
+void pv_dev_ring_break(struct pv_dev_ring *ring, enum pv_ring_fault fault);
+
+#endif
