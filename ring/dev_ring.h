@@ -17,8 +17,8 @@
  * The driver is hostile.  Each descriptor is read once; indexes, heads and lengths are checked
  * before their first use; a walk ends after as many descriptors as the queue has; what we wrote
  * is kept in this structure and never read back.  A driver that breaks the rules of the ring makes
- * it broken: pv_dev_ring_take() says PV_TAKE_BROKEN from then on and only a new start helps.  A
- * buffer that is no memory harms only its own chain (pv_chain.is_incomplete).
+ * it broken: pv_dev_ring_take() says PV_TAKE_BROKEN from then on, the ring's memory is not touched
+ * any more, what is in flight returns to nowhere, and only a new start helps.  A buffer that is no memory harms only its own chain (pv_chain.is_incomplete).
  *
  * One thread at a time may use a ring.
  */
@@ -89,6 +89,9 @@ struct pv_ring_order {
 	bool is_filled; /* all it could be written to was written */
 };
 
+/* No used descriptor of a packed ring waits to be made visible. */
+#define PV_NO_SLOT UINT16_MAX
+
 struct pv_dev_ring {
 	/* The shape. */
 	uint16_t size;
@@ -127,6 +130,8 @@ struct pv_dev_ring {
 	uint32_t born;            /* count of memory tables so far */
 	uint16_t in_flight_before; /* of them, born under earlier tables */
 
+	uint16_t waiting;          /* of them, returned, but behind older ones in order */
+
 	struct pv_ring_order *order; /* in-order queues: `size` entries, a ring of its own */
 	uint16_t order_head;         /* the oldest chain not yet returned in order */
 	uint16_t order_tail;
@@ -136,9 +141,9 @@ struct pv_dev_ring {
 size_t pv_dev_ring_storage_bytes(const struct pv_ring_config *config);
 
 /*
- * Puts a ring on what the driver set up, at `position`, with kicks off. `storage` is the caller's,
- * of pv_dev_ring_storage_bytes(), zeroed, and stays with the ring until its last use, as does `mem`
- * until pv_dev_ring_mem_switch().
+ * Puts a ring on what the driver set up, at `position`; nothing is written to it yet, so kicks may
+ * come. `storage` is the caller's, of pv_dev_ring_storage_bytes(), zeroed, and stays with the ring
+ * until its last use, as does `mem` until pv_dev_ring_mem_switch().
  * Returns 0; -PV_EINVAL for a size or position that cannot be, -PV_EALIGN for a misaligned area,
  * -PV_EFAULT for an area that is not wholly in one region of memory.
  */
@@ -180,5 +185,11 @@ int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem);
 
 /* The ring breaks by a rule that the device itself found broken. */
 void pv_dev_ring_break(struct pv_dev_ring *ring, enum pv_ring_fault fault);
+
+/*
+ * On a fresh ring at a saved position: a chain that was in flight when it was saved is in flight
+ * here. False, and nothing happens, where it cannot be.
+ */
+bool pv_dev_ring_adopt(struct pv_dev_ring *ring, struct pv_chain *chain);
 
 #endif

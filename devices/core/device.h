@@ -52,15 +52,16 @@ struct pv_virtio_ops {
 	 */
 	void (*queue_drain)(struct pv_queue *queue);
 
-	/* Control side, queue idle again. Fails what is held, frees what queue_start made. */
+	/* Control side, queue quiet. Fails what it holds, and frees what queue_start made. */
 	void (*queue_stop)(struct pv_queue *queue);
 
 	/*
-	 * Control side, queue quiet. The chains it holds, to be taken up again by queue_start in a
-	 * device that loaded them. NULL for a device that never holds any.
+	 * Control side, queue quiet. Writes the chains that it holds (pv_queue_chain_save). Loading
+	 * happens in a new device, right after queue_start: the chains are held again, and taken up
+	 * by the first run; what cannot be marks the state bad.
 	 */
 	void (*queue_save)(const struct pv_queue *queue, struct pv_state_writer *to);
-	int (*queue_load)(struct pv_queue *queue, struct pv_state_reader *from);
+	void (*queue_load)(struct pv_queue *queue, struct pv_state_reader *from);
 };
 
 struct pv_device_ops {
@@ -80,6 +81,12 @@ struct pv_device_ops {
 	const void *(*queue_counters)(const struct pv_device *device, uint16_t index);
 };
 
+/* Somebody to be told, once. */
+struct pv_waiter {
+	void (*call)(void *arg);
+	void *arg;
+};
+
 struct pv_device {
 	const struct pv_device_ops *ops;
 	struct pv_port *port;
@@ -90,16 +97,17 @@ struct pv_device {
 	const struct pv_mem *mem;
 	uint64_t features;         /* accepted by the driver */
 	uint8_t status;
-	bool is_resetting;         /* queues are stopping for a reset */
+	bool is_resetting;         /* a reset waits for queues to stop */
 	uint32_t config_generation;
 
 	struct pv_queue *queue;
 	uint16_t queues;
 	uint16_t queue_size_max;
 
-	/* Who waits for queues to stop. */
-	void (*stopped)(void *arg);
-	void *stopped_arg;
+	/* Who waits for queues to stop, and for a reset. */
+	struct pv_waiter stop_waiter;
+	struct pv_waiter reset_waiter;
+	bool is_stopping;          /* the first of the two is in force */
 };
 
 /*
@@ -124,16 +132,18 @@ int pv_device_features_set(struct pv_device *device, uint64_t features);
 uint8_t pv_device_status(const struct pv_device *device);
 
 /*
- * The driver writes its status. Zero resets (see pv_device_reset). FEATURES_OK sticks only with a
- * good set of features; bits cannot be taken back but by a reset; NEEDS_RESET is not the driver's.
+ * The driver writes its status. Zero resets (see pv_device_reset); bits cannot be taken back but by
+ * a reset, and NEEDS_RESET is not the driver's. A transport calls pv_device_features_set() first and
+ * leaves FEATURES_OK out when that fails.
  */
 void pv_device_status_set(struct pv_device *device, uint8_t status);
 
 /*
- * Stops all queues and puts the device back to its beginning; memory and user's options stay.
- * `done(arg)` is called when that is reached (may be NULL).
+ * Stops all queues and puts the device back to its beginning; memory and the user's options stay.
+ * `done.call` is called when that is reached, if it is not NULL. A stop or pause that is under way
+ * ends first, and is answered. Returns 0, or -PV_EBUSY if a reset is under way already.
  */
-void pv_device_reset(struct pv_device *device, void (*done)(void *arg), void *arg);
+int pv_device_reset(struct pv_device *device, struct pv_waiter done);
 
 /* Something is wrong that only a reset mends: NEEDS_RESET, and the driver is told. */
 void pv_device_needs_reset(struct pv_device *device);
@@ -174,14 +184,21 @@ int pv_device_queue_set(struct pv_device *device, uint16_t index,
 int pv_device_queue_start(struct pv_device *device, uint16_t index);
 
 /*
- * Stops a queue; `stopped(arg)` is called when its lane has answered and `queue->position` says
- * where it stopped. Only one such wait (this, all, or reset) at a time: -PV_EBUSY.
+ * Stops a queue for good: what it holds fails. When `stopped` is called its lane has answered and
+ * `queue->position` says where it stopped. Returns 0, or -PV_EBUSY while another stop, pause or
+ * reset is under way.
  */
-int pv_device_queue_stop(struct pv_device *device, uint16_t index, void (*stopped)(void *arg),
-			 void *arg);
+int pv_device_queue_stop(struct pv_device *device, uint16_t index, struct pv_waiter stopped);
 
 /* The same for all queues. */
-int pv_device_stop(struct pv_device *device, void (*stopped)(void *arg), void *arg);
+int pv_device_stop(struct pv_device *device, struct pv_waiter stopped);
+
+/*
+ * Has all running queues come to rest, keeping what they hold, so that the device can be saved;
+ * then it can go on, or be stopped.
+ */
+int pv_device_pause(struct pv_device *device, struct pv_waiter paused);
+void pv_device_resume(struct pv_device *device);
 
 /* For the host, on the control side: the lane has answered a queue_detach. */
 void pv_queue_stopped(struct pv_queue *queue);
@@ -189,15 +206,16 @@ void pv_queue_stopped(struct pv_queue *queue);
 /* ---- state ---- */
 
 /*
- * Writes the state of a device whose queues are quiet (stopped, or drained and not run since).
- * `to->bytes` says how long it is, also when there was no room (-PV_ENOSPC) or no buffer.
+ * Writes the state of a device that is paused or not running. `to->bytes` says how long it is, also
+ * when there was no room (-PV_ENOSPC) or no buffer. -PV_EBUSY while a queue runs.
  */
 int pv_device_save(const struct pv_device *device, struct pv_state_writer *to);
 
 /*
- * Loads it into a fresh device of the same kind and options, with memory set; queues that had run
- * are described and can be started. Returns 0, -PV_ESTATE for a state that is damaged, newer or of
- * another kind, -PV_EFEATURES where this device offers less; the device is as after a reset then.
+ * Loads it into a fresh device of the same kind and options, with memory set; the queues that ran are
+ * paused, and pv_device_resume() lets them go on. Returns 0, -PV_ESTATE for a state that is
+ * damaged, newer or of another kind, -PV_EFEATURES where this device offers less; the device is as
+ * after a reset then.
  */
 int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes);
 

@@ -10,6 +10,7 @@
 #define PV_DEVICES_QUEUE_H
 
 #include "devices/core/counters.h"
+#include "devices/core/state.h"
 #include "ring/dev_ring.h"
 
 struct pv_device;
@@ -19,6 +20,7 @@ enum pv_queue_state {
 	PV_QUEUE_IDLE,
 	PV_QUEUE_RUNNING,
 	PV_QUEUE_STOPPING, /* the lane was asked to stop and has not answered */
+	PV_QUEUE_PAUSED,   /* quiet, with what it holds; it can go on, be saved, or be stopped */
 };
 
 struct pv_queue_counters {
@@ -34,7 +36,8 @@ struct pv_queue_counters {
 extern const struct pv_counter_name pv_queue_counter_names[];
 
 struct pv_queue {
-	struct pv_dev_ring ring;
+	/* Cache lines of its own: neighbours belong to other threads. */
+	_Alignas(64) struct pv_dev_ring ring;
 	struct pv_device *device;
 	void *own;  /* the device's own part, from its queue_start */
 	void *lane; /* the host's own part */
@@ -48,6 +51,8 @@ struct pv_queue {
 
 	/* Control side. */
 	enum pv_queue_state state;
+	bool is_finishing; /* when it stops it is for good */
+	bool is_asked;     /* its lane was asked to stop */
 	struct pv_ring_config config;
 	struct pv_ring_position position; /* where to start, and where it stopped */
 	void *ring_storage;
@@ -66,10 +71,13 @@ bool pv_queue_publish(struct pv_queue *queue);
 /* Lane. Take nothing more from here on; withdraw what can be withdrawn. */
 void pv_queue_drain(struct pv_queue *queue);
 
-/* Lane. Nothing is being worked on: what is in flight, if anything, is held. */
+/*
+ * Lane. Nothing is being worked on: what is in flight, if anything, is held, or waits behind what is
+ * held for its turn to return.
+ */
 static inline bool pv_queue_is_quiet(const struct pv_queue *queue)
 {
-	return queue->ring.in_flight == queue->held;
+	return queue->ring.in_flight == queue->held + queue->ring.waiting;
 }
 
 /* Lane. A kick arrived. Counting is all there is to it: pv_queue_run() does the work. */
@@ -83,6 +91,16 @@ static inline void pv_queue_kicked(struct pv_queue *queue)
  * none, when the queue drains, or when it is broken (which is reported once).
  */
 bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain);
+
+/*
+ * For devices: a chain in saved state, as guest addresses. Loading sets the pieces in
+ * `chain->iov` (of `chain->capacity`) to where this device's memory has them; a chain that cannot be
+ * marks the state bad.
+ */
+void pv_queue_chain_save(const struct pv_queue *queue, const struct pv_chain *chain,
+			 struct pv_state_writer *to);
+void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
+			 struct pv_state_reader *from);
 
 /* For devices, on the lane: gives a chain back. */
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);

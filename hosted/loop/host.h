@@ -7,7 +7,7 @@
  * an eventfd for either, or a function for the call, or a message for the kick.
  *
  * The control loop is where the device's control side runs; the lanes' loops are other threads, or
- * the same.
+ * the same.  All that one side wants of the other goes by message, also where both are one thread.
  */
 #ifndef PV_HOSTED_HOST_H
 #define PV_HOSTED_HOST_H
@@ -26,15 +26,20 @@ struct pv_host_ops {
 };
 
 struct pv_host_options {
-	const char *name;          /* prefix of its log lines */
+	const char *name; /* prefix of its log lines */
 	struct pv_loop *control;
-	struct pv_loop **loop;     /* queue i runs on loop[i % loops] */
+	struct pv_loop **loop; /* queue i runs on loop[i % loops] */
 	uint16_t loops;
 	uint16_t queues;
 };
 
 /* Returns 0 or -errno. The loops must outlive the host. */
 int pv_host_create(struct pv_host **host, const struct pv_host_options *options);
+
+/*
+ * When no queue runs and the loops do not either (pv_loop_thread_join), nor ever will again:
+ * messages of the host may still lie there.
+ */
 void pv_host_destroy(struct pv_host *host);
 
 /* The port to create the device with. */
@@ -43,13 +48,21 @@ struct pv_port *pv_host_port(struct pv_host *host);
 /* The loop that runs a queue: where its store's I/O belongs. */
 struct pv_loop *pv_host_loop_of(struct pv_host *host, uint16_t queue);
 
-/* Control side, no queue running. Who is told of calls and changes; NULL ops: nobody. */
+/*
+ * Control side, no queue running. Who is told of calls and changes; NULL ops: nobody. `ops` must
+ * outlive the host or the next call of this.
+ */
 void pv_host_set_transport(struct pv_host *host, const struct pv_host_ops *ops, void *arg);
 
 /*
- * Control side, any time. The kick and call descriptors of a queue, -1 for none. They are
- * duplicated: the caller keeps its own. Without a kick descriptor the queue is polled all the time
- * unless kicks come by pv_host_kick(). Returns 0 or -errno.
+ * Control side, any time, also while the queue runs. The kick and call descriptors of a queue, -1
+ * for none. They are duplicated: the caller keeps its own. A kick must be an eventfd, a call one
+ * or a socket; anything else, which a peer could have made to block whoever polls it or writes to
+ * it, is -EINVAL. A call descriptor that is full means that the driver was called already, and one
+ * whose other end is gone that nobody is there: neither is an error.
+ *
+ * Without a kick descriptor kicks come by pv_host_kick(), or, if `is_polled`, not at all: the
+ * queue's loop does not sleep while it runs. Returns 0 or -errno.
  */
 int pv_host_set_kick(struct pv_host *host, uint16_t queue, int fd, bool is_polled);
 int pv_host_set_call(struct pv_host *host, uint16_t queue, int fd);
@@ -59,7 +72,9 @@ void pv_host_kick(struct pv_host *host, uint16_t queue);
 
 /*
  * Control side. Changes all running queues of the device to another memory table;
- * `done(arg)` is called when nothing uses the old one. pv_device_mem_set() is called within.
+ * `done(arg)` is called when nothing uses the old one: from within this call if no queue runs. Only
+ * then pv_device_mem_set() is called, just before. One at a time; no queue may be started
+ * meanwhile.
  */
 void pv_host_mem_switch(struct pv_host *host, struct pv_device *device, const struct pv_mem *mem,
 			void (*done)(void *arg), void *arg);

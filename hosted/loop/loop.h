@@ -6,13 +6,13 @@
  * descriptors, carries out file I/O, and receives messages from other threads.  An iteration
  * polls, reaps what the kernel finished, and submits all that was queued meanwhile with one system
  * call.  When nothing happens it first goes on polling for a short time that adjusts itself,
- * yielding now and then; then it arms the pollers (which asks the guests for kicks), looks once more,
- * and sleeps.  An idle loop uses no CPU.
+ * yielding now and then; then it arms the pollers (which asks the guests for kicks), looks once
+ * more, and sleeps.  An idle loop uses no CPU.
  *
  * The engine behind it is io_uring.
  *
- * Unless said otherwise a function may be called only on the loop's own thread, or before
- * pv_loop_run() by the thread that created it.
+ * Unless said otherwise a function may be called only on the loop's own thread; while the loop does
+ * not run, by whoever owns it.  What is begun then is carried out when it runs.
  */
 #ifndef PV_HOSTED_LOOP_H
 #define PV_HOSTED_LOOP_H
@@ -24,23 +24,33 @@
 struct pv_loop;
 
 struct pv_loop_options {
-	const char *name;      /* of its thread; at most 15 characters are shown */
-	uint32_t poll_max_us;  /* the longest time to poll before sleeping; 0: never poll */
+	const char *name;     /* of its thread; at most 15 characters are shown */
+	uint32_t poll_max_us; /* the longest time to poll before sleeping; 0: never poll */
 };
 
-/* Returns 0 and the loop, or -errno. */
+/* Returns 0 and the loop, or -errno: what the kernel said to the engine, or want of memory. */
 int pv_loop_create(struct pv_loop **loop, const struct pv_loop_options *options);
 
-/* The loop must not be running, and nothing may be pending on it. */
+/* The loop must not be running, and no I/O may be pending on it. Watches end with it. */
 void pv_loop_destroy(struct pv_loop *loop);
 
-/* Runs until pv_loop_stop(), on the calling thread. */
+/*
+ * Runs until pv_loop_stop(), on the calling thread. A loop may run again after that, on the same
+ * thread: the kernel ties the engine to the thread that runs it first.
+ */
 void pv_loop_run(struct pv_loop *loop);
 
-/* Any thread, and signal handlers. The loop returns from pv_loop_run() after its iteration. */
+/*
+ * Any thread, and signal handlers. The loop returns from pv_loop_run() after its iteration; one
+ * that does not run yet returns at once when it does.
+ */
 void pv_loop_stop(struct pv_loop *loop);
 
-/* Runs the loop on a thread of its own. Returns 0 or -errno. */
+/*
+ * Runs the loop on a thread of its own, with all signals blocked but those of a fault. What the
+ * thread must ask of the kernel before it runs has been asked when this returns. Returns 0 or
+ * -errno.
+ */
 int pv_loop_thread_start(struct pv_loop *loop);
 
 /* Stops that thread and waits for it. */
@@ -54,7 +64,10 @@ struct pv_loop_message {
 	struct pv_loop_message *next;
 };
 
-/* Any thread. Messages from one thread arrive in the order they were posted. */
+/*
+ * Any thread. Messages from one thread arrive in the order they were posted, each in an iteration
+ * of the loop and never from within this call. What was written before is seen by `run`.
+ */
 void pv_loop_post(struct pv_loop *loop, struct pv_loop_message *message);
 
 /* ---- pollers ---- */
@@ -64,9 +77,9 @@ struct pv_poller {
 	bool (*poll)(struct pv_poller *poller);
 	/* About to sleep: ask to be woken. Returns true if there is work after all. */
 	bool (*arm)(struct pv_poller *poller);
-	/* Awake again: asking is no longer necessary. */
+	/* Awake: asking is not necessary. Also called for a poller that did not ask. */
 	void (*disarm)(struct pv_poller *poller);
-	struct pv_poller *next;
+	struct pv_poller *next; /* the loop's */
 };
 
 /* A poller may be removed, by itself too, at any time; a poller that was armed is not disarmed. */
@@ -80,49 +93,56 @@ struct pv_watch;
 /*
  * Calls `ready(arg, events)` whenever `fd` becomes ready for one of `events` (POLLIN, POLLOUT), or
  * fails (POLLERR, POLLHUP); -errno in place of the events, once, if it cannot be waited for. The
- * callback is told of each change, not as long as a state lasts: it must read until EAGAIN, or,
- * for an eventfd that only wakes, may leave it alone. Returns NULL without memory.
+ * callback is told of each change, and at the beginning of the state it finds, but not as long as a
+ * state lasts: it must read until EAGAIN, or, for an eventfd that only wakes, may leave it alone
+ * (each write to one is a change). A file that is always ready is told once. Returns NULL without
+ * memory.
  */
 struct pv_watch *pv_loop_watch(struct pv_loop *loop, int fd, short events,
 			       void (*ready)(void *arg, int events), void *arg);
 
 /*
- * Ends it: the callback is not called any more. The descriptor may be closed at once. The watch
- * is freed by the loop.
+ * Ends it: the callback is not called any more. The descriptor may be closed at once; the file
+ * behind it stays open until the end of this iteration. The watch is freed by the loop.
  */
 void pv_loop_unwatch(struct pv_loop *loop, struct pv_watch *watch);
 
 /* ---- file I/O ---- */
 
 enum pv_loop_io_op {
-	PV_LOOP_READ,      /* preadv2 */
-	PV_LOOP_WRITE,     /* pwritev2 */
-	PV_LOOP_SYNC,      /* fdatasync */
-	PV_LOOP_ALLOCATE,  /* fallocate; `flags` is its mode */
+	PV_LOOP_READ,	  /* preadv2 */
+	PV_LOOP_WRITE,	  /* pwritev2 */
+	PV_LOOP_SYNC,	  /* fdatasync */
+	PV_LOOP_ALLOCATE, /* fallocate; `flags` is its mode */
 };
 
 /* Lives in the caller's structure until `done`, as do the buffers. */
 struct pv_loop_io {
 	enum pv_loop_io_op op;
 	int fd;
-	int flags;                 /* read, write: RWF_* */
+	int flags; /* read, write: RWF_* */
 	const struct iovec *iov;
 	unsigned int iovs;
 	uint64_t offset;
-	uint64_t bytes;            /* allocate */
+	uint64_t bytes; /* allocate */
 	/* `result` as the system call's: bytes or 0, or -errno. */
 	void (*done)(struct pv_loop_io *io, int64_t result);
+	struct pv_loop_io *next; /* the loop's */
 };
 
-/* Queues an I/O; it is submitted with the rest of this iteration, at the latest before a sleep. */
+/*
+ * Queues an I/O; it is submitted with the rest of this iteration, or with the next where the loop
+ * is about to sleep and one system call can do both. Any number may be pending. `done` is never
+ * called from within this call.
+ */
 void pv_loop_io_submit(struct pv_loop *loop, struct pv_loop_io *io);
 
 /* ---- counters ---- */
 
 struct pv_loop_counters {
 	uint64_t iterations;
-	uint64_t submits;   /* system calls that submitted or waited */
-	uint64_t ios;       /* I/Os submitted */
+	uint64_t submits; /* system calls that submitted or waited */
+	uint64_t ios;	  /* I/Os submitted */
 	uint64_t sleeps;
 	uint64_t yields;
 	uint64_t messages;

@@ -20,8 +20,11 @@ struct pv_vhu_message {
 	uint32_t flags;
 	uint32_t size;
 	union vhost_user_payload payload;
-	/* Owned by whoever holds the message: taken over (set to -1) or closed. */
-	int fd[VHOST_USER_FDS];
+	/*
+	 * Owned by whoever holds the message: taken over (set to -1) or closed. A good message has
+	 * at most VHOST_USER_FDS; one that is refused may have come with as many again.
+	 */
+	int fd[2 * VHOST_USER_FDS];
 	uint32_t fds;
 };
 
@@ -29,7 +32,7 @@ struct pv_vhu_message {
 enum pv_vhu_direction {
 	PV_VHU_FROM_FRONTEND, /* requests to a back-end */
 	PV_VHU_FROM_BACKEND,  /* requests on the back-end channel */
-	PV_VHU_REPLY,         /* answers to our own requests, either way */
+	PV_VHU_REPLY,         /* answers to requests of either end */
 };
 
 struct pv_vhu_decoder {
@@ -37,17 +40,17 @@ struct pv_vhu_decoder {
 	uint32_t have;                    /* bytes of the message so far */
 	struct pv_vhu_message message;
 	uint8_t bytes[sizeof(struct vhost_user_header) + sizeof(union vhost_user_payload)];
-	const char *error;                /* the sentence, once something was wrong */
+	char error[112];                  /* the sentence, once something was wrong */
 };
 
 void pv_vhu_decoder_init(struct pv_vhu_decoder *decoder, enum pv_vhu_direction direction);
 
-/* How many bytes to read next; never 0. */
+/* How many bytes to read next; never 0 (after a complete message, for the next one). */
 uint32_t pv_vhu_decoder_wants(const struct pv_vhu_decoder *decoder);
 
 enum pv_vhu_decoded {
 	PV_VHU_MORE,    /* the message is not complete */
-	PV_VHU_MESSAGE, /* decoder->message is complete; it is the caller's until the next feed */
+	PV_VHU_MESSAGE, /* decoder->message is complete: the caller's until the next feed */
 	PV_VHU_ERROR,   /* decoder->error says what is wrong; feed no more */
 };
 
@@ -67,7 +70,10 @@ enum pv_vhu_decoded pv_vhu_decoder_feed(struct pv_vhu_decoder *decoder, const vo
 uint32_t pv_vhu_encode(void *to, uint32_t request, uint32_t flags, const void *payload,
 		       uint32_t bytes);
 
-/* The request's name as in the specification, without its prefix; "unknown" if it is. */
+/*
+ * The request's name as in the specification, without its prefix; "unknown" if it is. Replies have
+ * the names of the front-end's requests.
+ */
 const char *pv_vhu_request_name(enum pv_vhu_direction direction, uint32_t request);
 
 #endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Within devices/blk. */
+#ifndef PV_DEVICES_BLK_INTERNAL_H
+#define PV_DEVICES_BLK_INTERNAL_H
+
+#include "abi/virtio_blk.h"
+#include "devices/blk/blk.h"
+
+/* What we tell drivers. */
+#define PV_BLK_SEG_MAX        126u
+#define PV_BLK_SIZE_MAX       (1u << 20)
+#define PV_BLK_RANGES_MAX     32u
+#define PV_BLK_RANGE_SECTORS  (1u << 22)
+
+/*
+ * Pieces of one request: its data, a header cut into single bytes, the status, and the rest for
+ * buffers that cross from one region of memory into the next.
+ */
+#define PV_BLK_PIECES 192u
+
+struct pv_blk_counters {
+	pv_counter reads;
+	pv_counter writes;
+	pv_counter flushes;
+	pv_counter discards;
+	pv_counter write_zeroes;
+	pv_counter get_ids;
+	pv_counter bytes_read;
+	pv_counter bytes_written;
+	pv_counter errors;      /* ended with IOERR */
+	pv_counter unsupported; /* ended with UNSUPP */
+};
+
+extern const struct pv_counter_name pv_blk_counter_names[];
+
+struct pv_blk_lane;
+
+struct pv_blk {
+	struct pv_device device;
+	struct pv_blk_store *store;
+	struct pv_blk_options options;
+	char serial[VIRTIO_BLK_ID_BYTES];
+
+	/* Written by the control side, read by lanes: whole, and in no order with anything else. */
+	uint64_t capacity_bytes;
+	bool is_write_back;
+
+	struct pv_blk_counters *counters; /* one for each queue */
+};
+
+static inline struct pv_blk *pv_blk_of(struct pv_device *device)
+{
+	return (struct pv_blk *)device;
+}
+
+static inline const struct pv_blk *pv_blk_of_const(const struct pv_device *device)
+{
+	return (const struct pv_blk *)device;
+}
+
+enum pv_blk_request_state {
+	PV_BLK_FREE,
+	PV_BLK_WORKED_ON, /* with the store */
+	PV_BLK_HELD,
+};
+
+struct pv_blk_request {
+	struct pv_blk_io io;
+	struct pv_chain chain;
+	struct pv_queue *queue;
+	struct pv_blk_request *next;
+	enum pv_blk_request_state state;
+	uint32_t written_bytes;      /* to its data, once it succeeds */
+	struct pv_cursor ranges;     /* discard, write zeroes: those still to do */
+	struct pv_iov iov[PV_BLK_PIECES];
+	/* The data, where it shares a piece with the header or the status. */
+	struct pv_iov data[PV_BLK_PIECES];
+};
+
+/* The device's part of a running queue. */
+struct pv_blk_lane {
+	struct pv_blk_request *free;
+	struct pv_blk_request *held;
+	uint16_t requests; /* as many as the ring can hold ... */
+	uint16_t touched;  /* ... of which so many were ever in use */
+	struct pv_blk_request request[];
+};
+
+/* request.c: the operations of a queue. */
+int pv_blk_queue_start(struct pv_queue *queue);
+bool pv_blk_queue_run(struct pv_queue *queue);
+void pv_blk_queue_drain(struct pv_queue *queue);
+void pv_blk_queue_stop(struct pv_queue *queue);
+void pv_blk_queue_save(const struct pv_queue *queue, struct pv_state_writer *to);
+void pv_blk_queue_load(struct pv_queue *queue, struct pv_state_reader *from);
+
+#endif

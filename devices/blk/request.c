@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One request of the block device: from the chain to the store, and back to the status byte.
+ *
+ * A request is a header that the device reads, data, and one status byte, the last that the device
+ * may write, in whatever pieces the driver likes (virtio 1.3, section 5.2.6).
+ */
+#include "devices/blk/internal.h"
+
+#include "ring/err.h"
+
+/* What has no status yet: it goes to the store, or has more ranges to go through. */
+#define NO_STATUS 0xffu
+
+static struct pv_blk *blk_of(const struct pv_blk_request *request)
+{
+	return pv_blk_of(request->queue->device);
+}
+
+static struct pv_blk_counters *counters_of(const struct pv_blk_request *request)
+{
+	return &blk_of(request)->counters[request->queue->index];
+}
+
+static bool has_feature(const struct pv_blk_request *request, uint64_t feature)
+{
+	return request->queue->config.features & feature;
+}
+
+/* ---- the end of a request ---- */
+
+static void put_free(struct pv_blk_lane *lane, struct pv_blk_request *request)
+{
+	request->state = PV_BLK_FREE;
+	request->next = lane->free;
+	lane->free = request;
+}
+
+static void finish(struct pv_blk_request *request, uint8_t status)
+{
+	struct pv_queue *queue = request->queue;
+	const struct pv_chain *chain = &request->chain;
+	uint32_t written_bytes = 0;
+
+	if (status == VIRTIO_BLK_S_IOERR)
+		pv_count(&counters_of(request)->errors);
+	else if (status == VIRTIO_BLK_S_UNSUPP)
+		pv_count(&counters_of(request)->unsupported);
+	if (chain->last_writable && !queue->ring.fault)
+		*chain->last_writable = status;
+	/* The length counts from the first writable byte: short of all, the status is not in it. */
+	if (chain->last_writable && request->written_bytes + 1ull == chain->writable_bytes)
+		written_bytes = request->written_bytes + 1;
+	pv_queue_return(queue, chain, written_bytes);
+	put_free(queue->own, request);
+}
+
+/* ---- reads and writes ---- */
+
+/*
+ * Points the I/O at the data of the request: `bytes` of the given pieces, after the first `skip`.
+ * The chain keeps its pieces as they came, for it may have to be saved.
+ */
+static void aim_at_data(struct pv_blk_request *request, struct pv_iov *iov, uint16_t count,
+			uint64_t skip, uint64_t bytes)
+{
+	struct pv_blk_io *io = &request->io;
+
+	io->bytes = bytes;
+	if (skip > 0 && iov[0].bytes == skip) {
+		io->iov = iov + 1;
+		io->iovs = (uint16_t)(count - 1);
+		return;
+	}
+	if (skip == 0 && iov[count - 1].bytes == 1) {
+		io->iov = iov;
+		io->iovs = (uint16_t)(count - 1);
+		return;
+	}
+	__builtin_memcpy(request->data, iov, count * sizeof(*iov));
+	io->iov = request->data;
+	io->iovs = count;
+	pv_bug_on(!pv_iov_cut(&io->iov, &io->iovs, skip, bytes));
+}
+
+/* Checks a range of sectors and sets it as the I/O's. Overflow-safe: nothing is multiplied before. */
+static bool aim_at_sectors(struct pv_blk_request *request, uint64_t sector, uint64_t bytes)
+{
+	const struct pv_blk *blk = blk_of(request);
+	uint64_t capacity_bytes = __atomic_load_n(&blk->capacity_bytes, __ATOMIC_RELAXED);
+	uint64_t capacity = capacity_bytes >> VIRTIO_BLK_SECTOR_SHIFT;
+	uint32_t block_mask = blk->store->limits.logical_block_bytes - 1;
+	uint64_t offset = sector << VIRTIO_BLK_SECTOR_SHIFT;
+
+	if (sector > capacity || bytes > (capacity - sector) << VIRTIO_BLK_SECTOR_SHIFT)
+		return false;
+	if ((offset | bytes) & block_mask)
+		return false;
+	request->io.offset = offset;
+	request->io.bytes = bytes;
+	return true;
+}
+
+static bool must_be_stable(const struct pv_blk_request *request)
+{
+	return !has_feature(request, VIRTIO_BLK_F_FLUSH) ||
+	       !__atomic_load_n(&blk_of(request)->is_write_back, __ATOMIC_RELAXED);
+}
+
+static uint8_t start_read(struct pv_blk_request *request, uint64_t sector)
+{
+	struct pv_chain *chain = &request->chain;
+	uint64_t bytes = chain->writable_bytes - 1;
+
+	if (!aim_at_sectors(request, sector, bytes))
+		return VIRTIO_BLK_S_IOERR;
+	pv_count(&counters_of(request)->reads);
+	pv_count_add(&counters_of(request)->bytes_read, bytes);
+	if (bytes == 0)
+		return VIRTIO_BLK_S_OK;
+	request->io.op = PV_BLK_READ;
+	request->written_bytes = (uint32_t)bytes;
+	aim_at_data(request, chain->iov + chain->readable, chain->writable, 0, bytes);
+	return NO_STATUS;
+}
+
+static uint8_t start_write(struct pv_blk_request *request, uint64_t sector)
+{
+	struct pv_chain *chain = &request->chain;
+	const uint64_t header = sizeof(struct virtio_blk_req_header);
+	uint64_t bytes = chain->readable_bytes - header;
+
+	if (blk_of(request)->options.is_read_only || !aim_at_sectors(request, sector, bytes))
+		return VIRTIO_BLK_S_IOERR;
+	pv_count(&counters_of(request)->writes);
+	pv_count_add(&counters_of(request)->bytes_written, bytes);
+	if (bytes == 0)
+		return VIRTIO_BLK_S_OK;
+	request->io.op = PV_BLK_WRITE;
+	request->io.is_stable = must_be_stable(request);
+	aim_at_data(request, chain->iov, chain->readable, header, bytes);
+	return NO_STATUS;
+}
+
+static uint8_t start_flush(struct pv_blk_request *request)
+{
+	pv_count(&counters_of(request)->flushes);
+	request->io.op = PV_BLK_FLUSH;
+	return NO_STATUS;
+}
+
+static uint8_t answer_get_id(struct pv_blk_request *request)
+{
+	struct pv_cursor cursor = pv_chain_writer(&request->chain);
+	uint64_t room = request->chain.writable_bytes - 1;
+	size_t bytes = room < VIRTIO_BLK_ID_BYTES ? (size_t)room : VIRTIO_BLK_ID_BYTES;
+
+	pv_count(&counters_of(request)->get_ids);
+	request->written_bytes = (uint32_t)pv_cursor_write(&cursor, blk_of(request)->serial, bytes);
+	return VIRTIO_BLK_S_OK;
+}
+
+/* ---- discard and write zeroes: a list of ranges, one I/O each ---- */
+
+static uint8_t check_range(struct pv_blk_request *request, const struct virtio_blk_range *range)
+{
+	uint32_t flags = pv_le32_get(range->flags);
+	uint32_t sectors = pv_le32_get(range->num_sectors);
+	bool may_unmap = flags & VIRTIO_BLK_RANGE_F_UNMAP;
+
+	if (flags & ~VIRTIO_BLK_RANGE_F_UNMAP)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (request->io.op == PV_BLK_DISCARD && may_unmap)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (sectors > PV_BLK_RANGE_SECTORS ||
+	    !aim_at_sectors(request, pv_le64_get(range->sector),
+			    (uint64_t)sectors << VIRTIO_BLK_SECTOR_SHIFT))
+		return VIRTIO_BLK_S_IOERR;
+	request->io.may_unmap = may_unmap;
+	return VIRTIO_BLK_S_OK;
+}
+
+/* Aims at the next range that is not empty. A status: the list ends here, well or not. */
+static uint8_t next_range(struct pv_blk_request *request)
+{
+	struct virtio_blk_range range;
+
+	while (pv_cursor_read(&request->ranges, &range, sizeof(range)) == sizeof(range)) {
+		uint8_t status = check_range(request, &range);
+
+		if (status != VIRTIO_BLK_S_OK)
+			return status;
+		if (request->io.bytes > 0)
+			return NO_STATUS;
+	}
+	return VIRTIO_BLK_S_OK;
+}
+
+static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, uint64_t feature)
+{
+	const uint64_t header = sizeof(struct virtio_blk_req_header);
+	uint64_t bytes = request->chain.readable_bytes - header;
+
+	if (!has_feature(request, feature))
+		return VIRTIO_BLK_S_UNSUPP;
+	if (bytes == 0 || bytes % sizeof(struct virtio_blk_range) ||
+	    bytes / sizeof(struct virtio_blk_range) > PV_BLK_RANGES_MAX)
+		return VIRTIO_BLK_S_IOERR;
+	pv_count(op == PV_BLK_DISCARD ? &counters_of(request)->discards
+				      : &counters_of(request)->write_zeroes);
+	request->io.op = op;
+	request->io.is_stable = must_be_stable(request);
+	request->ranges = pv_chain_reader(&request->chain);
+	pv_cursor_skip(&request->ranges, header);
+	return next_range(request);
+}
+
+/* ---- any request ---- */
+
+/* Reads the header and aims the I/O. Returns a status if the request ends here. */
+static uint8_t parse(struct pv_blk_request *request)
+{
+	const struct pv_chain *chain = &request->chain;
+	struct pv_cursor reader = pv_chain_reader(chain);
+	struct virtio_blk_req_header header;
+	uint64_t sector;
+
+	request->written_bytes = 0;
+	request->io.is_stable = false;
+	if (chain->is_incomplete || chain->writable_bytes == 0 ||
+	    pv_cursor_read(&reader, &header, sizeof(header)) < sizeof(header))
+		return VIRTIO_BLK_S_IOERR;
+	sector = pv_le64_get(header.sector);
+	switch (pv_le32_get(header.type)) {
+	case VIRTIO_BLK_T_IN:
+		return start_read(request, sector);
+	case VIRTIO_BLK_T_OUT:
+		return start_write(request, sector);
+	case VIRTIO_BLK_T_FLUSH:
+		return start_flush(request);
+	case VIRTIO_BLK_T_GET_ID:
+		return answer_get_id(request);
+	case VIRTIO_BLK_T_DISCARD:
+		return start_ranges(request, PV_BLK_DISCARD, VIRTIO_BLK_F_DISCARD);
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return start_ranges(request, PV_BLK_WRITE_ZEROES, VIRTIO_BLK_F_WRITE_ZEROES);
+	default:
+		return VIRTIO_BLK_S_UNSUPP;
+	}
+}
+
+static bool has_ranges(const struct pv_blk_request *request)
+{
+	return request->io.op == PV_BLK_DISCARD || request->io.op == PV_BLK_WRITE_ZEROES;
+}
+
+/* After one I/O: the request's status, or NO_STATUS if another I/O is aimed at. */
+static uint8_t after_io(struct pv_blk_request *request, bool has_failed)
+{
+	if (has_failed) {
+		request->written_bytes = 0;
+		return VIRTIO_BLK_S_IOERR;
+	}
+	return has_ranges(request) ? next_range(request) : VIRTIO_BLK_S_OK;
+}
+
+/* Gives the store what is aimed at, until the request ends or the store keeps it. */
+static void proceed(struct pv_blk_request *request, uint8_t status)
+{
+	struct pv_blk_store *store = blk_of(request)->store;
+
+	while (status == NO_STATUS) {
+		enum pv_blk_submit submitted;
+
+		request->state = PV_BLK_WORKED_ON;
+		submitted = store->ops->submit(store, &request->io);
+		if (submitted == PV_BLK_PENDING)
+			return;
+		status = after_io(request, submitted == PV_BLK_FAILED);
+	}
+	finish(request, status);
+}
+
+static void io_done(struct pv_blk_io *io, int error)
+{
+	struct pv_blk_request *request = (struct pv_blk_request *)io;
+
+	proceed(request, after_io(request, error != 0));
+}
+
+/* ---- the queue ---- */
+
+static size_t lane_bytes(uint16_t requests)
+{
+	return sizeof(struct pv_blk_lane) + sizeof(struct pv_blk_request) * requests;
+}
+
+int pv_blk_queue_start(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+	uint16_t requests = queue->config.size;
+	struct pv_blk_lane *lane = port->ops->alloc(port, lane_bytes(requests));
+
+	if (!lane)
+		return -PV_ENOMEM;
+	lane->requests = requests;
+	queue->own = lane;
+	return 0;
+}
+
+/* A free request: one used before while there is any, so that the hot ones stay few. */
+static struct pv_blk_request *get_free(struct pv_queue *queue)
+{
+	struct pv_blk_lane *lane = queue->own;
+	struct pv_blk_request *request = lane->free;
+
+	if (request) {
+		lane->free = request->next;
+		return request;
+	}
+	if (lane->touched == lane->requests)
+		return NULL;
+	request = &lane->request[lane->touched++];
+	request->queue = queue;
+	request->chain.iov = request->iov;
+	request->chain.capacity = PV_BLK_PIECES;
+	request->io.done = io_done;
+	return request;
+}
+
+static void take_up_held(struct pv_queue *queue)
+{
+	struct pv_blk_lane *lane = queue->own;
+	struct pv_blk_request *request;
+
+	while ((request = lane->held)) {
+		lane->held = request->next;
+		queue->held--;
+		request->io.lane = queue->lane;
+		proceed(request, parse(request));
+	}
+}
+
+/*
+ * A burst is long enough to make its fixed costs small.  What a store finished at once is published
+ * every few requests, so that the driver works on those while we work on the next.
+ */
+#define BURST_MAX     64u
+#define PUBLISH_EVERY 8u
+
+bool pv_blk_queue_run(struct pv_queue *queue)
+{
+	struct pv_blk_lane *lane = queue->own;
+	bool has_worked = lane->held != NULL;
+
+	if (lane->held && !queue->is_draining)
+		take_up_held(queue);
+	for (uint32_t i = 0; i < BURST_MAX; i++) {
+		struct pv_blk_request *request = get_free(queue);
+
+		if (!request)
+			break;
+		if (!pv_queue_take(queue, &request->chain)) {
+			put_free(lane, request);
+			break;
+		}
+		has_worked = true;
+		request->io.lane = queue->lane;
+		proceed(request, parse(request));
+		if (i % PUBLISH_EVERY == PUBLISH_EVERY - 1)
+			pv_queue_publish(queue);
+	}
+	return has_worked;
+}
+
+static void hold(struct pv_blk_request *request)
+{
+	struct pv_queue *queue = request->queue;
+	struct pv_blk_lane *lane = queue->own;
+
+	request->state = PV_BLK_HELD;
+	request->next = lane->held;
+	lane->held = request;
+	queue->held++;
+}
+
+void pv_blk_queue_drain(struct pv_queue *queue)
+{
+	struct pv_blk_lane *lane = queue->own;
+	struct pv_blk_store *store = pv_blk_of(queue->device)->store;
+
+	if (!store->ops->withdraw)
+		return;
+	for (uint16_t i = 0; i < lane->touched; i++) {
+		struct pv_blk_request *request = &lane->request[i];
+
+		if (request->state == PV_BLK_WORKED_ON &&
+		    store->ops->withdraw(store, &request->io))
+			hold(request);
+	}
+}
+
+void pv_blk_queue_stop(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+	struct pv_blk_lane *lane = queue->own;
+	struct pv_blk_request *request;
+
+	while ((request = lane->held)) {
+		lane->held = request->next;
+		queue->held--;
+		request->written_bytes = 0;
+		finish(request, VIRTIO_BLK_S_IOERR);
+	}
+	port->ops->free(port, lane, lane_bytes(lane->requests));
+}
+
+void pv_blk_queue_save(const struct pv_queue *queue, struct pv_state_writer *to)
+{
+	const struct pv_blk_lane *lane = queue->own;
+
+	pv_state_put_u16(to, queue->held);
+	for (const struct pv_blk_request *request = lane->held; request; request = request->next)
+		pv_queue_chain_save(queue, &request->chain, to);
+}
+
+void pv_blk_queue_load(struct pv_queue *queue, struct pv_state_reader *from)
+{
+	uint16_t held = pv_state_get_u16(from);
+
+	for (uint16_t i = 0; i < held; i++) {
+		struct pv_blk_request *request = get_free(queue);
+
+		if (!pv_state_check(from, request != NULL))
+			return;
+		pv_queue_chain_load(queue, &request->chain, from);
+		if (from->is_bad)
+			return;
+		hold(request);
+	}
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "devices/core/queue.h"
+
+#include "devices/core/device.h"
+#include "ring/err.h"
+
+#define COUNTER(field) { #field, offsetof(struct pv_queue_counters, field) }
+
+const struct pv_counter_name pv_queue_counter_names[] = {
+	COUNTER(requests),   COUNTER(completions), COUNTER(bursts),
+	COUNTER(kicks),      COUNTER(interrupts),  COUNTER(bad_chains),
+	COUNTER(ring_faults), { NULL, 0 },
+};
+
+static void report_broken(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+
+	if (queue->is_broke_reported)
+		return;
+	queue->is_broke_reported = true;
+	pv_count(&queue->counters.ring_faults);
+	port->ops->log(port, PV_LOG_WARNING, pv_ring_fault_name(queue->ring.fault));
+	port->ops->queue_broke(port, queue);
+}
+
+bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
+{
+	if (queue->is_draining)
+		return false;
+	switch (pv_dev_ring_take(&queue->ring, chain)) {
+	case PV_TAKEN:
+		pv_count(&queue->counters.requests);
+		if (chain->is_incomplete)
+			pv_count(&queue->counters.bad_chains);
+		return true;
+	case PV_TAKE_BROKEN:
+		report_broken(queue);
+		return false;
+	case PV_TAKE_NONE:
+		break;
+	}
+	return false;
+}
+
+void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes)
+{
+	pv_count(&queue->counters.completions);
+	pv_dev_ring_return(&queue->ring, chain, written_bytes);
+}
+
+bool pv_queue_publish(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+
+	if (!pv_dev_ring_publish(&queue->ring))
+		return false;
+	if (pv_dev_ring_must_interrupt(&queue->ring)) {
+		pv_count(&queue->counters.interrupts);
+		port->ops->interrupt(port, queue);
+	}
+	return true;
+}
+
+bool pv_queue_run(struct pv_queue *queue)
+{
+	uint64_t taken_before = queue->counters.requests;
+	bool has_worked = queue->device->ops->virtio->queue_run(queue);
+
+	if (queue->counters.requests != taken_before)
+		pv_count(&queue->counters.bursts);
+	return pv_queue_publish(queue) || has_worked;
+}
+
+void pv_queue_drain(struct pv_queue *queue)
+{
+	const struct pv_virtio_ops *virtio = queue->device->ops->virtio;
+
+	queue->is_draining = true;
+	if (virtio->queue_drain)
+		virtio->queue_drain(queue);
+	/* The queue may be quiet now, and nothing that it returned may stay unseen. */
+	pv_queue_publish(queue);
+}

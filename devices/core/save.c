@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The state of a device:
+ *
+ *     magic  version  bytes  checksum     the header; the checksum is over all that follows
+ *     device id  state version  features  status
+ *     the device's own part
+ *     for each queue: is it there, its configuration, where the ring stands, the order of an
+ *     in-order ring, and the chains it holds
+ */
+#include "devices/core/lifecycle.h"
+#include "ring/err.h"
+
+#define STATE_MAGIC        0x54535650u /* "PVST" */
+#define STATE_VERSION      1u
+#define STATE_HEADER_BYTES 16u
+#define STATE_QUEUE_IDLE   0u
+#define STATE_QUEUE_PAUSED 1u
+
+/* ---- chains ---- */
+
+/* Each piece goes out as the guest address it came from. */
+void pv_queue_chain_save(const struct pv_queue *queue, const struct pv_chain *chain,
+			 struct pv_state_writer *to)
+{
+	uint16_t oldest = queue->ring.order_head;
+	uint16_t size = queue->ring.size;
+
+	pv_state_put_u16(to, chain->id);
+	pv_state_put_u16(to, chain->descs);
+	pv_state_put_u16(to, (uint16_t)((chain->order + size - oldest) % size));
+	pv_state_put_u8(to, chain->is_incomplete);
+	pv_state_put_u64(to, chain->readable_bytes);
+	pv_state_put_u64(to, chain->writable_bytes);
+	pv_state_put_u16(to, chain->readable);
+	pv_state_put_u16(to, chain->writable);
+	for (uint32_t i = 0; i < (uint32_t)chain->readable + chain->writable; i++) {
+		struct pv_gpa gpa = { 0 };
+
+		pv_bug_on(!pv_mem_gpa_of(queue->ring.view.mem, chain->iov[i].base, &gpa));
+		pv_state_put_u64(to, gpa.v);
+		pv_state_put_u32(to, (uint32_t)chain->iov[i].bytes);
+	}
+}
+
+/* The other memory may be cut differently: a piece that was whole there may be several here. */
+static bool load_piece(struct pv_queue *queue, struct pv_chain *chain, bool is_writable,
+		       struct pv_state_reader *from)
+{
+	struct pv_gpa gpa = pv_gpa_of(pv_state_get_u64(from));
+	uint32_t bytes = pv_state_get_u32(from);
+
+	if (!pv_state_check(from, bytes > 0))
+		return false;
+	while (bytes > 0) {
+		uint16_t pieces = (uint16_t)(chain->readable + chain->writable);
+		uint64_t run_bytes;
+		uint8_t *host = pv_mem_at(&queue->ring.view, gpa, &run_bytes);
+
+		if (!pv_state_check(from, host && pieces < chain->capacity))
+			return false;
+		if (run_bytes > bytes)
+			run_bytes = bytes;
+		chain->iov[pieces] = (struct pv_iov){ host, (size_t)run_bytes };
+		if (is_writable) {
+			chain->writable++;
+			chain->last_writable = host + run_bytes - 1;
+		} else {
+			chain->readable++;
+		}
+		gpa = pv_gpa_add(gpa, run_bytes);
+		bytes -= (uint32_t)run_bytes;
+	}
+	return true;
+}
+
+void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
+			 struct pv_state_reader *from)
+{
+	uint16_t readable, writable;
+
+	chain->id = pv_state_get_u16(from);
+	chain->descs = pv_state_get_u16(from);
+	chain->order = pv_state_get_u16(from);
+	chain->is_incomplete = pv_state_get_u8(from);
+	chain->readable_bytes = pv_state_get_u64(from);
+	chain->writable_bytes = pv_state_get_u64(from);
+	readable = pv_state_get_u16(from);
+	writable = pv_state_get_u16(from);
+	chain->readable = 0;
+	chain->writable = 0;
+	chain->last_writable = NULL;
+	for (uint16_t i = 0; i < readable; i++)
+		if (!load_piece(queue, chain, false, from))
+			return;
+	for (uint16_t i = 0; i < writable; i++)
+		if (!load_piece(queue, chain, true, from))
+			return;
+	if (queue->ring.is_packed || pv_state_check(from, chain->id < queue->ring.size))
+		pv_state_check(from, pv_dev_ring_adopt(&queue->ring, chain));
+}
+
+/* ---- queues ---- */
+
+/* The chains of an in-order ring, oldest first: what came back early waits here. */
+static void save_order(const struct pv_dev_ring *ring, struct pv_state_writer *to)
+{
+	uint16_t at = ring->order_head;
+
+	if (!ring->has_in_order)
+		return;
+	pv_state_put_u16(to, ring->in_flight);
+	for (uint16_t i = 0; i < ring->in_flight; i++, at = (uint16_t)((at + 1) % ring->size)) {
+		const struct pv_ring_order *entry = &ring->order[at];
+
+		pv_state_put_u16(to, entry->id);
+		pv_state_put_u16(to, entry->descs);
+		pv_state_put_u32(to, entry->written_bytes);
+		pv_state_put_u8(to, entry->is_returned);
+		pv_state_put_u8(to, entry->is_filled);
+	}
+}
+
+static void load_order(struct pv_dev_ring *ring, struct pv_state_reader *from)
+{
+	uint16_t count;
+
+	if (!ring->has_in_order)
+		return;
+	count = pv_state_get_u16(from);
+	if (!pv_state_check(from, count <= ring->size))
+		return;
+	ring->order_head = 0;
+	ring->order_tail = (uint16_t)(count % ring->size);
+	for (uint16_t i = 0; i < count && !from->is_bad; i++) {
+		struct pv_ring_order *entry = &ring->order[i];
+
+		entry->id = pv_state_get_u16(from);
+		entry->descs = pv_state_get_u16(from);
+		entry->written_bytes = pv_state_get_u32(from);
+		entry->is_returned = pv_state_get_u8(from);
+		entry->is_filled = pv_state_get_u8(from);
+		pv_state_check(from, entry->descs > 0 && entry->descs <= ring->size);
+		/* Those that are not returned are adopted with the chains that are held. */
+		if (entry->is_returned) {
+			ring->waiting++;
+			ring->in_flight++;
+			ring->in_flight_descs = (uint16_t)(ring->in_flight_descs + entry->descs);
+			pv_state_check(from, ring->in_flight_descs <= ring->size);
+		}
+	}
+}
+
+static void save_queue(const struct pv_queue *queue, struct pv_state_writer *to)
+{
+	const struct pv_virtio_ops *virtio = queue->device->ops->virtio;
+
+	pv_state_put_u8(to, queue->state == PV_QUEUE_PAUSED ? STATE_QUEUE_PAUSED
+							    : STATE_QUEUE_IDLE);
+	pv_state_put_u16(to, queue->config.size);
+	pv_state_put_u64(to, queue->config.desc_area.v);
+	pv_state_put_u64(to, queue->config.driver_area.v);
+	pv_state_put_u64(to, queue->config.device_area.v);
+	pv_state_put_u16(to, queue->position.avail);
+	pv_state_put_u16(to, queue->position.used);
+	pv_state_put_u8(to, queue->position.avail_wrap);
+	pv_state_put_u8(to, queue->position.used_wrap);
+	if (queue->state != PV_QUEUE_PAUSED)
+		return;
+	save_order(&queue->ring, to);
+	virtio->queue_save(queue, to);
+}
+
+static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
+{
+	struct pv_device *device = queue->device;
+	uint8_t kind = pv_state_get_u8(from);
+	struct pv_ring_config *config = &queue->config;
+
+	config->features = device->features;
+	config->size = pv_state_get_u16(from);
+	config->desc_area.v = pv_state_get_u64(from);
+	config->driver_area.v = pv_state_get_u64(from);
+	config->device_area.v = pv_state_get_u64(from);
+	queue->position.avail = pv_state_get_u16(from);
+	queue->position.used = pv_state_get_u16(from);
+	queue->position.avail_wrap = pv_state_get_u8(from);
+	queue->position.used_wrap = pv_state_get_u8(from);
+	if (!pv_state_check(from, config->size <= device->queue_size_max &&
+					  kind <= STATE_QUEUE_PAUSED))
+		return;
+	if (kind == STATE_QUEUE_IDLE || !pv_state_check(from, pv_queue_prepare(queue) == 0))
+		return;
+	queue->state = PV_QUEUE_PAUSED;
+	load_order(&queue->ring, from);
+	if (!from->is_bad)
+		device->ops->virtio->queue_load(queue, from);
+	/* The chains that are out of the ring and those that are in flight must be the same. */
+	pv_state_check(from, queue->ring.is_packed ||
+				     queue->ring.in_flight ==
+					     (uint16_t)(queue->position.avail -
+							queue->position.used));
+}
+
+/* ---- the device ---- */
+
+static bool is_at_rest(const struct pv_device *device)
+{
+	for (uint16_t i = 0; i < device->queues; i++)
+		if (device->queue[i].state != PV_QUEUE_IDLE &&
+		    device->queue[i].state != PV_QUEUE_PAUSED)
+			return false;
+	return !device->is_resetting;
+}
+
+static void save_body(const struct pv_device *device, struct pv_state_writer *to)
+{
+	pv_state_put_u16(to, device->ops->virtio->id);
+	pv_state_put_u16(to, device->ops->state_version);
+	pv_state_put_u64(to, device->features);
+	pv_state_put_u8(to, device->status);
+	pv_state_put_u16(to, device->queues);
+	device->ops->save(device, to);
+	for (uint16_t i = 0; i < device->queues; i++)
+		save_queue(&device->queue[i], to);
+}
+
+int pv_device_save(const struct pv_device *device, struct pv_state_writer *to)
+{
+	struct pv_state_writer header = { .data = to->data, .capacity = STATE_HEADER_BYTES };
+	size_t body;
+
+	if (!is_at_rest(device))
+		return -PV_EBUSY;
+	to->bytes = STATE_HEADER_BYTES;
+	save_body(device, to);
+	if (!to->data || to->bytes > to->capacity)
+		return -PV_ENOSPC;
+	body = to->bytes - STATE_HEADER_BYTES;
+	pv_state_put_u32(&header, STATE_MAGIC);
+	pv_state_put_u32(&header, STATE_VERSION);
+	pv_state_put_u32(&header, (uint32_t)body);
+	pv_state_put_u32(&header, pv_state_checksum(to->data + STATE_HEADER_BYTES, body));
+	return 0;
+}
+
+static int load_body(struct pv_device *device, struct pv_state_reader *from)
+{
+	const struct pv_device_ops *ops = device->ops;
+	uint16_t id = pv_state_get_u16(from);
+	uint16_t version = pv_state_get_u16(from);
+	uint64_t features = pv_state_get_u64(from);
+	uint8_t status = pv_state_get_u8(from);
+	uint16_t queues = pv_state_get_u16(from);
+
+	if (from->is_bad || id != ops->virtio->id || version > ops->state_version ||
+	    queues != device->queues)
+		return -PV_ESTATE;
+	if (pv_device_features_set(device, features))
+		return -PV_EFEATURES;
+	device->status = status;
+	if (ops->load(device, from, version))
+		return -PV_ESTATE;
+	for (uint16_t i = 0; i < queues && !from->is_bad; i++)
+		load_queue(&device->queue[i], from);
+	return from->is_bad || from->bytes > 0 ? -PV_ESTATE : 0;
+}
+
+/* What was loaded so far goes again, and the guest's memory is not touched on the way. */
+static void forget(struct pv_device *device)
+{
+	for (uint16_t i = 0; i < device->queues; i++)
+		if (device->queue[i].state == PV_QUEUE_PAUSED)
+			pv_dev_ring_break(&device->queue[i].ring, PV_RING_NO_MEMORY);
+	pv_device_reset(device, (struct pv_waiter){ 0 });
+}
+
+int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes)
+{
+	struct pv_state_reader from = { .data = data, .bytes = bytes };
+	uint32_t magic = pv_state_get_u32(&from);
+	uint32_t version = pv_state_get_u32(&from);
+	uint32_t body = pv_state_get_u32(&from);
+	uint32_t checksum = pv_state_get_u32(&from);
+	int err;
+
+	if (from.is_bad || magic != STATE_MAGIC || version != STATE_VERSION ||
+	    body != from.bytes || checksum != pv_state_checksum(from.data, from.bytes))
+		return -PV_ESTATE;
+	err = load_body(device, &from);
+	if (err)
+		forget(device);
+	return err;
+}

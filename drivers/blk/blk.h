@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The driver of the virtio block device (virtio 1.3, section 5.2).
+ *
+ * A user fills in a request, submits it to a queue, publishes (once for many), and polls the queue
+ * until the request is done:
+ *
+ *     pv_blkdrv_submit(queue, &request)     any number of times
+ *     pv_blkdrv_publish(queue)              the device sees them, and is kicked if it wants to be
+ *     pv_blkdrv_poll(queue)                 calls request.done, or sets request.is_done
+ *
+ * Who would rather sleep turns interrupts on first (pv_blkdrv_interrupts_on), or leaves waiting to
+ * pv_blkdrv_do().  Nothing is allocated after the start: headers and status bytes lie in shared
+ * memory that each queue has from the beginning.
+ *
+ * The device is hostile.  Its configuration is copied and checked before it is believed, status
+ * bytes are read once, and a used entry it makes up breaks the queue.  A broken queue, or a device
+ * that asks for a reset, completes nothing any more; pv_blkdrv_fail() then ends what is in flight.
+ *
+ * Control functions are for one thread; each queue is for one thread at a time.
+ */
+#ifndef PV_DRIVERS_BLK_H
+#define PV_DRIVERS_BLK_H
+
+#include "abi/virtio_blk.h"
+#include "drivers/core/driver.h"
+
+/* All feature bits that this driver can make use of. */
+#define PV_BLKDRV_FEATURES                                                                         \
+	(PV_DRIVER_FEATURES | VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_RO |     \
+	 VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_TOPOLOGY |                      \
+	 VIRTIO_BLK_F_CONFIG_WCE | VIRTIO_BLK_F_MQ | VIRTIO_BLK_F_DISCARD |                        \
+	 VIRTIO_BLK_F_WRITE_ZEROES)
+
+struct pv_blkdrv_options {
+	uint64_t required;     /* features without which it is of no use; 0: none but VERSION_1 */
+	uint64_t wanted;       /* features to accept when offered; 0: PV_BLKDRV_FEATURES */
+	uint16_t queues;       /* at most; 0: one. More than one needs MQ */
+	uint16_t queue_size;   /* at most; 0: as the device likes */
+	uint16_t segments_max; /* data buffers of a request, at most; 0: 16 */
+	uint64_t timeout_ns;   /* for the confirmation of a reset; 0: PV_DRIVER_TIMEOUT_NS */
+};
+
+/* What the disk is, checked, in bytes and 512-byte sectors. Fixed from the start on. */
+struct pv_blkdrv_disk {
+	uint64_t features;                 /* negotiated */
+	uint32_t block_bytes;              /* logical block: power of two, 512 at least */
+	uint32_t physical_block_bytes;
+	uint32_t alignment_offset_bytes;   /* first aligned logical block */
+	uint64_t min_io_bytes;             /* advice; 0: none */
+	uint64_t opt_io_bytes;
+	uint16_t segments_max;             /* data buffers of one request */
+	uint32_t segment_bytes_max;        /* bytes of one of them */
+	uint32_t discard_sectors_max;      /* of one request; 0: cannot discard */
+	uint32_t discard_alignment_sectors;
+	uint32_t write_zeroes_sectors_max; /* of one request; 0: cannot write zeroes */
+	bool can_unmap;                    /* writing zeroes may give space back */
+	bool is_read_only;
+	bool has_flush;                    /* writes are not stable before a flush, and it exists */
+	bool has_cache_switch;             /* pv_blkdrv_set_write_cache() */
+	uint16_t queues;
+};
+
+struct pv_blkdrv;
+struct pv_blkdrv_queue;
+
+/* ---- control ---- */
+
+/*
+ * Brings the device up. Returns 0; -PV_EBROKEN for a configuration that makes no sense; or an
+ * error of pv_driver_init() or pv_driver_queue_init(). `bus` and `os` must outlive the driver.
+ */
+int pv_blkdrv_create(struct pv_blkdrv **blk, struct pv_bus *bus, struct pv_os *os,
+		     const struct pv_blkdrv_options *options);
+
+/*
+ * Resets the device and frees the driver, once no thread uses it; requests still in flight end
+ * as by pv_blkdrv_fail().
+ */
+void pv_blkdrv_destroy(struct pv_blkdrv *blk);
+
+const struct pv_blkdrv_disk *pv_blkdrv_disk(const struct pv_blkdrv *blk);
+
+/* Queues are numbered from 0 to disk.queues - 1; NULL beyond. */
+struct pv_blkdrv_queue *pv_blkdrv_queue(struct pv_blkdrv *blk, uint16_t index);
+
+/* Any thread. The size of the disk in sectors, as last read. */
+uint64_t pv_blkdrv_capacity(const struct pv_blkdrv *blk);
+
+/*
+ * The bus said that the configuration changed: reads the capacity anew. Returns 0; -PV_EBROKEN when
+ * the device asks for a reset or the new size makes no sense; or an error of the bus.
+ */
+int pv_blkdrv_config_changed(struct pv_blkdrv *blk);
+
+/* The state of the device's write cache. Returns 0; -PV_ENOTSUP without CONFIG_WCE; bus errors. */
+int pv_blkdrv_set_write_cache(struct pv_blkdrv *blk, bool is_on);
+int pv_blkdrv_write_cache(struct pv_blkdrv *blk, bool *is_on);
+
+/*
+ * Is it over with this device: a queue is broken, NEEDS_RESET, or the bus is gone? To be asked now
+ * and then by who waits for requests; it reads the status over the bus.
+ */
+bool pv_blkdrv_is_broken(struct pv_blkdrv *blk);
+
+/*
+ * Ends it: resets the device, then ends every request in flight with -PV_EBROKEN, as a poll would.
+ * Control, while no other thread uses a queue. Only pv_blkdrv_destroy() is left to do then.
+ * Returns 0; -PV_ETIMEDOUT or an error of the bus when the device did not confirm: it may then still
+ * write to the buffers of those requests.
+ */
+int pv_blkdrv_fail(struct pv_blkdrv *blk);
+
+/* ---- requests ---- */
+
+enum pv_blkdrv_op {
+	PV_BLKDRV_READ,
+	PV_BLKDRV_WRITE,
+	PV_BLKDRV_FLUSH,
+	PV_BLKDRV_DISCARD,
+	PV_BLKDRV_WRITE_ZEROES,
+	PV_BLKDRV_GET_ID,
+};
+
+/*
+ * One request, in the caller's storage, which must stay until it is done; zero what is not used.
+ * The list of buffers is copied at submission; the buffers are the device's until it is done.
+ */
+struct pv_blkdrv_request {
+	enum pv_blkdrv_op op;
+	bool may_unmap;          /* write zeroes: space may be given back */
+	uint64_t sector;
+	uint32_t sectors;        /* discard, write zeroes */
+	uint16_t sgs;            /* read, write: data buffers, whole sectors in total; */
+	const struct pv_sg *sg;  /* get id: VIRTIO_BLK_ID_BYTES in total */
+	/* Called by the poll that finds it done; may submit, must not poll. NULL: see is_done. */
+	void (*done)(struct pv_blkdrv_request *request);
+	void *arg;               /* the caller's */
+
+	/*
+	 * The result: 0; -PV_EIO; -PV_ENOTSUP when the device does not know the operation;
+	 * -PV_EBROKEN (see pv_blkdrv_fail).
+	 */
+	int error;
+	bool is_done;
+	/*
+	 * Read, get id: data bytes that the device says it wrote. It may say less than it did; who
+	 * hands buffers on to somebody else must not show more.
+	 */
+	uint32_t written_bytes;
+
+	/* The driver's. */
+	uint32_t data_bytes;
+	uint16_t slot;
+};
+
+/*
+ * Adds a request to a queue. Returns 0, and it will be done once; or, and it never will:
+ * -PV_ENOSPC while the queue is full; -PV_EINVAL for one that goes past the end of the disk or
+ * beyond the limits of `struct pv_blkdrv_disk`; -PV_ENOTSUP for an operation that this disk does
+ * not have (a write to a read-only one too); -PV_EBROKEN.
+ */
+int pv_blkdrv_submit(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request);
+
+/* Shows the device what was submitted, and kicks it if it wants to be. */
+void pv_blkdrv_publish(struct pv_blkdrv_queue *queue);
+
+/*
+ * Ends the requests that the device is done with, at most as many as the queue has places.
+ * Returns how many. On a broken queue 0, for good.
+ */
+uint32_t pv_blkdrv_poll(struct pv_blkdrv_queue *queue);
+
+bool pv_blkdrv_queue_is_broken(const struct pv_blkdrv_queue *queue);
+
+/*
+ * Asks for one interrupt, to be called before each sleep: true if requests are done already that no
+ * interrupt will announce (poll instead of sleeping). Interrupts are off at the start.
+ */
+bool pv_blkdrv_interrupts_on(struct pv_blkdrv_queue *queue);
+void pv_blkdrv_interrupts_off(struct pv_blkdrv_queue *queue);
+
+/*
+ * Polls and sleeps (port: wait) until a submitted request is done, other requests of the queue with
+ * it. Returns the request's error; -PV_ETIMEDOUT after `timeout_ns`, or -PV_EBROKEN with
+ * `request->is_done` unset when the queue broke: it is then still in flight, until a later poll or
+ * pv_blkdrv_fail().
+ */
+int pv_blkdrv_wait(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
+		   uint64_t timeout_ns);
+
+/* Submit, publish and wait. An error with `request->is_done` unset and of submit: never begun. */
+int pv_blkdrv_do(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
+		 uint64_t timeout_ns);
+
+/*
+ * Asks the disk for its serial number: a string of at most VIRTIO_BLK_ID_BYTES bytes. Returns as
+ * pv_blkdrv_do(), and -PV_EBUSY while an earlier one that timed out is still in flight.
+ */
+int pv_blkdrv_id(struct pv_blkdrv_queue *queue, char id[VIRTIO_BLK_ID_BYTES + 1],
+		 uint64_t timeout_ns);
+
+/*
+ * Control, while no thread uses the queue. Takes the queue back from the device and gives it back
+ * empty; requests in flight end with -PV_EIO, and what their callbacks submit is refused. Returns 0; -PV_ENOTSUP without VIRTIO_F_RING_RESET; or an error of the bus.
+ */
+int pv_blkdrv_queue_reset(struct pv_blkdrv_queue *queue);
+
+/* Written by the queue's thread. */
+struct pv_blkdrv_counters {
+	uint64_t requests;    /* submitted */
+	uint64_t completions; /* done, with or without an error */
+	uint64_t errors;      /* of them, with one */
+	uint64_t kicks;       /* sent */
+	uint64_t lies;        /* used lengths beyond what could have been written */
+};
+
+struct pv_blkdrv_counters pv_blkdrv_queue_counters(const struct pv_blkdrv_queue *queue);
+
+/* Places in the queue's ring. */
+uint16_t pv_blkdrv_queue_size(const struct pv_blkdrv_queue *queue);
+
+#endif

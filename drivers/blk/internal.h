@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Within drivers/blk/: the driver and its queues. */
+#ifndef PV_DRIVERS_BLK_INTERNAL_H
+#define PV_DRIVERS_BLK_INTERNAL_H
+
+#include "drivers/blk/blk.h"
+
+/*
+ * What a request needs in shared memory beside its data, one of each for every slot.  Each kind
+ * lies dense, so that a batch of status bytes comes over in one cache line.
+ */
+struct pv_blkdrv_slots {
+	struct virtio_blk_req_header *header;
+	struct virtio_blk_range *range;
+	uint8_t *status;
+	char *id; /* one, for pv_blkdrv_id() */
+	struct pv_gpa header_gpa;
+	struct pv_gpa range_gpa;
+	struct pv_gpa status_gpa;
+	struct pv_gpa id_gpa;
+	size_t bytes;
+};
+
+struct pv_blkdrv_queue {
+	struct pv_driver_queue base;
+	struct pv_blkdrv *blk;
+	struct pv_blkdrv_slots slots;
+
+	/* A chain being put together: header, data, status. */
+	struct pv_sg *sg;
+
+	/* The free slots, last in first out: the warmest next. */
+	uint16_t *free_slot;
+	uint16_t free_slots;
+	size_t private_bytes; /* of both */
+
+	struct pv_blkdrv_request id_request;
+	struct pv_sg id_sg;
+	struct pv_blkdrv_counters counters;
+
+	/* Neighbours, each on a thread of its own, stay off each other's cache lines. */
+	uint8_t gap[64];
+};
+
+struct pv_blkdrv {
+	struct pv_driver driver;
+	struct pv_blkdrv_disk disk;
+	uint64_t capacity; /* sectors; written by control, read by all */
+	size_t bytes;
+	uint16_t started;  /* queues that were set up */
+	struct pv_blkdrv_queue queue[];
+};
+
+/* config.c: reads and checks the configuration. Returns 0, -PV_EBROKEN or an error of the bus. */
+int pv_blkdrv_config_load(struct pv_blkdrv *blk, const struct pv_blkdrv_options *options);
+
+/* request.c: ends all requests of a queue that the device has no hold of any more. */
+void pv_blkdrv_queue_end_all(struct pv_blkdrv_queue *queue, int error);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The way of a block request: checked, put on the ring, and ended. */
+#include "drivers/blk/internal.h"
+#include "ring/barrier.h"
+#include "ring/err.h"
+
+/* No device writes this: a request whose status byte still reads so was not worked on. */
+#define STATUS_UNWRITTEN 0xffu
+
+static bool is_on_disk(const struct pv_blkdrv *blk, uint64_t sector, uint64_t sectors)
+{
+	uint64_t capacity = pv_blkdrv_capacity(blk);
+
+	return sector <= capacity && sectors <= capacity - sector;
+}
+
+/* Data buffers within the disk's limits; their sum. */
+static bool sum_data(const struct pv_blkdrv_disk *disk, const struct pv_blkdrv_request *request,
+		     uint64_t *bytes)
+{
+	*bytes = 0;
+	if (request->sgs == 0 || request->sgs > disk->segments_max)
+		return false;
+	for (uint16_t i = 0; i < request->sgs; i++) {
+		if (request->sg[i].bytes == 0 || request->sg[i].bytes > disk->segment_bytes_max)
+			return false;
+		*bytes += request->sg[i].bytes;
+	}
+	return *bytes < UINT32_MAX;
+}
+
+static int check_data(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
+{
+	uint64_t bytes;
+
+	if (request->op == PV_BLKDRV_WRITE && blk->disk.is_read_only)
+		return -PV_ENOTSUP;
+	if (!sum_data(&blk->disk, request, &bytes) || bytes % VIRTIO_BLK_SECTOR_BYTES)
+		return -PV_EINVAL;
+	request->data_bytes = (uint32_t)bytes;
+	if (!is_on_disk(blk, request->sector, bytes >> VIRTIO_BLK_SECTOR_SHIFT))
+		return -PV_EINVAL;
+	return 0;
+}
+
+static int check_range(const struct pv_blkdrv *blk, const struct pv_blkdrv_request *request)
+{
+	uint32_t sectors_max = request->op == PV_BLKDRV_DISCARD
+				       ? blk->disk.discard_sectors_max
+				       : blk->disk.write_zeroes_sectors_max;
+
+	if (sectors_max == 0 || blk->disk.is_read_only)
+		return -PV_ENOTSUP;
+	if (request->sectors == 0 || request->sectors > sectors_max)
+		return -PV_EINVAL;
+	return is_on_disk(blk, request->sector, request->sectors) ? 0 : -PV_EINVAL;
+}
+
+static int check(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
+{
+	uint64_t bytes;
+
+	request->data_bytes = 0;
+	switch (request->op) {
+	case PV_BLKDRV_READ:
+	case PV_BLKDRV_WRITE:
+		return check_data(blk, request);
+	case PV_BLKDRV_FLUSH:
+		return blk->disk.has_flush ? 0 : -PV_ENOTSUP;
+	case PV_BLKDRV_DISCARD:
+	case PV_BLKDRV_WRITE_ZEROES:
+		return check_range(blk, request);
+	case PV_BLKDRV_GET_ID:
+		if (!sum_data(&blk->disk, request, &bytes) || bytes != VIRTIO_BLK_ID_BYTES)
+			return -PV_EINVAL;
+		request->data_bytes = VIRTIO_BLK_ID_BYTES;
+		return 0;
+	}
+	return -PV_EINVAL;
+}
+
+static void write_header(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_request *request)
+{
+	static const uint8_t type[] = {
+		[PV_BLKDRV_READ] = VIRTIO_BLK_T_IN,
+		[PV_BLKDRV_WRITE] = VIRTIO_BLK_T_OUT,
+		[PV_BLKDRV_FLUSH] = VIRTIO_BLK_T_FLUSH,
+		[PV_BLKDRV_DISCARD] = VIRTIO_BLK_T_DISCARD,
+		[PV_BLKDRV_WRITE_ZEROES] = VIRTIO_BLK_T_WRITE_ZEROES,
+		[PV_BLKDRV_GET_ID] = VIRTIO_BLK_T_GET_ID,
+	};
+	bool has_sector = request->op == PV_BLKDRV_READ || request->op == PV_BLKDRV_WRITE;
+
+	queue->slots.header[request->slot] = (struct virtio_blk_req_header){
+		.type = pv_le32_of(type[request->op]),
+		.sector = pv_le64_of(has_sector ? request->sector : 0),
+	};
+	queue->slots.status[request->slot] = STATUS_UNWRITTEN;
+}
+
+static void write_range(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_request *request)
+{
+	bool unmap = request->op == PV_BLKDRV_WRITE_ZEROES && request->may_unmap;
+
+	queue->slots.range[request->slot] = (struct virtio_blk_range){
+		.sector = pv_le64_of(request->sector),
+		.num_sectors = pv_le32_of(request->sectors),
+		.flags = pv_le32_of(unmap ? VIRTIO_BLK_RANGE_F_UNMAP : 0),
+	};
+}
+
+/* The data of a request as buffers, behind the header. Returns their number. */
+static uint16_t put_data(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_request *request)
+{
+	struct pv_sg *sg = queue->sg + 1;
+
+	switch (request->op) {
+	case PV_BLKDRV_FLUSH:
+		return 0;
+	case PV_BLKDRV_DISCARD:
+	case PV_BLKDRV_WRITE_ZEROES:
+		write_range(queue, request);
+		sg->addr = pv_gpa_add(queue->slots.range_gpa,
+				      sizeof(struct virtio_blk_range) * request->slot);
+		sg->bytes = sizeof(struct virtio_blk_range);
+		return 1;
+	default:
+		for (uint16_t i = 0; i < request->sgs; i++)
+			sg[i] = request->sg[i];
+		return request->sgs;
+	}
+}
+
+/* Header, data and status as one chain. */
+static int add_chain(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
+{
+	const bool is_inward = request->op == PV_BLKDRV_READ || request->op == PV_BLKDRV_GET_ID;
+	struct pv_sg *sg = queue->sg;
+	uint16_t data;
+
+	write_header(queue, request);
+	data = put_data(queue, request);
+	sg[0].addr = pv_gpa_add(queue->slots.header_gpa,
+				sizeof(struct virtio_blk_req_header) * request->slot);
+	sg[0].bytes = sizeof(struct virtio_blk_req_header);
+	sg[data + 1].addr = pv_gpa_add(queue->slots.status_gpa, request->slot);
+	sg[data + 1].bytes = 1;
+	return pv_drv_ring_add(&queue->base.ring, sg, (uint16_t)(is_inward ? 1 : data + 1),
+			       (uint16_t)(is_inward ? data + 1 : 1), request);
+}
+
+int pv_blkdrv_submit(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
+{
+	int error;
+
+	request->is_done = false;
+	if (queue->base.ring.is_broken)
+		return -PV_EBROKEN;
+	error = check(queue->blk, request);
+	if (error)
+		return error;
+	if (queue->free_slots == 0)
+		return -PV_ENOSPC;
+	request->slot = queue->free_slot[queue->free_slots - 1];
+	error = add_chain(queue, request);
+	if (error)
+		return error;
+	queue->free_slots--;
+	queue->counters.requests++;
+	return 0;
+}
+
+void pv_blkdrv_publish(struct pv_blkdrv_queue *queue)
+{
+	pv_driver_queue_publish(&queue->base);
+}
+
+static int error_of(uint8_t status)
+{
+	switch (status) {
+	case VIRTIO_BLK_S_OK:
+		return 0;
+	case VIRTIO_BLK_S_UNSUPP:
+		return -PV_ENOTSUP;
+	default:
+		return -PV_EIO;
+	}
+}
+
+static void end(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request, int error,
+		uint32_t written_bytes)
+{
+	queue->free_slot[queue->free_slots++] = request->slot;
+	queue->counters.completions++;
+	if (error)
+		queue->counters.errors++;
+	request->error = error;
+	request->written_bytes = written_bytes;
+	request->is_done = true;
+	if (request->done)
+		request->done(request);
+}
+
+uint32_t pv_blkdrv_poll(struct pv_blkdrv_queue *queue)
+{
+	uint32_t done = 0;
+	uint32_t written_bytes;
+	void *token;
+
+	while (done < queue->base.ring.size &&
+	       pv_drv_ring_take(&queue->base.ring, &token, &written_bytes) == PV_DRV_TAKEN) {
+		struct pv_blkdrv_request *request = token;
+		uint8_t status;
+
+		pv_copy_once(&status, &queue->slots.status[request->slot], sizeof(status));
+		if (written_bytes > request->data_bytes)
+			written_bytes = request->data_bytes; /* the rest was the status */
+		end(queue, request, error_of(status), written_bytes);
+		done++;
+	}
+	return done;
+}
+
+void pv_blkdrv_queue_end_all(struct pv_blkdrv_queue *queue, int error)
+{
+	void *token;
+
+	while ((token = pv_drv_ring_detach(&queue->base.ring)))
+		end(queue, token, error, 0);
+}
+
+bool pv_blkdrv_queue_is_broken(const struct pv_blkdrv_queue *queue)
+{
+	return queue->base.ring.is_broken;
+}
+
+bool pv_blkdrv_interrupts_on(struct pv_blkdrv_queue *queue)
+{
+	return pv_drv_ring_interrupts_on(&queue->base.ring);
+}
+
+void pv_blkdrv_interrupts_off(struct pv_blkdrv_queue *queue)
+{
+	pv_drv_ring_interrupts_off(&queue->base.ring);
+}
+
+struct pv_blkdrv_counters pv_blkdrv_queue_counters(const struct pv_blkdrv_queue *queue)
+{
+	struct pv_blkdrv_counters counters = queue->counters;
+
+	counters.kicks = queue->base.kicks;
+	counters.lies += queue->base.ring.lies;
+	return counters;
+}
+
+uint16_t pv_blkdrv_queue_size(const struct pv_blkdrv_queue *queue)
+{
+	return queue->base.ring.size;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * I/O on files and block devices.
+ *
+ * What a system call can answer from memory is answered at once, on the lane: on tmpfs everything,
+ * elsewhere reads that are in the page cache (RWF_NOWAIT) and cached writes.  io_uring would hand
+ * such I/O to a worker thread, which costs several times the I/O itself.  What has to wait for a
+ * disk goes to the loop's io_uring, together with the rest of the burst.
+ *
+ * Answering at once is a guess.  A read that is not in the cache goes on through io_uring where it
+ * stopped, and a cached write that was slow (the host throttles whoever dirties too much memory)
+ * sends the next ones through io_uring for a while, so that other requests do not wait behind them.
+ *
+ * #syscalls preadv2 pwritev2 preadv pwritev fallocate
+ */
+#define _GNU_SOURCE
+#include "hosted/backends/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "ring/err.h"
+
+/* Pieces of guest memory are passed to the kernel as they are. */
+_Static_assert(sizeof(struct pv_iov) == sizeof(struct iovec) &&
+		       offsetof(struct pv_iov, base) == offsetof(struct iovec, iov_base) &&
+		       offsetof(struct pv_iov, bytes) == offsetof(struct iovec, iov_len),
+	       "struct pv_iov is struct iovec");
+
+/* The store's part of an I/O. */
+struct file_io {
+	struct pv_loop_io loop_io; /* first: a completion leads back to the rest */
+	struct pv_blk_io *blk_io;
+	struct pv_store *store;
+	uint64_t zeroed_bytes;
+	struct iovec zeros;
+};
+
+_Static_assert(sizeof(struct file_io) <= sizeof(((struct pv_blk_io *)0)->store),
+	       "the store's part of an I/O has its room");
+
+static struct file_io *file_io_of(struct pv_store *store, struct pv_blk_io *io)
+{
+	struct file_io *file_io = (struct file_io *)&io->store;
+
+	file_io->blk_io = io;
+	file_io->store = store;
+	return file_io;
+}
+
+static void submit(struct file_io *file_io, const struct pv_loop_io *loop_io)
+{
+	file_io->loop_io = *loop_io;
+	pv_loop_io_submit(file_io->blk_io->lane, &file_io->loop_io);
+}
+
+static void end(struct file_io *file_io, int error)
+{
+	file_io->blk_io->done(file_io->blk_io, error);
+}
+
+static bool must_try_again(int64_t result)
+{
+	return result == -EAGAIN || result == -EINTR;
+}
+
+/* ---- flush ---- */
+
+static void sync_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	end((struct file_io *)loop_io, result < 0 ? -PV_EIO : 0);
+}
+
+static void submit_sync(struct file_io *file_io)
+{
+	submit(file_io, &(struct pv_loop_io){
+		.op = PV_LOOP_SYNC,
+		.fd = file_io->store->fd,
+		.done = sync_done,
+	});
+}
+
+/* What is done so far ends here, unless it must be stable too. */
+static void end_or_sync(struct file_io *file_io)
+{
+	if (file_io->blk_io->is_stable && !file_io->store->is_in_memory)
+		submit_sync(file_io);
+	else
+		end(file_io, 0);
+}
+
+/* ---- read and write ---- */
+
+/* Moves past what was read or written. Returns whether that is all. */
+static bool advance(struct pv_blk_io *io, uint64_t bytes)
+{
+	io->offset += bytes;
+	io->bytes -= bytes;
+	while (io->iovs > 0 && bytes >= io->iov->bytes) {
+		bytes -= io->iov->bytes;
+		io->iov++;
+		io->iovs--;
+	}
+	if (bytes > 0) {
+		io->iov->base = (uint8_t *)io->iov->base + bytes;
+		io->iov->bytes -= (size_t)bytes;
+	}
+	return io->bytes == 0;
+}
+
+/* O_DIRECT wants memory, offset and lengths aligned; what is not goes through the page cache. */
+static int data_fd(const struct pv_store *store, const struct pv_blk_io *io)
+{
+	uint64_t bits = io->offset;
+
+	if (store->direct_align == 0)
+		return store->fd;
+	for (uint16_t i = 0; i < io->iovs; i++)
+		bits |= (uintptr_t)io->iov[i].base | io->iov[i].bytes;
+	return bits % store->direct_align ? store->buffered_fd : store->fd;
+}
+
+static void data_done(struct pv_loop_io *loop_io, int64_t result);
+
+static void submit_data(struct file_io *file_io)
+{
+	const struct pv_blk_io *io = file_io->blk_io;
+	bool is_write = io->op == PV_BLK_WRITE;
+
+	submit(file_io, &(struct pv_loop_io){
+		.op = is_write ? PV_LOOP_WRITE : PV_LOOP_READ,
+		.fd = data_fd(file_io->store, io),
+		.flags = is_write && io->is_stable ? RWF_DSYNC : 0,
+		.iov = (const struct iovec *)io->iov,
+		.iovs = io->iovs,
+		.offset = io->offset,
+		.done = data_done,
+	});
+}
+
+static void data_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	struct file_io *file_io = (struct file_io *)loop_io;
+
+	if (must_try_again(result))
+		submit_data(file_io);
+	else if (result <= 0) /* 0: the file ends before the disk does */
+		end(file_io, -PV_EIO);
+	else if (advance(file_io->blk_io, (uint64_t)result))
+		end(file_io, 0);
+	else
+		submit_data(file_io);
+}
+
+/* ---- discard and write zeroes ---- */
+
+/* Never written to, so all of it is one page of zeros. */
+#define ZEROS_BYTES (1u << 20)
+static uint8_t zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
+
+static void zeros_done(struct pv_loop_io *loop_io, int64_t result);
+
+static void submit_zeros(struct file_io *file_io)
+{
+	const struct pv_blk_io *io = file_io->blk_io;
+	uint64_t left = io->bytes - file_io->zeroed_bytes;
+
+	file_io->zeros.iov_base = zeros;
+	file_io->zeros.iov_len = left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES;
+	submit(file_io, &(struct pv_loop_io){
+		.op = PV_LOOP_WRITE,
+		.fd = file_io->store->direct_align ? file_io->store->buffered_fd
+						   : file_io->store->fd,
+		.iov = &file_io->zeros,
+		.iovs = 1,
+		.offset = io->offset + file_io->zeroed_bytes,
+		.done = zeros_done,
+	});
+}
+
+static void zeros_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	struct file_io *file_io = (struct file_io *)loop_io;
+
+	if (result <= 0 && !must_try_again(result)) {
+		end(file_io, -PV_EIO);
+		return;
+	}
+	if (result > 0)
+		file_io->zeroed_bytes += (uint64_t)result;
+	if (file_io->zeroed_bytes < file_io->blk_io->bytes)
+		submit_zeros(file_io);
+	else
+		end_or_sync(file_io);
+}
+
+static void allocate_done(struct pv_loop_io *loop_io, int64_t result);
+
+static void submit_allocate(struct file_io *file_io, int mode)
+{
+	submit(file_io, &(struct pv_loop_io){
+		.op = PV_LOOP_ALLOCATE,
+		.fd = file_io->store->fd,
+		.flags = mode | FALLOC_FL_KEEP_SIZE,
+		.offset = file_io->blk_io->offset,
+		.bytes = file_io->blk_io->bytes,
+		.done = allocate_done,
+	});
+}
+
+/* A file system need not know how to make holes or zeros: the zeros are then written. */
+static void allocate_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	struct file_io *file_io = (struct file_io *)loop_io;
+
+	if (must_try_again(result)) {
+		submit_allocate(file_io, loop_io->flags);
+	} else if (result == 0) {
+		end_or_sync(file_io);
+	} else if (result == -EOPNOTSUPP && file_io->blk_io->op == PV_BLK_WRITE_ZEROES) {
+		file_io->zeroed_bytes = 0;
+		submit_zeros(file_io);
+	} else {
+		end(file_io, -PV_EIO);
+	}
+}
+
+static void submit_clear(struct file_io *file_io)
+{
+	const struct pv_blk_io *io = file_io->blk_io;
+	bool can_free = io->op == PV_BLK_DISCARD || (io->may_unmap && file_io->store->can_punch);
+
+	submit_allocate(file_io, can_free ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
+}
+
+/* ---- at once ---- */
+
+/*
+ * Guesses about the next I/O from the last ones, for each lane's thread. A pause counts I/Os that go
+ * straight to io_uring before an answer at once is tried again.
+ */
+static _Thread_local struct {
+	uint32_t read_misses; /* in a row */
+	uint32_t read_pause;
+	uint32_t write_pause;
+} guess;
+
+#define MISSES_TO_PAUSE 8u
+#define READ_PAUSE      64u
+#define WRITE_PAUSE     256u
+#define WRITE_SLOW_NS   500000u
+
+static bool is_pausing(uint32_t *pause)
+{
+	if (*pause == 0)
+		return false;
+	(*pause)--;
+	return true;
+}
+
+/* Reads what memory has of it. Returns the bytes, 0 if none. */
+static ssize_t read_at_once(struct pv_store *store, const struct pv_blk_io *io)
+{
+	const struct iovec *iov = (const struct iovec *)io->iov;
+	ssize_t got;
+
+	if (store->is_in_memory)
+		return preadv(store->fd, iov, io->iovs, (off_t)io->offset);
+	if (store->direct_align || is_pausing(&guess.read_pause))
+		return 0;
+	got = preadv2(store->fd, iov, io->iovs, (off_t)io->offset, RWF_NOWAIT);
+	if (got > 0) {
+		guess.read_misses = 0;
+	} else if (++guess.read_misses >= MISSES_TO_PAUSE) {
+		guess.read_misses = 0;
+		guess.read_pause = READ_PAUSE;
+	}
+	return got;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static ssize_t write_at_once(struct pv_store *store, const struct pv_blk_io *io)
+{
+	const struct iovec *iov = (const struct iovec *)io->iov;
+	uint64_t started_ns;
+	ssize_t put;
+
+	if (store->is_in_memory)
+		return pwritev(store->fd, iov, io->iovs, (off_t)io->offset);
+	if (store->direct_align || store->is_block_device || io->is_stable ||
+	    is_pausing(&guess.write_pause))
+		return 0;
+	started_ns = now_ns();
+	put = pwritev(store->fd, iov, io->iovs, (off_t)io->offset);
+	if (now_ns() - started_ns > WRITE_SLOW_NS)
+		guess.write_pause = WRITE_PAUSE;
+	return put;
+}
+
+static enum pv_blk_submit transfer(struct pv_store *store, struct pv_blk_io *io)
+{
+	ssize_t bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io)
+					       : read_at_once(store, io);
+
+	if (bytes > 0 && (uint64_t)bytes == io->bytes)
+		return PV_BLK_DONE;
+	if (bytes > 0)
+		advance(io, (uint64_t)bytes);
+	submit_data(file_io_of(store, io)); /* which finds out about errors too */
+	return PV_BLK_PENDING;
+}
+
+static enum pv_blk_submit file_submit(struct pv_blk_store *blk, struct pv_blk_io *io)
+{
+	struct pv_store *store = pv_store_of(blk);
+
+	switch (io->op) {
+	case PV_BLK_READ:
+	case PV_BLK_WRITE:
+		return transfer(store, io);
+	case PV_BLK_FLUSH:
+		if (store->is_in_memory || store->blk.limits.is_read_only)
+			return PV_BLK_DONE;
+		submit_sync(file_io_of(store, io));
+		return PV_BLK_PENDING;
+	case PV_BLK_DISCARD:
+	case PV_BLK_WRITE_ZEROES:
+		submit_clear(file_io_of(store, io));
+		return PV_BLK_PENDING;
+	}
+	return PV_BLK_FAILED;
+}
+
+const struct pv_blk_store_ops pv_store_file_ops = {
+	.submit = file_submit,
+};

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "hosted/backends/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int set_block_sizes(struct pv_store *store, const struct pv_store_options *options,
+			   char *error, size_t error_bytes)
+{
+	struct pv_blk_limits *limits = &store->blk.limits;
+
+	if (options->logical_block_bytes) {
+		if (options->logical_block_bytes < limits->logical_block_bytes) {
+			snprintf(error, error_bytes,
+				 "--logical-block-size %u is smaller than the %u bytes that %s can do",
+				 options->logical_block_bytes, limits->logical_block_bytes,
+				 store->path ? store->path : "it");
+			return -EINVAL;
+		}
+		limits->logical_block_bytes = options->logical_block_bytes;
+	}
+	if (options->physical_block_bytes)
+		limits->physical_block_bytes = options->physical_block_bytes;
+	else if (limits->physical_block_bytes < limits->logical_block_bytes)
+		limits->physical_block_bytes = limits->logical_block_bytes;
+	if (limits->physical_block_bytes < limits->logical_block_bytes) {
+		snprintf(error, error_bytes,
+			 "--physical-block-size %u is smaller than the logical block of %u bytes",
+			 limits->physical_block_bytes, limits->logical_block_bytes);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_capacity(const struct pv_store *store, char *error, size_t error_bytes)
+{
+	const struct pv_blk_limits *limits = &store->blk.limits;
+	const char *option = store->path ? "--blk-file " : store->memory ? "--memory" : "--null";
+
+	if (store->blk.capacity_bytes == 0) {
+		snprintf(error, error_bytes, "%s%s is empty; give it a size first (truncate -s 1G)",
+			 option, store->path ? store->path : "");
+		return -EINVAL;
+	}
+	if (store->blk.capacity_bytes % limits->logical_block_bytes == 0)
+		return 0;
+	snprintf(error, error_bytes,
+		 "%s%s: a size of %llu bytes is no multiple of the logical block of %u bytes; "
+		 "round it up with truncate -s %%%u",
+		 option, store->path ? store->path : "",
+		 (unsigned long long)store->blk.capacity_bytes, limits->logical_block_bytes,
+		 limits->logical_block_bytes);
+	return -EINVAL;
+}
+
+static int open_kind(struct pv_store *store, const struct pv_store_options *options, char *error,
+		     size_t error_bytes)
+{
+	if (options->path)
+		return pv_store_file_open(store, options, error, error_bytes);
+	if (options->memory_bytes >= 0)
+		return pv_store_memory_open(store, options, error, error_bytes);
+	return pv_store_null_open(store, options, error, error_bytes);
+}
+
+int pv_store_open(struct pv_store **result, const struct pv_store_options *options, char *error,
+		  size_t error_bytes)
+{
+	struct pv_store *store = calloc(1, sizeof(*store));
+	int err;
+
+	if (!store) {
+		snprintf(error, error_bytes, "no memory for the disk");
+		return -ENOMEM;
+	}
+	store->fd = -1;
+	store->buffered_fd = -1;
+	err = open_kind(store, options, error, error_bytes);
+	if (err) {
+		free(store->path);
+		free(store);
+		return err;
+	}
+	store->blk.limits.is_read_only |= options->is_read_only;
+	err = set_block_sizes(store, options, error, error_bytes);
+	if (!err)
+		err = check_capacity(store, error, error_bytes);
+	if (err) {
+		pv_store_close(store);
+		return err;
+	}
+	*result = store;
+	return 0;
+}
+
+void pv_store_close(struct pv_store *store)
+{
+	store->kind->close(store);
+	free(store->path);
+	free(store);
+}
+
+struct pv_blk_store *pv_store_blk(struct pv_store *store)
+{
+	return &store->blk;
+}
+
+int pv_store_resize(struct pv_store *store, uint64_t bytes)
+{
+	int err;
+
+	if (bytes == 0 || bytes > INT64_MAX || bytes % store->blk.limits.logical_block_bytes)
+		return -EINVAL;
+	if (store->blk.limits.is_read_only)
+		return -EROFS;
+	err = store->kind->resize(store, bytes);
+	if (!err)
+		store->blk.capacity_bytes = bytes;
+	return err;
+}
+
+int pv_store_sync(struct pv_store *store)
+{
+	return store->kind->sync(store);
+}
+
+const char *pv_store_kind(const struct pv_store *store)
+{
+	return store->is_block_device ? "block" : store->kind->name;
+}
+
+const char *pv_store_path(const struct pv_store *store)
+{
+	return store->path ? store->path : "";
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stores for block devices (devices/blk/store.h): a file or block device, a piece of memory, and
+ * one that answers without doing anything, for measuring.
+ *
+ * Images are read and written by system calls, never mapped: one that is cut short under us gives
+ * an I/O error and not a signal.
+ */
+#ifndef PV_HOSTED_STORE_H
+#define PV_HOSTED_STORE_H
+
+#include "devices/blk/store.h"
+#include "hosted/loop/loop.h"
+
+struct pv_store;
+
+struct pv_store_options {
+	const char *path;              /* a file or block device; or ... */
+	int64_t null_bytes;            /* ... a store without content of this size; or ... */
+	int64_t memory_bytes;          /* ... memory of this size; unused ones are -1 */
+	bool is_read_only;
+	bool is_direct;                /* O_DIRECT */
+	uint32_t logical_block_bytes;  /* 0: the store's own */
+	uint32_t physical_block_bytes; /* 0: the store's own */
+};
+
+/*
+ * Returns 0, or -errno with a sentence in `error` (of `error_bytes`) that names the option at
+ * fault as the command line spells it and the remedy. Nothing is created on failure.
+ */
+int pv_store_open(struct pv_store **store, const struct pv_store_options *options, char *error,
+		  size_t error_bytes);
+void pv_store_close(struct pv_store *store);
+
+/* The device's view of it. An I/O's `lane` is the struct pv_loop it is submitted on. */
+struct pv_blk_store *pv_store_blk(struct pv_store *store);
+
+/*
+ * Control side. Makes a file longer or shorter, or follows a block device that has changed;
+ * `capacity_bytes` of the store is the new size then. Returns 0 or -errno.
+ */
+int pv_store_resize(struct pv_store *store, uint64_t bytes);
+
+/* Writes what the host's cache holds to the disk. Returns 0 or -errno. Blocks. */
+int pv_store_sync(struct pv_store *store);
+
+/* For reports: "file", "block", "null" or "memory", and the path or "". */
+const char *pv_store_kind(const struct pv_store *store);
+const char *pv_store_path(const struct pv_store *store);
+
+#endif

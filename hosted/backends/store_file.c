@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opening a file or block device as a disk: what it is, how large, and what it can do.
+ *
+ * #syscalls ftruncate fdatasync ioctl fstat newfstatat
+ */
+#define _GNU_SOURCE
+#include "hosted/backends/store_internal.h"
+
+#include "abi/virtio_blk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* The largest alignment that O_DIRECT asks for anywhere; taken where the kernel does not tell. */
+#define SAFE_DIRECT_ALIGN 4096u
+
+static int file_resize(struct pv_store *store, uint64_t bytes)
+{
+	uint64_t now_bytes;
+
+	if (!store->is_block_device)
+		return ftruncate(store->fd, (off_t)bytes) ? -errno : 0;
+	/* A block device is resized elsewhere; here we can only follow. */
+	if (ioctl(store->fd, BLKGETSIZE64, &now_bytes))
+		return -errno;
+	return bytes <= now_bytes ? 0 : -ENOSPC;
+}
+
+static int file_sync(struct pv_store *store)
+{
+	if (store->blk.limits.is_read_only)
+		return 0;
+	return fdatasync(store->fd) ? -errno : 0;
+}
+
+static void file_close(struct pv_store *store)
+{
+	close(store->fd);
+	if (store->buffered_fd >= 0)
+		close(store->buffered_fd);
+}
+
+static const struct pv_store_kind file_kind = {
+	.name = "file",
+	.ops = &pv_store_file_ops,
+	.resize = file_resize,
+	.sync = file_sync,
+	.close = file_close,
+};
+
+/* A number from the block device's queue directory; 0 where there is none. */
+static uint64_t queue_limit(dev_t device, const char *name)
+{
+	unsigned long long value = 0;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/queue/%s", major(device),
+		 minor(device), name);
+	file = fopen(path, "r");
+	if (!file) { /* a partition: its disk has the directory */
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../queue/%s", major(device),
+			 minor(device), name);
+		file = fopen(path, "r");
+	}
+	if (!file)
+		return 0;
+	if (fscanf(file, "%llu", &value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
+}
+
+static int learn_block_device(struct pv_store *store, const struct stat *status)
+{
+	struct pv_blk_limits *limits = &store->blk.limits;
+	unsigned int physical_bytes;
+	int logical_bytes;
+
+	if (ioctl(store->fd, BLKGETSIZE64, &store->blk.capacity_bytes) ||
+	    ioctl(store->fd, BLKSSZGET, &logical_bytes) ||
+	    ioctl(store->fd, BLKPBSZGET, &physical_bytes))
+		return -errno;
+	store->is_block_device = true;
+	limits->logical_block_bytes = (uint32_t)logical_bytes;
+	limits->physical_block_bytes = physical_bytes;
+	limits->optimal_io_bytes = (uint32_t)queue_limit(status->st_rdev, "optimal_io_size");
+	limits->discard_granularity =
+		(uint32_t)queue_limit(status->st_rdev, "discard_granularity");
+	if (queue_limit(status->st_rdev, "discard_max_bytes") == 0)
+		limits->discard_granularity = 0;
+	store->can_punch = limits->discard_granularity > 0;
+	return 0;
+}
+
+/* A hole behind the end of the file changes nothing, but tells whether holes can be had. */
+static bool can_punch_holes(int fd, off_t end)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end, 4096) == 0;
+}
+
+static void learn_file(struct pv_store *store, const struct stat *status, bool is_writable)
+{
+	struct pv_blk_limits *limits = &store->blk.limits;
+	struct statfs filesystem;
+
+	store->blk.capacity_bytes = (uint64_t)status->st_size;
+	store->is_in_memory = fstatfs(store->fd, &filesystem) == 0 &&
+			      (filesystem.f_type == TMPFS_MAGIC ||
+			       filesystem.f_type == RAMFS_MAGIC);
+	limits->logical_block_bytes = VIRTIO_BLK_SECTOR_BYTES;
+	limits->physical_block_bytes = 4096;
+	store->can_punch = is_writable && can_punch_holes(store->fd, status->st_size);
+	limits->discard_granularity = store->can_punch ? 4096 : 0;
+}
+
+static void learn_direct_align(struct pv_store *store)
+{
+	struct pv_blk_limits *limits = &store->blk.limits;
+	uint32_t align = store->is_block_device ? limits->logical_block_bytes : 0;
+#ifdef STATX_DIOALIGN
+	struct statx extended;
+
+	if (statx(store->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &extended) == 0 &&
+	    extended.stx_mask & STATX_DIOALIGN && extended.stx_dio_offset_align > 0) {
+		align = extended.stx_dio_offset_align;
+		if (align < extended.stx_dio_mem_align)
+			align = extended.stx_dio_mem_align;
+	}
+#endif
+	store->direct_align = align ? align : SAFE_DIRECT_ALIGN;
+	if (!store->is_block_device && limits->logical_block_bytes < align)
+		limits->logical_block_bytes = align;
+}
+
+static int open_failed(const char *path, bool is_read_only, char *error, size_t error_bytes)
+{
+	int err = errno;
+	const char *remedy = "check the path";
+
+	if (err == EACCES || err == EPERM || err == EROFS)
+		remedy = is_read_only ? "check its permissions"
+				      : "check its permissions or add --read-only";
+	else if (err == EINVAL)
+		remedy = "its file system has no O_DIRECT, leave out --direct";
+	snprintf(error, error_bytes, "--blk-file %s: %s; %s", path, strerror(err), remedy);
+	return -err;
+}
+
+static int learn(struct pv_store *store, bool is_read_only, char *error, size_t error_bytes)
+{
+	const char *path = store->path;
+	struct stat status;
+
+	if (fstat(store->fd, &status))
+		return open_failed(path, is_read_only, error, error_bytes);
+	if (S_ISBLK(status.st_mode)) {
+		if (learn_block_device(store, &status))
+			return open_failed(path, is_read_only, error, error_bytes);
+	} else if (S_ISREG(status.st_mode)) {
+		learn_file(store, &status, !is_read_only);
+	} else {
+		snprintf(error, error_bytes, "--blk-file %s is neither a file nor a block device",
+			 path);
+		return -EINVAL;
+	}
+	store->blk.limits.can_write_zeroes = true;
+	return 0;
+}
+
+/* The same file again, without O_DIRECT, whatever the path names by now. */
+static int reopen_buffered(int fd, int flags)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return open(self, flags & ~O_DIRECT);
+}
+
+int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options,
+		       char *error, size_t error_bytes)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK | (options->is_read_only ? O_RDONLY : O_RDWR);
+	int err;
+
+	if (options->is_direct)
+		flags |= O_DIRECT;
+	store->kind = &file_kind;
+	store->blk.ops = &pv_store_file_ops;
+	store->path = strdup(options->path);
+	if (!store->path)
+		return -ENOMEM;
+	store->fd = open(options->path, flags);
+	if (store->fd < 0)
+		return open_failed(options->path, options->is_read_only, error, error_bytes);
+	err = learn(store, options->is_read_only, error, error_bytes);
+	if (!err && options->is_direct) {
+		learn_direct_align(store);
+		store->buffered_fd = reopen_buffered(store->fd, flags);
+		if (store->buffered_fd < 0)
+			err = open_failed(options->path, options->is_read_only, error,
+					  error_bytes);
+	}
+	if (err)
+		file_close(store);
+	return err;
+}

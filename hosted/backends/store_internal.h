@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Within hosted/backends: the kinds of stores. */
+#ifndef PV_HOSTED_STORE_INTERNAL_H
+#define PV_HOSTED_STORE_INTERNAL_H
+
+#include "hosted/backends/store.h"
+
+struct pv_store_kind {
+	const char *name;
+	const struct pv_blk_store_ops *ops;
+	int (*resize)(struct pv_store *store, uint64_t bytes);
+	int (*sync)(struct pv_store *store);
+	void (*close)(struct pv_store *store);
+};
+
+struct pv_store {
+	struct pv_blk_store blk;
+	const struct pv_store_kind *kind;
+	char *path;
+
+	/* Files and block devices. */
+	int fd;
+	int buffered_fd;         /* beside an O_DIRECT one, for what is not aligned; or -1 */
+	uint32_t direct_align;   /* of memory, offsets and lengths; 0: not O_DIRECT */
+	bool is_block_device;
+	bool is_in_memory;       /* tmpfs: a system call never waits for a disk */
+	bool can_punch;
+
+	/* Memory. */
+	uint8_t *memory;
+};
+
+/* Each fills in `kind`, `blk.ops`, capacity and limits. 0, or -errno and a sentence. */
+int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options,
+		       char *error, size_t error_bytes);
+int pv_store_memory_open(struct pv_store *store, const struct pv_store_options *options,
+			 char *error, size_t error_bytes);
+int pv_store_null_open(struct pv_store *store, const struct pv_store_options *options,
+		       char *error, size_t error_bytes);
+
+/* file_io.c: the I/O of files and block devices. */
+extern const struct pv_blk_store_ops pv_store_file_ops;
+
+static inline struct pv_store *pv_store_of(struct pv_blk_store *blk)
+{
+	return (struct pv_store *)blk;
+}
+
+#endif

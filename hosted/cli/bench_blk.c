@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "hosted/cli/bench_blk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/virtio_ids.h"
+#include "hosted/cli/bench_report.h"
+#include "hosted/cli/cli.h"
+#include "hosted/cli/process_cpu.h"
+#include "hosted/cli/ticks.h"
+#include "hosted/control/options.h"
+#include "ring/err.h"
+
+#define BLOCK_BYTES_MAX (16u << 20)
+#define DEPTH_MAX       1024u
+#define QUEUES_MAX      256u
+#define SECONDS_MAX     86400u
+
+/* The largest ring that back-ends in use agree to. */
+#define QUEUE_SIZE_MAX 1024u
+#define QUEUE_SIZE_MIN 64u
+
+/* Rings, tables, headers and status bytes of one queue, at most. */
+#define QUEUE_BYTES (2u << 20)
+
+/* How often the main thread looks at what happens. */
+#define WATCH_NS 50000000u
+
+/* A back-end that finishes nothing for so long is given up. */
+#define STALL_NS 15000000000ull
+
+/* ---- options ---- */
+
+struct options {
+	const char *socket_path;
+	uint64_t block_bytes;
+	uint64_t depth;
+	uint64_t queues;
+	uint64_t mix;
+	unsigned int pattern;
+	uint64_t seconds;
+	uint64_t size_limit;
+	bool is_verifying;
+	bool is_blocking;
+	bool is_packed;
+	bool is_json;
+};
+
+static const char *const patterns[] = { "random", "sequential", NULL };
+
+static const struct pv_option device_options[] = {
+	{ "socket-path", "PATH", "the socket where the back-end listens",
+	  PV_OPTION_TEXT_AT(struct options, socket_path) },
+	{ "queues", "N", "queues to use, a thread for each (default 1)",
+	  PV_OPTION_NUMBER_AT(struct options, queues, 1, QUEUES_MAX) },
+	{ "packed", NULL, "use packed rings; the back-end must offer them",
+	  PV_OPTION_FLAG_AT(struct options, is_packed) },
+	{ 0 },
+};
+
+static const struct pv_option load_options[] = {
+	{ "block-size", "SIZE", "bytes of each request (default 4k)",
+	  PV_OPTION_SIZE_AT(struct options, block_bytes, VIRTIO_BLK_SECTOR_BYTES,
+			    BLOCK_BYTES_MAX) },
+	{ "depth", "N", "requests in flight on each queue (default 32)",
+	  PV_OPTION_NUMBER_AT(struct options, depth, 1, DEPTH_MAX) },
+	{ "mix", "PERCENT",
+	  "reads among the requests (default 100); less than 100 overwrites the disk",
+	  PV_OPTION_NUMBER_AT(struct options, mix, 0, 100) },
+	{ "pattern", "KIND", "random or sequential (default random)",
+	  PV_OPTION_CHOICE_AT(struct options, pattern, patterns) },
+	{ "seconds", "N", "how long to measure (default 5)",
+	  PV_OPTION_NUMBER_AT(struct options, seconds, 1, SECONDS_MAX) },
+	{ "size-limit", "SIZE", "use only the beginning of the disk (default all of it)",
+	  PV_OPTION_SIZE_AT(struct options, size_limit, VIRTIO_BLK_SECTOR_BYTES, UINT64_MAX) },
+	{ "verify", NULL,
+	  "overwrite the disk with patterns, half the requests unless --mix says otherwise, and "
+	  "check every read",
+	  PV_OPTION_FLAG_AT(struct options, is_verifying) },
+	{ "blocking", NULL, "sleep until interrupted instead of polling",
+	  PV_OPTION_FLAG_AT(struct options, is_blocking) },
+	{ 0 },
+};
+
+static const struct pv_option report_options[] = {
+	{ "json", NULL, "print one JSON object on one line",
+	  PV_OPTION_FLAG_AT(struct options, is_json) },
+	{ 0 },
+};
+
+static const struct pv_option_group device_group = { "Device", device_options };
+static const struct pv_option_group load_group = { "Load", load_options };
+static const struct pv_option_group report_group = { "Report", report_options };
+static const struct pv_option_group *const groups[] = { &device_group, &load_group, &report_group,
+							NULL };
+
+const struct pv_command_line pv_cli_bench_blk_command = {
+	.name = "paravane bench blk",
+	.usage = "--socket-path PATH [OPTION]...",
+	.summary = "Measures a vhost-user block device with Paravane's own driver. It only reads, unless "
+		   "--mix or --verify asks for writes: those destroy what is on the disk.",
+	.groups = groups,
+};
+
+/* Everything else has bounds of its own. */
+static const char *options_check(struct options *options)
+{
+	if (!options->socket_path)
+		return "--socket-path is missing; it says where the back-end listens";
+	if (options->block_bytes % VIRTIO_BLK_SECTOR_BYTES)
+		return "--block-size is no multiple of 512 bytes";
+	if (options->is_verifying && options->mix == 100)
+		return "--verify writes to the disk; leave out --mix 100";
+	if (options->mix == PV_OPTION_UNSET)
+		options->mix = options->is_verifying ? 50 : 100;
+	return NULL;
+}
+
+static int complain(const char *sentence)
+{
+	fprintf(stderr, "%s: %s\n", pv_cli_bench_blk_command.name, sentence);
+	return 1;
+}
+
+/* ---- the device ---- */
+
+static uint64_t monotonic_ns(void)
+{
+	return pv_clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Room for `depth` requests: one place each, or one for each descriptor without indirect ones. */
+static uint16_t queue_size_for(uint64_t features, uint64_t depth, uint32_t segments)
+{
+	uint64_t places = depth * (features & VIRTIO_F_INDIRECT_DESC ? 1 : segments + 2);
+	uint16_t size = QUEUE_SIZE_MIN;
+
+	while (size < places && size < QUEUE_SIZE_MAX)
+		size = (uint16_t)(size * 2);
+	return size;
+}
+
+static void driver_failed(struct pv_bench *bench, const struct options *options, int error)
+{
+	if (error == -PV_EFEATURES && options->is_packed)
+		pv_bench_fail(bench, "the back-end does not offer packed rings; leave out --packed");
+	else if (error == -PV_EFEATURES)
+		pv_bench_fail(bench, "the back-end does not offer virtio 1");
+	else if (error == -PV_EBROKEN)
+		pv_bench_fail(bench, "the back-end's configuration makes no sense");
+	else if (error == -PV_ENOMEM)
+		pv_bench_fail(bench, "no memory for the rings; a smaller --depth needs less");
+	else
+		pv_bench_fail(bench, "the device does not start: %s", pv_vhu_bus_error(bench->bus));
+}
+
+static bool driver_create(struct pv_bench *bench, const struct options *options,
+			  uint16_t segments)
+{
+	const uint64_t packed = options->is_packed ? VIRTIO_F_RING_PACKED : 0;
+	uint64_t offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bench->bus));
+	const struct pv_blkdrv_options wish = {
+		.required = packed,
+		.wanted = (PV_BLKDRV_FEATURES & ~VIRTIO_F_RING_PACKED) | packed,
+		.queues = (uint16_t)options->queues,
+		.queue_size = queue_size_for(offered, options->depth, segments),
+		.segments_max = segments,
+	};
+	int error = pv_blkdrv_create(&bench->blk, pv_vhu_bus_bus(bench->bus),
+				     pv_vhu_bus_os(bench->bus), &wish);
+
+	if (error)
+		driver_failed(bench, options, error);
+	return !error;
+}
+
+/* A block is one buffer, or as many as the disk's largest segment makes necessary. */
+static bool driver_start(struct pv_bench *bench, const struct options *options)
+{
+	const struct pv_blkdrv_disk *disk;
+	uint64_t segments;
+
+	if (!driver_create(bench, options, 1))
+		return false;
+	disk = pv_blkdrv_disk(bench->blk);
+	segments = (options->block_bytes + disk->segment_bytes_max - 1) / disk->segment_bytes_max;
+	bench->plan.segments = (uint16_t)segments;
+	if (segments == 1)
+		return true;
+	pv_blkdrv_destroy(bench->blk);
+	bench->blk = NULL;
+	if (segments > QUEUE_SIZE_MAX - 2 ||
+	    !driver_create(bench, options, (uint16_t)segments))
+		segments = 0;
+	if (segments && pv_blkdrv_disk(bench->blk)->segments_max >= segments)
+		return true;
+	pv_bench_fail(bench, "--block-size %llu is more than the disk takes in one request",
+		      (unsigned long long)options->block_bytes);
+	return false;
+}
+
+/* ---- the plan ---- */
+
+static bool disk_fits(struct pv_bench *bench, const struct options *options)
+{
+	const struct pv_blkdrv_disk *disk = pv_blkdrv_disk(bench->blk);
+
+	if (disk->queues < options->queues)
+		pv_bench_fail(bench, "--queues %llu is more than the disk's %u",
+			      (unsigned long long)options->queues, disk->queues);
+	else if (options->block_bytes % disk->block_bytes)
+		pv_bench_fail(bench, "--block-size %llu is no multiple of the disk's blocks of %u bytes",
+			      (unsigned long long)options->block_bytes, disk->block_bytes);
+	else if (disk->is_read_only && options->mix < 100)
+		pv_bench_fail(bench, "the disk is read-only; leave out --mix and --verify");
+	else
+		return true;
+	return false;
+}
+
+static bool plan_make(struct pv_bench *bench, const struct options *options)
+{
+	struct pv_bench_plan *plan = &bench->plan;
+	uint64_t bytes = pv_blkdrv_capacity(bench->blk) << VIRTIO_BLK_SECTOR_SHIFT;
+	uint64_t least;
+
+	if (!disk_fits(bench, options))
+		return false;
+	plan->is_random = options->pattern == 0;
+	plan->seed = options->is_verifying ? monotonic_ns() : 1;
+	plan->blocks = (bytes < options->size_limit ? bytes : options->size_limit) /
+		       options->block_bytes;
+	least = options->queues * (options->is_verifying ? options->depth : 1);
+	if (plan->blocks >= least)
+		return true;
+	pv_bench_fail(bench, "the disk, or --size-limit, has room for %llu blocks; at least %llu "
+			     "are needed",
+		      (unsigned long long)plan->blocks, (unsigned long long)least);
+	return false;
+}
+
+/* ---- the run ---- */
+
+struct run {
+	struct pv_bench bench;
+	const struct options *options;
+	struct pv_bench_load **load;
+	uint16_t loads;
+	pid_t backend;
+	uint64_t begin_ns;
+	uint64_t begin_ticks;
+	struct pv_bench_report report;
+	/* The last time anything had moved. */
+	uint64_t moved_ns;
+	uint64_t moved_at;
+};
+
+static uint64_t progress_of(const struct run *run)
+{
+	uint64_t progress = 0;
+
+	for (uint16_t i = 0; i < run->loads; i++)
+		progress += pv_bench_load_progress(run->load[i]);
+	return progress;
+}
+
+static bool is_aborted(const struct run *run)
+{
+	return __atomic_load_n(&run->bench.phase, __ATOMIC_ACQUIRE) == PV_BENCH_ABORT;
+}
+
+static void stop(struct run *run)
+{
+	enum pv_bench_phase phase = PV_BENCH_LOAD;
+
+	__atomic_compare_exchange_n(&run->bench.phase, &phase, PV_BENCH_STOP, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Is the back-end there, and does it get on? */
+static void watch(struct run *run)
+{
+	struct timespec nap = { 0, WATCH_NS };
+	uint64_t progress = progress_of(run);
+	uint64_t now = monotonic_ns();
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	if (progress != run->moved_at) {
+		run->moved_at = progress;
+		run->moved_ns = now;
+	}
+	if (!pv_vhu_frontend_is_connected(pv_vhu_bus_frontend(run->bench.bus)) ||
+	    pv_vhu_frontend_channel_serve(pv_vhu_bus_frontend(run->bench.bus)))
+		pv_bench_fail(&run->bench, "%s", pv_vhu_bus_error(run->bench.bus));
+	else if (now - run->moved_ns > STALL_NS)
+		pv_bench_fail(&run->bench, "the back-end has finished nothing for %llu seconds",
+			      STALL_NS / 1000000000u);
+}
+
+static void progress_show(const struct run *run, uint64_t second, uint64_t requests)
+{
+	double rate = (double)requests;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r%4llu s %10.1f kIOPS %10.1f MB/s ", (unsigned long long)second,
+		rate / 1e3, rate * run->bench.plan.block_bytes / 1e6);
+}
+
+static void progress_clear(void)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
+}
+
+static void load_watch(struct run *run)
+{
+	uint64_t second = 1;
+	uint64_t shown = 0;
+
+	while (!is_aborted(run)) {
+		uint64_t passed = monotonic_ns() - run->begin_ns;
+
+		if (passed >= run->options->seconds * 1000000000u)
+			break;
+		if (passed >= second * 1000000000u) {
+			uint64_t progress = progress_of(run);
+
+			progress_show(run, second++, progress - shown);
+			shown = progress;
+		}
+		watch(run);
+	}
+}
+
+static bool have_all_ended(const struct run *run)
+{
+	for (uint16_t i = 0; i < run->loads; i++) {
+		if (!pv_bench_load_has_ended(run->load[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool loads_create(struct run *run)
+{
+	uint16_t queues = run->bench.plan.queues;
+
+	run->load = calloc(queues, sizeof(struct pv_bench_load *));
+	for (uint16_t i = 0; run->load && i < queues; i++) {
+		run->load[i] = pv_bench_load_create(&run->bench, i);
+		if (!run->load[i])
+			return false;
+		run->loads++;
+	}
+	return run->load;
+}
+
+static void loads_start(struct run *run)
+{
+	uint64_t cpu_ns = 0;
+
+	run->report.has_backend_cpu = pv_process_cpu_ns(run->backend, &cpu_ns);
+	run->report.backend_cpu_ns = cpu_ns;
+	run->begin_ns = monotonic_ns();
+	run->begin_ticks = pv_ticks(run->bench.are_ticks_cheap);
+	run->moved_ns = run->begin_ns;
+	for (uint16_t i = 0; i < run->loads; i++) {
+		if (!pv_bench_load_start(run->load[i]))
+			break;
+	}
+}
+
+/* At the end of the load, before what is in flight has come back. */
+static void clocks_stop(struct run *run)
+{
+	struct pv_bench_report *report = &run->report;
+	uint64_t cpu_ns;
+	uint64_t ticks = pv_ticks(run->bench.are_ticks_cheap) - run->begin_ticks;
+
+	report->ns_per_tick = (double)(monotonic_ns() - run->begin_ns) / (double)ticks;
+	report->has_backend_cpu =
+		report->has_backend_cpu && pv_process_cpu_ns(run->backend, &cpu_ns);
+	if (report->has_backend_cpu)
+		report->backend_cpu_ns = cpu_ns - report->backend_cpu_ns;
+}
+
+static void results_add(struct run *run)
+{
+	struct pv_bench_result *total = &run->report.total;
+	uint64_t ns = 0;
+
+	for (uint16_t i = 0; i < run->loads; i++) {
+		const struct pv_bench_result *one = pv_bench_load_join(run->load[i]);
+
+		total->reads += one->reads;
+		total->writes += one->writes;
+		total->cpu_ns += one->cpu_ns;
+		total->verified_blocks += one->verified_blocks;
+		total->kicks += one->kicks;
+		total->interrupts += one->interrupts;
+		pv_histogram_merge(&total->latency, &one->latency);
+		ns += one->ns;
+	}
+	run->report.seconds = (double)ns / run->loads / 1e9;
+}
+
+static void measure(struct run *run)
+{
+	loads_start(run);
+	load_watch(run);
+	clocks_stop(run);
+	stop(run);
+	progress_clear();
+	while (!have_all_ended(run) && !is_aborted(run))
+		watch(run);
+	results_add(run);
+}
+
+static void report(struct run *run)
+{
+	run->report.plan = &run->bench.plan;
+	run->report.is_packed =
+		pv_blkdrv_disk(run->bench.blk)->features & VIRTIO_F_RING_PACKED;
+	if (run->options->is_json)
+		pv_bench_report_json(&run->report, stdout);
+	else
+		pv_bench_report_text(&run->report, stdout);
+}
+
+/* The device lets go of the buffers before they go. */
+static void run_fini(struct run *run)
+{
+	if (run->bench.blk)
+		pv_blkdrv_destroy(run->bench.blk);
+	for (uint16_t i = 0; i < run->loads; i++)
+		pv_bench_load_destroy(run->load[i]);
+	free(run->load);
+	pv_vhu_bus_destroy(run->bench.bus);
+}
+
+static void run_device(struct run *run)
+{
+	struct pv_bench *bench = &run->bench;
+
+	if (!driver_start(bench, run->options) || !plan_make(bench, run->options))
+		return;
+	run->backend = pv_vhu_frontend_peer(pv_vhu_bus_frontend(bench->bus));
+	if (!loads_create(run)) {
+		pv_bench_fail(bench, "out of memory");
+		return;
+	}
+	measure(run);
+	if (!is_aborted(run))
+		report(run);
+}
+
+static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
+{
+	const struct options *options = run->options;
+	struct pv_bench_plan *plan = &run->bench.plan;
+	struct pv_vhu_bus_options wish = {
+		.path = options->socket_path,
+		.device_id = VIRTIO_ID_BLOCK,
+		.queue_size_max = QUEUE_SIZE_MAX,
+	};
+
+	plan->block_bytes = (uint32_t)options->block_bytes;
+	plan->depth = (uint16_t)options->depth;
+	plan->queues = (uint16_t)options->queues;
+	plan->read_percent = (uint32_t)options->mix;
+	plan->is_blocking = options->is_blocking;
+	plan->is_verifying = options->is_verifying;
+	wish.memory_bytes = plan->queues * (pv_bench_load_memory(plan) + QUEUE_BYTES);
+	return pv_vhu_bus_create(&run->bench.bus, &wish, sentence, sentence_bytes) == 0;
+}
+
+static int bench(const struct options *options)
+{
+	static struct run run;
+	char sentence[256];
+
+	memset(&run, 0, sizeof(run));
+	run.options = options;
+	run.bench.are_ticks_cheap = pv_ticks_are_cheap();
+	if (!connect_to(&run, sentence, sizeof(sentence))) {
+		fprintf(stderr, "%s: --socket-path %s\n", pv_cli_bench_blk_command.name, sentence);
+		return 1;
+	}
+	run_device(&run);
+	run_fini(&run);
+	return is_aborted(&run) ? complain(run.bench.failure) : 0;
+}
+
+int pv_cli_bench_blk(int argc, char **argv)
+{
+	struct options options = { .block_bytes = 4096,
+				   .depth = 32,
+				   .queues = 1,
+				   .mix = PV_OPTION_UNSET,
+				   .seconds = 5,
+				   .size_limit = PV_OPTION_UNSET };
+	void *const values[] = { &options, &options, &options };
+	char sentence[PV_SENTENCE_BYTES];
+	const char *wrong;
+
+	switch (pv_options_parse(&pv_cli_bench_blk_command, values, argc, argv, sentence)) {
+	case PV_OPTIONS_HELP:
+		pv_options_help(&pv_cli_bench_blk_command, stdout);
+		return 0;
+	case PV_OPTIONS_WRONG:
+		return complain(sentence);
+	case PV_OPTIONS_GOOD:
+		break;
+	}
+	wrong = options_check(&options);
+	return wrong ? complain(wrong) : bench(&options);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The program: finds the subcommand. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hosted/cli/cli.h"
+#include "hosted/control/options.h"
+
+#define PROGRAM "paravane "
+
+struct command {
+	const char *name; /* with the program's: it becomes argv[0] */
+	const char *summary;
+	int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+	{ PROGRAM "bench blk", "measure a vhost-user block device", pv_cli_bench_blk },
+	{ PROGRAM "serve blk", "serve a disk to virtual machines", pv_cli_serve_blk },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char *own_name(const struct command *command)
+{
+	return command->name + strlen(PROGRAM);
+}
+
+static void print_help(void)
+{
+	printf("usage: paravane COMMAND [OPTION]...\n\n"
+	       "Paravirtualized devices for virtual machines.\n\nCommands:\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("  %-28s%s\n", own_name(&commands[i]), commands[i].summary);
+	printf("\nOptions:\n"
+	       "  --help                      print this text and end\n"
+	       "  --version                   print the version and end\n"
+	       "\n'paravane COMMAND --help' lists a command's options; paravane(1) explains them.\n");
+}
+
+static int fail(const char *what, const char *word, const char *near)
+{
+	fprintf(stderr, near ? "paravane: %s '%s'; did you mean '%s'?\n" :
+			       "paravane: %s '%s'; --help lists what there is\n",
+		what, word, near);
+	return EXIT_FAILURE;
+}
+
+static const struct command *find(const char *words)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(own_name(&commands[i]), words) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int fail_command(const char *words)
+{
+	struct pv_nearest nearest = { .word = words };
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		pv_nearest_offer(&nearest, own_name(&commands[i]));
+	return fail("unknown command", words, nearest.best);
+}
+
+static int top_level_option(const char *word)
+{
+	struct pv_nearest nearest = { .word = word };
+
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+		print_help();
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(word, "--version") == 0) {
+		printf("paravane %s\n", PV_VERSION);
+		return EXIT_SUCCESS;
+	}
+	pv_nearest_offer(&nearest, "--help");
+	pv_nearest_offer(&nearest, "--version");
+	return fail("unknown option", word, nearest.best);
+}
+
+int main(int argc, char **argv)
+{
+	bool has_device = argc > 2 && argv[2][0] != '-';
+	const struct command *command;
+	char words[128], name[32];
+
+	if (argc < 2) {
+		fprintf(stderr, "paravane: no command given; --help lists what there is\n");
+		return EXIT_FAILURE;
+	}
+	if (argv[1][0] == '-')
+		return top_level_option(argv[1]);
+	snprintf(words, sizeof(words), "%s%s%s", argv[1], has_device ? " " : "",
+		 has_device ? argv[2] : "");
+	command = find(words);
+	if (!command)
+		return fail_command(words);
+	snprintf(name, sizeof(name), "%s", command->name);
+	argv[2] = name;
+	return command->run(argc - 2, argv + 2);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "devices/blk/blk.h"
+#include "hosted/control/blk_commands.h"
+
+static void add_text(struct json_object *to, const char *name, const char *text)
+{
+	json_object_object_add(to, name, json_object_new_string(text));
+}
+
+static void add_bool(struct json_object *to, const char *name, bool value)
+{
+	json_object_object_add(to, name, json_object_new_boolean(value));
+}
+
+static void add_number(struct json_object *to, const char *name, uint64_t number)
+{
+	json_object_object_add(to, name, json_object_new_uint64(number));
+}
+
+static struct json_object *image_of(const struct pv_disk *disk)
+{
+	struct json_object *image = json_object_new_object();
+
+	add_text(image, "filename", pv_store_path(disk->store));
+	add_text(image, "format", "raw");
+	add_number(image, "virtual-size", pv_store_blk(disk->store)->capacity_bytes);
+	add_bool(image, "dirty-flag", false);
+	return image;
+}
+
+static struct json_object *cache_of(const struct pv_disk *disk)
+{
+	struct json_object *cache = json_object_new_object();
+
+	add_bool(cache, "writeback", disk->has_write_cache);
+	add_bool(cache, "direct", disk->is_direct);
+	add_bool(cache, "no-flush", false);
+	return cache;
+}
+
+/* The members that QEMU's schema has as mandatory are there even where there is no such thing. */
+static struct json_object *inserted_of(const struct pv_disk *disk)
+{
+	static const char *const limits[] = { "bps",  "bps_rd",  "bps_wr",
+					      "iops", "iops_rd", "iops_wr" };
+	struct json_object *inserted = json_object_new_object();
+
+	add_text(inserted, "file", pv_store_path(disk->store));
+	add_text(inserted, "node-name", disk->name);
+	add_text(inserted, "drv", "raw");
+	add_bool(inserted, "ro", pv_store_blk(disk->store)->limits.is_read_only);
+	add_bool(inserted, "encrypted", false);
+	add_number(inserted, "backing_file_depth", 0);
+	add_text(inserted, "detect_zeroes", "off");
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		add_number(inserted, limits[i], 0);
+	add_number(inserted, "write_threshold", 0);
+	json_object_object_add(inserted, "image", image_of(disk));
+	json_object_object_add(inserted, "cache", cache_of(disk));
+	return inserted;
+}
+
+static void query_block(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
+{
+	const struct pv_blk_commands *commands = arg;
+	struct json_object *list = json_object_new_array();
+
+	(void)arguments;
+	for (unsigned int i = 0; i < commands->disks; i++) {
+		struct json_object *disk = json_object_new_object();
+
+		add_text(disk, "device", commands->disk[i].name);
+		add_text(disk, "type", "unknown");
+		add_text(disk, "io-status", "ok");
+		add_bool(disk, "removable", false);
+		add_bool(disk, "locked", false);
+		json_object_object_add(disk, "inserted", inserted_of(&commands->disk[i]));
+		json_object_array_add(list, disk);
+	}
+	pv_qmp_return(request, list);
+}
+
+static const char *text_of(struct json_object *arguments, const char *name)
+{
+	struct json_object *text;
+
+	return json_object_object_get_ex(arguments, name, &text) ? json_object_get_string(text) :
+								   NULL;
+}
+
+/* By `device` or `node-name`, which are the same here; the only disk needs no name. */
+static struct pv_disk *find(const struct pv_blk_commands *commands, const char *name)
+{
+	for (unsigned int i = 0; i < commands->disks; i++)
+		if (name ? strcmp(commands->disk[i].name, name) == 0 : commands->disks == 1)
+			return &commands->disk[i];
+	return NULL;
+}
+
+/*
+ * The device never believes in more than the store has: it shrinks before the store and grows after
+ * it.
+ */
+static int resize(struct pv_disk *disk, uint64_t bytes)
+{
+	uint64_t before = pv_store_blk(disk->store)->capacity_bytes;
+	int error;
+
+	if (bytes < before && pv_blk_resized(disk->device, bytes))
+		return -EINVAL;
+	error = pv_store_resize(disk->store, bytes);
+	if (error) {
+		if (bytes < before)
+			pv_blk_resized(disk->device, before);
+		return error;
+	}
+	return bytes > before && pv_blk_resized(disk->device, bytes) ? -EINVAL : 0;
+}
+
+static void block_resize(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
+{
+	const char *device = text_of(arguments, "device");
+	const char *node = text_of(arguments, "node-name");
+	struct pv_disk *disk = find(arg, device ? device : node);
+	int64_t bytes = json_object_get_int64(json_object_object_get(arguments, "size"));
+	uint32_t block;
+	int error;
+
+	if (device && node) {
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
+			    "Parameters 'device' and 'node-name' exclude each other");
+		return;
+	}
+	if (!disk) {
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
+			    "there is no such disk; query-block lists them");
+		return;
+	}
+	block = pv_store_blk(disk->store)->limits.logical_block_bytes;
+	if (bytes <= 0 || bytes % block) {
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
+			    "Parameter 'size' must be a positive multiple of %u, the logical block "
+			    "size",
+			    block);
+		return;
+	}
+	error = resize(disk, (uint64_t)bytes);
+	if (error)
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "cannot resize '%s': %s", disk->name,
+			    strerror(-error));
+	else
+		pv_qmp_return(request, NULL);
+}
+
+static void cont(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
+{
+	(void)arg;
+	(void)arguments;
+	pv_qmp_return(request, NULL);
+}
+
+static const struct pv_qmp_parameter resize_parameters[] = {
+	{ "device", PV_QMP_TEXT, false },
+	{ "node-name", PV_QMP_TEXT, false },
+	{ "size", PV_QMP_INTEGER, true },
+	{ 0 },
+};
+
+const struct pv_qmp_command pv_blk_command_table[] = {
+	{ "block_resize", resize_parameters, block_resize },
+	{ "cont", NULL, cont },
+	{ "query-block", NULL, query_block },
+	{ 0 },
+};

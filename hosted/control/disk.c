@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/virtio_blk.h"
+#include "devices/blk/blk.h"
+#include "hosted/control/disk.h"
+
+#define DISK_BYTES_MAX (UINT64_C(1) << 50)
+/* vhost-user names a queue in eight bits. */
+#define QUEUES_MAX      256
+#define QUEUE_SIZE_MAX  32768
+#define CACHE_LINE      64u
+
+static const char *const off_on[] = { "off", "on", NULL };
+
+#define DISK struct pv_disk_options
+static const struct pv_option disk_options[] = {
+	{ "blk-file", "PATH", "the disk is this file or block device",
+	  PV_OPTION_TEXT_AT(DISK, blk_file) },
+	{ "memory", "SIZE", "the disk is memory, gone when the program ends (4096, 512M, 1G)",
+	  PV_OPTION_SIZE_AT(DISK, memory_bytes, 512, DISK_BYTES_MAX) },
+	{ "null", "SIZE", "the disk holds nothing: reads and writes succeed and do nothing",
+	  PV_OPTION_SIZE_AT(DISK, null_bytes, 512, DISK_BYTES_MAX) },
+	{ "read-only", NULL, "refuse writes", PV_OPTION_FLAG_AT(DISK, is_read_only) },
+	{ "direct", NULL, "go past the host's page cache (O_DIRECT)",
+	  PV_OPTION_FLAG_AT(DISK, is_direct) },
+	{ "write-cache", "on|off",
+	  "off: a write ends when it is stable; a driver can change this (default on)",
+	  PV_OPTION_CHOICE_AT(DISK, write_cache, off_on) },
+	{ "num-queues", "N", "queues to offer (default 16)",
+	  PV_OPTION_NUMBER_AT(DISK, queues, 1, QUEUES_MAX) },
+	{ "queue-size", "N", "largest size of a queue; the front-end decides (default 1024)",
+	  PV_OPTION_NUMBER_AT(DISK, queue_size_max, 2, QUEUE_SIZE_MAX) },
+	{ "logical-block-size", "SIZE", "smallest unit of I/O (default: the disk's own)",
+	  PV_OPTION_SIZE_AT(DISK, logical_block_bytes, 512, 65536) },
+	{ "physical-block-size", "SIZE", "unit that is best written whole (default: the disk's own)",
+	  PV_OPTION_SIZE_AT(DISK, physical_block_bytes, 512, 2 << 20) },
+	{ "serial", "TEXT", "serial number, at most 20 bytes", PV_OPTION_TEXT_AT(DISK, serial) },
+	{ "in-order", NULL, "offer IN_ORDER: one slow request then holds the rest",
+	  PV_OPTION_FLAG_AT(DISK, is_in_order) },
+	{ "no-packed", NULL, "do not offer packed queues", PV_OPTION_FLAG_AT(DISK, no_packed) },
+	{ 0 },
+};
+
+const struct pv_option_group pv_disk_option_group = { "Disk", disk_options };
+
+__attribute__((format(printf, 2, 3))) static bool wrong(char sentence[static PV_SENTENCE_BYTES],
+							const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(sentence, PV_SENTENCE_BYTES, format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+static bool is_power_of_two(uint64_t number)
+{
+	return (number & (number - 1)) == 0;
+}
+
+static bool are_good(const struct pv_disk_options *o, char sentence[static PV_SENTENCE_BYTES])
+{
+	int disks = (o->blk_file != NULL) + (o->null_bytes != PV_OPTION_UNSET) +
+		    (o->memory_bytes != PV_OPTION_UNSET);
+
+	if (disks == 0)
+		return wrong(sentence,
+			     "no disk: give --blk-file PATH, --memory SIZE or --null SIZE");
+	if (disks > 1)
+		return wrong(sentence, "more than one disk: give only one of --blk-file, --memory "
+				       "and --null");
+	if (o->is_direct && !o->blk_file)
+		return wrong(sentence, "option '--direct' goes with --blk-file only");
+	if (!is_power_of_two(o->logical_block_bytes))
+		return wrong(sentence, "option '--logical-block-size' takes a power of two, not %llu",
+			     (unsigned long long)o->logical_block_bytes);
+	if (!is_power_of_two(o->physical_block_bytes))
+		return wrong(sentence,
+			     "option '--physical-block-size' takes a power of two, not %llu",
+			     (unsigned long long)o->physical_block_bytes);
+	if (o->serial && strlen(o->serial) > VIRTIO_BLK_ID_BYTES)
+		return wrong(sentence,
+			     "option '--serial': a serial number has at most %u bytes, this one has "
+			     "%zu",
+			     VIRTIO_BLK_ID_BYTES, strlen(o->serial));
+	return true;
+}
+
+static int64_t bytes_or_unused(uint64_t bytes)
+{
+	return bytes == PV_OPTION_UNSET ? -1 : (int64_t)bytes;
+}
+
+static bool open_store(struct pv_disk *disk, const struct pv_disk_options *o,
+		       char sentence[static PV_SENTENCE_BYTES])
+{
+	struct pv_store_options options = {
+		.path = o->blk_file,
+		.null_bytes = bytes_or_unused(o->null_bytes),
+		.memory_bytes = bytes_or_unused(o->memory_bytes),
+		.is_read_only = o->is_read_only,
+		.is_direct = o->is_direct,
+		.logical_block_bytes = (uint32_t)o->logical_block_bytes,
+		.physical_block_bytes = (uint32_t)o->physical_block_bytes,
+	};
+
+	return pv_store_open(&disk->store, &options, sentence, PV_SENTENCE_BYTES) == 0;
+}
+
+static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o)
+{
+	const struct pv_blk_options options = {
+		.serial = o->serial,
+		.queues = (uint16_t)o->queues,
+		.queue_size_max = (uint16_t)o->queue_size_max,
+		.is_read_only = pv_store_blk(disk->store)->limits.is_read_only,
+		.has_write_cache = o->write_cache != 0,
+		.is_in_order = o->is_in_order,
+		.no_packed = o->no_packed,
+	};
+	size_t bytes = (pv_blk_bytes(options.queues) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+
+	disk->storage = aligned_alloc(CACHE_LINE, bytes);
+	if (!disk->storage)
+		return false;
+	memset(disk->storage, 0, bytes);
+	disk->device = pv_blk_init(disk->storage, pv_host_port(disk->host),
+				   pv_store_blk(disk->store), &options);
+	return true;
+}
+
+bool pv_disk_open(struct pv_disk *disk, const struct pv_disk_options *options,
+		  struct pv_host_options *host, char sentence[static PV_SENTENCE_BYTES])
+{
+	int error;
+
+	*disk = (struct pv_disk){ .name = host->name,
+				  .is_direct = options->is_direct,
+				  .has_write_cache = options->write_cache != 0 };
+	if (!are_good(options, sentence) || !open_store(disk, options, sentence))
+		return false;
+	host->queues = (uint16_t)options->queues;
+	error = pv_host_create(&disk->host, host);
+	if (!error && make_device(disk, options))
+		return true;
+	wrong(sentence, "cannot make the device: %s", strerror(error ? -error : ENOMEM));
+	pv_disk_close(disk);
+	return false;
+}
+
+void pv_disk_close(struct pv_disk *disk)
+{
+	if (disk->host)
+		pv_host_destroy(disk->host);
+	free(disk->storage);
+	pv_store_close(disk->store);
+	*disk = (struct pv_disk){ 0 };
+}
+
+const char *pv_disk_text(const struct pv_disk *disk, char text[static PV_DISK_TEXT_BYTES])
+{
+	const struct pv_blk_store *store = pv_store_blk(disk->store);
+	const char *path = pv_store_path(disk->store);
+	char size[PV_SIZE_TEXT_BYTES];
+
+	snprintf(text, PV_DISK_TEXT_BYTES, "%s (%s%s)",
+		 *path ? path : pv_store_kind(disk->store),
+		 pv_size_text(store->capacity_bytes, size),
+		 store->limits.is_read_only ? ", read-only" : "");
+	return text;
+}

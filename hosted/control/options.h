@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Command-line options, as tables.
+ *
+ * A command lists its options in constant tables, in groups with a title each.  The same tables
+ * parse the command line, print --help, and are compared with the manual page by a test.  A table
+ * says where a value goes as an offset into a structure of the caller's, which holds the defaults
+ * beforehand; groups of one command may go to different structures, so that a device's options are
+ * written down once and used by every command that makes such a device:
+ *
+ *     static const struct pv_option bench_options[] = {
+ *             { "depth", "N", "requests in flight (default 32)",
+ *               PV_OPTION_NUMBER_AT(struct bench, depth, 1, 1024) },
+ *             { 0 },
+ *     };
+ *     static const struct pv_option_group bench_group = { "Load", bench_options };
+ *
+ * Values are written `--name VALUE` or `--name=VALUE`.  What is wrong with a command line is
+ * returned as one sentence.
+ */
+#ifndef PV_HOSTED_OPTIONS_H
+#define PV_HOSTED_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Room for a sentence about something that is wrong. */
+#define PV_SENTENCE_BYTES 512
+
+/* A number, size or descriptor that was not given, where a command's structure starts with it. */
+#define PV_OPTION_UNSET    UINT64_MAX
+#define PV_OPTION_UNSET_FD (-1)
+
+enum pv_option_type {
+	PV_OPTION_FLAG,   /* bool: set to true */
+	PV_OPTION_TEXT,   /* const char *: into argv */
+	PV_OPTION_NUMBER, /* uint64_t within bounds */
+	PV_OPTION_SIZE,   /* uint64_t bytes within bounds; 4096, 4k, 512M, 1GiB: powers of 1024 */
+	PV_OPTION_CHOICE, /* unsigned int: the index of one of a list of words */
+	PV_OPTION_FD,     /* int: a descriptor that is open */
+};
+
+struct pv_option {
+	const char *name;     /* without the dashes; NULL ends a table */
+	const char *argument; /* what --help calls the value; NULL for a flag */
+	const char *help;     /* a few words, with the default */
+	enum pv_option_type type;
+	size_t offset;              /* of the value in the caller's structure */
+	uint64_t min, max;          /* number, size */
+	const char *const *choices; /* choice: ended by NULL */
+};
+
+/* The offset of a field, which must have the type that its option writes. */
+#define PV_OPTION_OFFSET(type, field, wanted)                                                      \
+	_Generic(((type *)0)->field, wanted: offsetof(type, field))
+
+#define PV_OPTION_FLAG_AT(type, field) PV_OPTION_FLAG, PV_OPTION_OFFSET(type, field, bool), 0, 0, NULL
+#define PV_OPTION_TEXT_AT(type, field)                                                             \
+	PV_OPTION_TEXT, PV_OPTION_OFFSET(type, field, const char *), 0, 0, NULL
+#define PV_OPTION_NUMBER_AT(type, field, min, max)                                                 \
+	PV_OPTION_NUMBER, PV_OPTION_OFFSET(type, field, uint64_t), min, max, NULL
+#define PV_OPTION_SIZE_AT(type, field, min, max)                                                   \
+	PV_OPTION_SIZE, PV_OPTION_OFFSET(type, field, uint64_t), min, max, NULL
+#define PV_OPTION_CHOICE_AT(type, field, choices)                                                  \
+	PV_OPTION_CHOICE, PV_OPTION_OFFSET(type, field, unsigned int), 0, 0, choices
+#define PV_OPTION_FD_AT(type, field) PV_OPTION_FD, PV_OPTION_OFFSET(type, field, int), 0, 0, NULL
+
+struct pv_option_group {
+	const char *title;
+	const struct pv_option *options; /* at most PV_OPTIONS_MAX in all groups of a command */
+};
+
+#define PV_OPTIONS_MAX 64
+
+struct pv_command_line {
+	const char *name;    /* "paravane serve blk" */
+	const char *usage;   /* what follows the name, options one has to give */
+	const char *summary; /* one sentence or a few, without line breaks */
+	const struct pv_option_group *const *groups; /* ended by NULL */
+};
+
+enum pv_options_outcome {
+	PV_OPTIONS_GOOD,
+	PV_OPTIONS_HELP,  /* --help or -h was given: print it and end well */
+	PV_OPTIONS_WRONG, /* the sentence says what */
+};
+
+/*
+ * Takes in argv[1] to argv[argc - 1]. `values[i]` is the structure that group i goes to; it keeps
+ * what it held where an option was not given. Each option may be given once.
+ */
+enum pv_options_outcome pv_options_parse(const struct pv_command_line *command,
+					 void *const *values, int argc, char *const *argv,
+					 char sentence[static PV_SENTENCE_BYTES]);
+
+/* Prints usage, summary and all options, sorted within their groups, within 80 columns. */
+void pv_options_help(const struct pv_command_line *command, FILE *to);
+
+/*
+ * Reads bytes with an optional suffix k, M, G or T, or kiB, MiB and so on; case does not matter.
+ * Returns false for anything else and for what does not fit.
+ */
+bool pv_size_parse(const char *text, uint64_t *bytes);
+
+/* Writes bytes for people: "512 MiB", "1.5 GiB", "1000 bytes". Returns `text`. */
+#define PV_SIZE_TEXT_BYTES 32
+const char *pv_size_text(uint64_t bytes, char text[static PV_SIZE_TEXT_BYTES]);
+
+/*
+ * The word among several that a mistyped one was probably meant to be. Start with {word}, offer
+ * each candidate, then look at `best`: NULL when none is near.
+ */
+struct pv_nearest {
+	const char *word;
+	const char *best;
+	unsigned int distance;
+};
+
+void pv_nearest_offer(struct pv_nearest *nearest, const char *candidate);
+
+#endif

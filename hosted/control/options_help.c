@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Help texts out of option tables. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hosted/control/options.h"
+
+#define COLUMNS     80u
+#define HELP_COLUMN 30u
+
+/* Prints words from column `indent` on, in lines that begin there. */
+static void print_wrapped(FILE *to, unsigned int indent, const char *text)
+{
+	unsigned int column = indent;
+	bool is_first = true;
+
+	while (*text) {
+		unsigned int chars = (unsigned int)strcspn(text, " ");
+
+		if (!is_first && column + 1 + chars > COLUMNS - 1) {
+			fprintf(to, "\n%*s", (int)indent, "");
+			column = indent;
+			is_first = true;
+		}
+		fprintf(to, "%s%.*s", is_first ? "" : " ", (int)chars, text);
+		column += chars + !is_first;
+		is_first = false;
+		text += chars;
+		text += strspn(text, " ");
+	}
+	fputc('\n', to);
+}
+
+static void print_option(FILE *to, const struct pv_option *option)
+{
+	char start[64];
+	int chars = snprintf(start, sizeof(start), "  --%s%s%s", option->name,
+			     option->argument ? " " : "", option->argument ? option->argument : "");
+
+	if (chars + 2 > (int)HELP_COLUMN)
+		fprintf(to, "%s\n%*s", start, (int)HELP_COLUMN, "");
+	else
+		fprintf(to, "%-*s", (int)HELP_COLUMN, start);
+	print_wrapped(to, HELP_COLUMN, option->help);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct pv_option *const *left = a, *const *right = b;
+
+	return strcmp((*left)->name, (*right)->name);
+}
+
+static void print_group(FILE *to, const struct pv_option_group *group)
+{
+	const struct pv_option *sorted[PV_OPTIONS_MAX];
+	size_t count = 0;
+
+	for (const struct pv_option *o = group->options; o->name && count < PV_OPTIONS_MAX; o++)
+		sorted[count++] = o;
+	qsort(sorted, count, sizeof(sorted[0]), by_name);
+	fprintf(to, "\n%s:\n", group->title);
+	for (size_t i = 0; i < count; i++)
+		print_option(to, sorted[i]);
+}
+
+void pv_options_help(const struct pv_command_line *command, FILE *to)
+{
+	static const struct pv_option help[] = {
+		{ "help", NULL, "print this text and end", PV_OPTION_FLAG, 0, 0, 0, NULL },
+		{ 0 },
+	};
+	static const struct pv_option_group other = { "Other", help };
+
+	fprintf(to, "usage: %s %s\n\n", command->name, command->usage);
+	print_wrapped(to, 0, command->summary);
+	for (const struct pv_option_group *const *g = command->groups; *g; g++)
+		print_group(to, *g);
+	print_group(to, &other);
+}

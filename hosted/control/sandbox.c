@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every program needs to go on and to end: the C library's own calls.
+ *
+ * #syscalls brk mmap munmap mremap mprotect madvise futex restart_syscall rt_sigreturn
+ * #syscalls clock_gettime clock_nanosleep sched_yield sched_getaffinity getrandom
+ * #syscalls write writev fstat lseek exit exit_group
+ */
+#include <errno.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "hosted/control/sandbox.h"
+#include "syscalls_serve.h"
+
+/* A call that is allowed only if one of its arguments is as it should be. */
+struct condition {
+	int call;
+	struct scmp_arg_cmp argument;
+};
+
+/* The type of a request to a block device (linux/fs.h): not one to a terminal, for example. */
+#define IOCTL_TYPE_MASK 0xff00u
+#define IOCTL_TYPE_BLK  0x1200u
+
+static int allow(scmp_filter_ctx filter, int call)
+{
+	const struct condition conditions[] = {
+		{ SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_BLK) },
+		{ SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+		{ SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+		{ SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME) },
+		{ SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()) },
+	};
+
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
+		if (conditions[i].call == call)
+			return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1,
+						      &conditions[i].argument);
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
+}
+
+static int fill(scmp_filter_ctx filter)
+{
+#define CALL(name) SCMP_SYS(name),
+	static const int calls[] = { PV_SYSCALLS_SERVE(CALL) };
+#undef CALL
+	int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+
+	/* To be had only with newer kernels and libraries, and not necessary. */
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	for (size_t i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++)
+		error = allow(filter, calls[i]);
+	return error;
+}
+
+bool pv_sandbox_is_built_in(void)
+{
+	return !PV_IS_SANITIZED;
+}
+
+int pv_sandbox_prepare(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	if (!PV_IS_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int pv_sandbox_enter(void)
+{
+	scmp_filter_ctx filter;
+	int error;
+
+	if (PV_IS_SANITIZED)
+		return 0;
+	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (!filter)
+		return -ENOMEM;
+	error = fill(filter);
+	if (!error)
+		error = seccomp_load(filter);
+	seccomp_release(filter);
+	return error;
+}

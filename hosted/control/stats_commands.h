@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * query-stats: all counters of devices, their queues, and loops, in the shape of QEMU's command of
+ * that name.  Each queue and loop is an entry with a path of its own; the provider is "paravane".
+ * QEMU's `target` may be left out; there are no statistics for targets other than "vm". `providers`
+ * selects, as it does there.
+ */
+#ifndef PV_HOSTED_STATS_COMMANDS_H
+#define PV_HOSTED_STATS_COMMANDS_H
+
+#include "devices/core/device.h"
+#include "hosted/control/qmp.h"
+#include "hosted/loop/loop.h"
+
+struct pv_stats_device {
+	const char *name;
+	const struct pv_device *device;
+};
+
+struct pv_stats_loop {
+	const char *name;
+	const struct pv_loop *loop;
+};
+
+/* The argument to register the table with. */
+struct pv_stats_commands {
+	const struct pv_stats_device *device;
+	unsigned int devices;
+	const struct pv_stats_loop *loop;
+	unsigned int loops;
+};
+
+extern const struct pv_qmp_command pv_stats_command_table[];
+
+#endif

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "hosted/driver_bus/vhu_bus.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hosted/driver_bus/vhu_bus_internal.h"
+#include "ring/err.h"
+
+#define QUEUE_SIZE_DEFAULT 256u
+
+static struct pv_vhu_bus *bus_of(struct pv_bus *bus)
+{
+	return (struct pv_vhu_bus *)((char *)bus - offsetof(struct pv_vhu_bus, bus));
+}
+
+/* The front-end speaks -errno, a driver's bus enum pv_err. */
+static int pv_err_of(int code)
+{
+	switch (code) {
+	case 0:
+		return 0;
+	case -ETIMEDOUT:
+		return -PV_ETIMEDOUT;
+	case -ENOTSUP:
+		return -PV_ENOTSUP;
+	case -EINVAL:
+		return -PV_EINVAL;
+	case -ENOMEM:
+		return -PV_ENOMEM;
+	default:
+		return -PV_EIO;
+	}
+}
+
+static bool has(const struct pv_vhu_bus *bus, uint64_t protocol_feature)
+{
+	return pv_vhu_frontend_protocol_features(bus->frontend) & protocol_feature;
+}
+
+static void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- eventfds ---- */
+
+/* A counter that is full has been signalled already: nothing to wait for. */
+static void signal_fd(int fd)
+{
+	const uint64_t one = 1;
+
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void drain_fd(int fd)
+{
+	uint64_t ignored;
+
+	while (read(fd, &ignored, sizeof(ignored)) < 0 && errno == EINTR)
+		;
+}
+
+/* A message on the back-end's channel that stands for a descriptor, as with in-band kicks. */
+static void notified(void *arg, uint32_t request, uint32_t index)
+{
+	struct pv_vhu_bus *bus = arg;
+
+	if (index >= bus->queues)
+		return;
+	if (request == VHOST_USER_BACKEND_VRING_ERR)
+		signal_fd(bus->err_fd);
+	else if (bus->queue[index].call_fd >= 0)
+		signal_fd(bus->queue[index].call_fd);
+}
+
+/* ---- features and configuration ---- */
+
+static int features_get(struct pv_bus *bus, uint64_t *features)
+{
+	*features = pv_vhu_frontend_features(bus_of(bus)->frontend);
+	return 0;
+}
+
+static int features_set(struct pv_bus *bus, uint64_t features)
+{
+	struct pv_vhu_bus *own = bus_of(bus);
+	int code = pv_vhu_frontend_features_set(own->frontend, features);
+
+	if (!code)
+		own->features = features;
+	return pv_err_of(code);
+}
+
+static int config_read(struct pv_bus *bus, uint32_t offset, void *to, uint32_t bytes)
+{
+	return pv_err_of(pv_vhu_frontend_config_get(bus_of(bus)->frontend, offset, to, bytes));
+}
+
+static int config_write(struct pv_bus *bus, uint32_t offset, const void *from, uint32_t bytes)
+{
+	return pv_err_of(pv_vhu_frontend_config_set(bus_of(bus)->frontend, offset, from, bytes));
+}
+
+static int config_generation(struct pv_bus *bus, uint32_t *generation)
+{
+	struct pv_vhu_frontend *frontend = bus_of(bus)->frontend;
+	int code = pv_vhu_frontend_channel_serve(frontend);
+
+	*generation = pv_vhu_frontend_config_changes(frontend);
+	return pv_err_of(code);
+}
+
+/* ---- queues ---- */
+
+static int queue_size_max(struct pv_bus *bus, uint16_t index, uint16_t *size)
+{
+	struct pv_vhu_bus *own = bus_of(bus);
+
+	*size = index < own->queues ? own->queue_size_max : 0;
+	return 0;
+}
+
+static int memory_tell(struct pv_vhu_bus *bus)
+{
+	struct pv_vhu_region region = { .region = { .guest_addr = PV_ARENA_GPA,
+						    .bytes = bus->arena.bytes,
+						    .user_addr = (uintptr_t)bus->arena.base },
+					.fd = bus->arena.fd };
+	int code;
+
+	if (bus->is_memory_told)
+		return 0;
+	if (has(bus, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+		code = pv_vhu_frontend_mem_add(bus->frontend, &region);
+	else
+		code = pv_vhu_frontend_mem_set(bus->frontend, &region, 1);
+	bus->is_memory_told = !code;
+	return code;
+}
+
+static int queue_fds_open(struct pv_vhu_bus_queue *queue)
+{
+	if (queue->kick_fd < 0)
+		queue->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (queue->call_fd < 0)
+		queue->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return queue->kick_fd < 0 || queue->call_fd < 0 ? -errno : 0;
+}
+
+static uint64_t user_addr(const struct pv_vhu_bus *bus, struct pv_gpa gpa)
+{
+	return (uintptr_t)pv_arena_at(&bus->arena, gpa, 0);
+}
+
+static int vring_tell(struct pv_vhu_bus *bus, uint16_t index, const struct pv_bus_queue *place)
+{
+	struct pv_vhu_bus_queue *queue = &bus->queue[index];
+	bool is_in_band = has(bus, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
+	struct pv_vhu_vring vring = {
+		.size = place->size,
+		.base = pv_vhu_vring_base_fresh(bus->features & VIRTIO_F_RING_PACKED),
+		.desc = user_addr(bus, place->desc_area),
+		.avail = user_addr(bus, place->driver_area),
+		.used = user_addr(bus, place->device_area),
+		.kick_fd = is_in_band ? -1 : queue->kick_fd,
+		.call_fd = is_in_band ? -1 : queue->call_fd,
+		.err_fd = bus->err_fd,
+	};
+
+	if (!vring.desc || !vring.avail || !vring.used)
+		return -EINVAL;
+	drain_fd(queue->kick_fd);
+	drain_fd(queue->call_fd);
+	return pv_vhu_frontend_vring_set(bus->frontend, index, &vring);
+}
+
+static int queue_enable_locked(struct pv_vhu_bus *bus, uint16_t index,
+			       const struct pv_bus_queue *place)
+{
+	int code = queue_fds_open(&bus->queue[index]);
+
+	if (!code)
+		code = memory_tell(bus);
+	if (!code)
+		code = vring_tell(bus, index, place);
+	if (!code && (bus->status & VIRTIO_STATUS_DRIVER_OK))
+		code = pv_vhu_frontend_vring_enable(bus->frontend, index, true);
+	bus->queue[index].is_set_up = !code;
+	return code;
+}
+
+static int queue_enable(struct pv_bus *bus, uint16_t index, const struct pv_bus_queue *place)
+{
+	struct pv_vhu_bus *own = bus_of(bus);
+	int code;
+
+	if (index >= own->queues)
+		return -PV_EINVAL;
+	pthread_mutex_lock(&own->lock);
+	code = queue_enable_locked(own, index, place);
+	pthread_mutex_unlock(&own->lock);
+	return pv_err_of(code);
+}
+
+/* Where it stood does not matter: a driver starts it anew. */
+static int queue_stop(struct pv_vhu_bus *bus, uint16_t index)
+{
+	uint32_t base;
+	int code;
+
+	if (!bus->queue[index].is_set_up)
+		return 0;
+	code = pv_vhu_frontend_vring_enable(bus->frontend, index, false);
+	if (!code)
+		code = pv_vhu_frontend_vring_stop(bus->frontend, index, &base);
+	if (!code)
+		bus->queue[index].is_set_up = false;
+	return code;
+}
+
+static int queue_reset(struct pv_bus *bus, uint16_t index)
+{
+	struct pv_vhu_bus *own = bus_of(bus);
+	int code;
+
+	if (index >= own->queues)
+		return -PV_EINVAL;
+	pthread_mutex_lock(&own->lock);
+	code = queue_stop(own, index);
+	pthread_mutex_unlock(&own->lock);
+	return pv_err_of(code);
+}
+
+/* A back-end that has left is found out by whoever asks for the status or waits. */
+static void kick(struct pv_bus *bus, uint16_t index)
+{
+	struct pv_vhu_bus *own = bus_of(bus);
+
+	if (index >= own->queues || own->queue[index].kick_fd < 0)
+		return;
+	count(&own->queue[index].counters.kicks);
+	if (has(own, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS))
+		pv_vhu_frontend_vring_kick(own->frontend, index);
+	else
+		signal_fd(own->queue[index].kick_fd);
+}
+
+/* ---- status ---- */
+
+static bool has_failed_queue(struct pv_vhu_bus *bus)
+{
+	uint64_t failures;
+
+	return read(bus->err_fd, &failures, sizeof(failures)) == (ssize_t)sizeof(failures);
+}
+
+static int status_get_locked(struct pv_vhu_bus *bus, uint8_t *status)
+{
+	if (has(bus, VHOST_USER_PROTOCOL_F_STATUS))
+		return pv_vhu_frontend_status_get(bus->frontend, status);
+	pv_vhu_frontend_channel_serve(bus->frontend);
+	if (!pv_vhu_frontend_is_connected(bus->frontend))
+		return -EIO;
+	if (has_failed_queue(bus))
+		bus->status |= VIRTIO_STATUS_NEEDS_RESET;
+	*status = bus->status;
+	return 0;
+}
+
+static int status_get(struct pv_bus *bus, uint8_t *status)
+{
+	struct pv_vhu_bus *own = bus_of(bus);
+	int code;
+
+	pthread_mutex_lock(&own->lock);
+	code = status_get_locked(own, status);
+	pthread_mutex_unlock(&own->lock);
+	return pv_err_of(code);
+}
+
+static int reset_locked(struct pv_vhu_bus *bus)
+{
+	int code = 0;
+
+	for (uint16_t i = 0; !code && i < bus->queues; i++)
+		code = queue_stop(bus, i);
+	if (!code && has(bus, VHOST_USER_PROTOCOL_F_STATUS))
+		code = pv_vhu_frontend_status_set(bus->frontend, 0);
+	else if (!code && has(bus, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
+		code = pv_vhu_frontend_reset_device(bus->frontend);
+	if (!code) {
+		bus->status = 0;
+		drain_fd(bus->err_fd);
+	}
+	return code;
+}
+
+static int queues_start(struct pv_vhu_bus *bus)
+{
+	int code = 0;
+
+	for (uint16_t i = 0; !code && i < bus->queues; i++) {
+		if (bus->queue[i].is_set_up)
+			code = pv_vhu_frontend_vring_enable(bus->frontend, i, true);
+	}
+	return code;
+}
+
+/* Queues are enabled before the device hears DRIVER_OK, so that it never runs without them. */
+static int status_set_locked(struct pv_vhu_bus *bus, uint8_t status)
+{
+	uint8_t added = (uint8_t)(status & ~bus->status);
+	int code = 0;
+
+	if (status == 0)
+		return reset_locked(bus);
+	if (added & VIRTIO_STATUS_DRIVER_OK)
+		code = queues_start(bus);
+	if (!code && has(bus, VHOST_USER_PROTOCOL_F_STATUS))
+		code = pv_vhu_frontend_status_set(bus->frontend, status);
+	if (!code)
+		bus->status = status;
+	return code;
+}
+
+static int status_set(struct pv_bus *bus, uint8_t status)
+{
+	struct pv_vhu_bus *own = bus_of(bus);
+	int code;
+
+	pthread_mutex_lock(&own->lock);
+	code = status_set_locked(own, status);
+	pthread_mutex_unlock(&own->lock);
+	return pv_err_of(code);
+}
+
+static const struct pv_bus_ops bus_ops = {
+	.features_get = features_get,
+	.features_set = features_set,
+	.status_get = status_get,
+	.status_set = status_set,
+	.config_read = config_read,
+	.config_write = config_write,
+	.config_generation = config_generation,
+	.queue_size_max = queue_size_max,
+	.queue_enable = queue_enable,
+	.queue_reset = queue_reset,
+	.kick = kick,
+};
+
+/* ---- making and unmaking ---- */
+
+static void queues_init(struct pv_vhu_bus *bus)
+{
+	bus->queues = pv_vhu_frontend_queues(bus->frontend);
+	for (uint16_t i = 0; i < bus->queues; i++) {
+		bus->queue[i].kick_fd = -1;
+		bus->queue[i].call_fd = -1;
+	}
+}
+
+static int frontend_make(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *options,
+			 char *error, size_t error_bytes)
+{
+	const struct pv_vhu_frontend_options wish = {
+		.path = options->path,
+		.fd = options->fd,
+		.protocol_features = options->protocol_features ? options->protocol_features
+								: PV_VHU_BUS_FEATURES,
+		.timeout_ms = options->timeout_ms,
+		.notified = notified,
+		.notified_arg = bus,
+	};
+
+	return pv_vhu_frontend_create(&bus->frontend, &wish, error, error_bytes);
+}
+
+/* What is the machine's, before the back-end is spoken to. */
+static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *options)
+{
+	int code = pv_arena_init(&bus->arena, options->memory_bytes);
+
+	if (code)
+		return code;
+	bus->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (bus->err_fd < 0) {
+		code = -errno;
+		pv_arena_fini(&bus->arena);
+		return code;
+	}
+	pthread_mutex_init(&bus->lock, NULL);
+	return 0;
+}
+
+static void host_fini(struct pv_vhu_bus *bus)
+{
+	pthread_mutex_destroy(&bus->lock);
+	close(bus->err_fd);
+	pv_arena_fini(&bus->arena);
+}
+
+int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *options,
+		      char *error, size_t error_bytes)
+{
+	const size_t queues_max = VHOST_USER_VRING_INDEX_MASK + 1;
+	struct pv_vhu_bus *made =
+		calloc(1, sizeof(*made) + queues_max * sizeof(struct pv_vhu_bus_queue));
+	int code = made ? host_init(made, options) : -ENOMEM;
+
+	if (code) {
+		snprintf(error, error_bytes, "no memory to share with the device: %s",
+			 strerror(-code));
+		free(made);
+		return code;
+	}
+	code = frontend_make(made, options, error, error_bytes);
+	if (code) {
+		host_fini(made);
+		free(made);
+		return code;
+	}
+	made->bus = (struct pv_bus){ &bus_ops, options->device_id };
+	made->os = (struct pv_os){ &pv_vhu_os_ops };
+	made->queue_size_max =
+		options->queue_size_max ? options->queue_size_max : QUEUE_SIZE_DEFAULT;
+	queues_init(made);
+	*bus = made;
+	return 0;
+}
+
+void pv_vhu_bus_destroy(struct pv_vhu_bus *bus)
+{
+	if (!bus)
+		return;
+	pv_vhu_frontend_destroy(bus->frontend);
+	for (uint16_t i = 0; i < bus->queues; i++) {
+		if (bus->queue[i].kick_fd >= 0)
+			close(bus->queue[i].kick_fd);
+		if (bus->queue[i].call_fd >= 0)
+			close(bus->queue[i].call_fd);
+	}
+	host_fini(bus);
+	free(bus);
+}
+
+struct pv_bus *pv_vhu_bus_bus(struct pv_vhu_bus *bus)
+{
+	return &bus->bus;
+}
+
+struct pv_os *pv_vhu_bus_os(struct pv_vhu_bus *bus)
+{
+	return &bus->os;
+}
+
+struct pv_vhu_frontend *pv_vhu_bus_frontend(struct pv_vhu_bus *bus)
+{
+	return bus->frontend;
+}
+
+const char *pv_vhu_bus_error(const struct pv_vhu_bus *bus)
+{
+	return pv_vhu_frontend_error(bus->frontend);
+}
+
+struct pv_vhu_bus_counters pv_vhu_bus_counters(const struct pv_vhu_bus *bus, uint16_t index)
+{
+	const struct pv_vhu_bus_queue *queue = &bus->queue[index < bus->queues ? index : 0];
+
+	return (struct pv_vhu_bus_counters){
+		__atomic_load_n(&queue->counters.kicks, __ATOMIC_RELAXED),
+		__atomic_load_n(&queue->counters.interrupts, __ATOMIC_RELAXED),
+	};
+}

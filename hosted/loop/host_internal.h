@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Within the host: a lane, and what its two ends say to each other.
+ *
+ * Every message has its place in the lane, so there is one of each kind under way at most.  One
+ * that is posted again before it was received is not posted twice; for kicks and interrupts that is
+ * what they mean, for descriptors the newest is what counts, and the others cannot happen twice
+ * before they are answered.
+ */
+#ifndef PV_HOSTED_HOST_INTERNAL_H
+#define PV_HOSTED_HOST_INTERNAL_H
+
+#include "hosted/loop/host.h"
+
+struct pv_lane_message {
+	struct pv_loop_message message;
+	struct pv_lane *lane;
+	bool is_posted;
+};
+
+/* What is to be known of a descriptor on its way to the lane that will own it. */
+struct pv_notifier {
+	int fd; /* -1: none */
+	bool is_socket;
+	bool can_block;
+	bool is_polled; /* kick: look all the time instead */
+};
+
+/* Leaves one notifier for the lane: all of it in one word, which is exchanged. */
+struct pv_handover {
+	struct pv_lane_message message;
+	uint32_t word;
+};
+
+#define PV_HANDOVER_EMPTY UINT32_MAX
+
+struct pv_lane {
+	struct pv_host *host;
+	struct pv_loop *loop;
+	uint16_t index;
+
+	/* Control side: from attaching it to the answer that it stopped. */
+	struct pv_queue *running;
+
+	/* To the lane. */
+	struct pv_lane_message attach;
+	struct pv_lane_message detach;
+	struct pv_lane_message kick;
+	struct pv_lane_message interrupt;
+	struct pv_lane_message mem_switch;
+	struct pv_handover new_kick;
+	struct pv_handover new_call;
+
+	/* To the control side. */
+	struct pv_lane_message stopped;
+	struct pv_lane_message broke;
+	struct pv_lane_message switched;
+
+	/* The lane's own. */
+	struct pv_poller poller __attribute__((aligned(64)));
+	struct pv_queue *queue; /* NULL while none runs */
+	struct pv_watch *watch; /* of the kick */
+	struct pv_notifier kicks;
+	struct pv_notifier calls;
+	bool is_switching; /* the old memory table is in use */
+	bool is_waiting;   /* for that, or for the queue to become quiet */
+};
+
+struct pv_host {
+	struct pv_port port;
+	char *name;
+	struct pv_loop *control;
+	const struct pv_host_ops *ops;
+	void *ops_arg;
+
+	/* The change of memory under way. */
+	struct {
+		struct pv_device *device;
+		const struct pv_mem *mem;
+		void (*done)(void *arg);
+		void *arg;
+		uint16_t lanes; /* that have not answered */
+		bool is_under_way;
+	} mem_switch;
+
+	uint16_t lanes;
+	struct pv_lane lane[];
+};
+
+/* Empty handovers, and the functions that messages to the lane run there. */
+void pv_lane_init(struct pv_lane *lane, struct pv_host *host, struct pv_loop *loop, uint16_t index);
+
+/* Closes what it holds. Nobody runs it any more. */
+void pv_lane_fini(struct pv_lane *lane);
+
+/* Control side: to the lane. */
+void pv_lane_post(struct pv_lane *lane, struct pv_lane_message *message);
+
+/* Lane: to the control side. */
+void pv_lane_answer(struct pv_lane *lane, struct pv_lane_message *message);
+
+/* At the beginning of a message's function: from here on it can be posted again. */
+struct pv_lane *pv_lane_received(struct pv_loop_message *message);
+
+/* Control side. The lane owns the descriptor from here on. */
+void pv_lane_hand_over(struct pv_lane *lane, struct pv_handover *handover,
+		       const struct pv_notifier *notifier);
+
+/* Lane. Tells the driver. */
+void pv_lane_interrupt(struct pv_lane *lane);
+
+#endif

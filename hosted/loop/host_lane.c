@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A lane: one queue on one loop.
+ *
+ * #syscalls write sendto poll close
+ */
+#include "hosted/loop/host_internal.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hosted/loop/log.h"
+
+/* ---- messages ---- */
+
+static void post(struct pv_loop *loop, struct pv_lane_message *message)
+{
+	if (!__atomic_exchange_n(&message->is_posted, true, __ATOMIC_ACQ_REL))
+		pv_loop_post(loop, &message->message);
+}
+
+void pv_lane_post(struct pv_lane *lane, struct pv_lane_message *message)
+{
+	post(lane->loop, message);
+}
+
+void pv_lane_answer(struct pv_lane *lane, struct pv_lane_message *message)
+{
+	post(lane->host->control, message);
+}
+
+struct pv_lane *pv_lane_received(struct pv_loop_message *received)
+{
+	struct pv_lane_message *message = (struct pv_lane_message *)received;
+
+	/* An exchange, to see all that was written by those who found it posted already. */
+	(void)__atomic_exchange_n(&message->is_posted, false, __ATOMIC_ACQ_REL);
+	return message->lane;
+}
+
+/* ---- descriptors on their way ---- */
+
+static uint32_t pack(const struct pv_notifier *notifier)
+{
+	return (uint32_t)(notifier->fd + 1) << 3 | (uint32_t)notifier->is_socket << 2 |
+	       (uint32_t)notifier->can_block << 1 | (uint32_t)notifier->is_polled;
+}
+
+static struct pv_notifier unpack(uint32_t word)
+{
+	return (struct pv_notifier){
+		.fd = (int)(word >> 3) - 1,
+		.is_socket = word >> 2 & 1,
+		.can_block = word >> 1 & 1,
+		.is_polled = word & 1,
+	};
+}
+
+static void close_notifier(const struct pv_notifier *notifier)
+{
+	if (notifier->fd >= 0)
+		close(notifier->fd);
+}
+
+/* What lies there and was not picked up is replaced; the message about it is under way then. */
+void pv_lane_hand_over(struct pv_lane *lane, struct pv_handover *handover,
+		       const struct pv_notifier *notifier)
+{
+	uint32_t replaced = __atomic_exchange_n(&handover->word, pack(notifier), __ATOMIC_ACQ_REL);
+
+	if (replaced != PV_HANDOVER_EMPTY) {
+		struct pv_notifier old = unpack(replaced);
+
+		close_notifier(&old);
+	}
+	pv_lane_post(lane, &handover->message);
+}
+
+/* Returns whether there was a new one; `*notifier` was closed then and is that one. */
+static bool pick_up(struct pv_handover *handover, struct pv_notifier *notifier)
+{
+	uint32_t word = __atomic_exchange_n(&handover->word, PV_HANDOVER_EMPTY, __ATOMIC_ACQ_REL);
+
+	if (word == PV_HANDOVER_EMPTY)
+		return false;
+	close_notifier(notifier);
+	*notifier = unpack(word);
+	return true;
+}
+
+/* ---- kicks ---- */
+
+/*
+ * The eventfd is never read.  Each write to it is a change of which the watch is told, whatever the
+ * counter says, so reading it would be a system call for nothing, and would make it matter
+ * whether it blocks.  The counter has room for 2^64 kicks; a driver that fills it on purpose holds
+ * up nobody's kicks but its own.
+ */
+static void kicked(void *arg, int events)
+{
+	struct pv_lane *lane = arg;
+	char line[128];
+
+	if (events < 0) {
+		snprintf(line, sizeof(line), "no kicks from the descriptor of queue %u: %s",
+			 lane->index, strerror(-events));
+		pv_log(lane->host->name, PV_LOG_WARNING, line);
+	} else if (events & POLLIN) {
+		pv_queue_kicked(lane->queue);
+	}
+}
+
+static void watch_kicks(struct pv_lane *lane)
+{
+	if (lane->kicks.fd >= 0)
+		lane->watch = pv_loop_watch(lane->loop, lane->kicks.fd, POLLIN, kicked, lane);
+}
+
+static void unwatch_kicks(struct pv_lane *lane)
+{
+	if (lane->watch)
+		pv_loop_unwatch(lane->loop, lane->watch);
+	lane->watch = NULL;
+}
+
+static void on_new_kick(struct pv_loop_message *message)
+{
+	struct pv_lane *lane = pv_lane_received(message);
+
+	unwatch_kicks(lane);
+	pick_up(&lane->new_kick, &lane->kicks);
+	if (lane->queue)
+		watch_kicks(lane);
+}
+
+/* The iteration that receives this runs the queue too. */
+static void on_kick(struct pv_loop_message *message)
+{
+	struct pv_lane *lane = pv_lane_received(message);
+
+	if (lane->queue)
+		pv_queue_kicked(lane->queue);
+}
+
+/* ---- calls ---- */
+
+/*
+ * Never waits: a counter or a buffer that is full means that the driver was called and has not come
+ * yet.  (A driver's process that lets an eventfd block, and fills it between the two calls, can
+ * hold up its own lane.)
+ */
+static void call(const struct pv_notifier *calls)
+{
+	static const uint64_t one = 1;
+	struct pollfd writable = { .fd = calls->fd, .events = POLLOUT };
+
+	if (calls->is_socket) {
+		(void)!send(calls->fd, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
+		return;
+	}
+	if (calls->can_block && poll(&writable, 1, 0) <= 0)
+		return;
+	(void)!write(calls->fd, &one, sizeof(one));
+}
+
+void pv_lane_interrupt(struct pv_lane *lane)
+{
+	const struct pv_host *host = lane->host;
+
+	if (lane->calls.fd >= 0)
+		call(&lane->calls);
+	else if (host->ops && host->ops->call)
+		host->ops->call(host->ops_arg, lane->index);
+}
+
+static void on_interrupt(struct pv_loop_message *message)
+{
+	pv_lane_interrupt(pv_lane_received(message));
+}
+
+static void on_new_call(struct pv_loop_message *message)
+{
+	struct pv_lane *lane = pv_lane_received(message);
+
+	pick_up(&lane->new_call, &lane->calls);
+}
+
+/* ---- running ---- */
+
+static struct pv_lane *lane_of(struct pv_poller *poller)
+{
+	return (struct pv_lane *)((char *)poller - offsetof(struct pv_lane, poller));
+}
+
+static void end_switch(struct pv_lane *lane)
+{
+	lane->is_switching = false;
+	pv_lane_answer(lane, &lane->switched);
+}
+
+/* After the first answer the queue is the control side's. */
+static void let_go(struct pv_lane *lane)
+{
+	pv_loop_poller_remove(lane->loop, &lane->poller);
+	unwatch_kicks(lane);
+	lane->queue = NULL;
+	pv_lane_answer(lane, &lane->stopped);
+	/* Whoever stops it has it let go of what it holds before it hears of this. */
+	if (lane->is_switching)
+		end_switch(lane);
+}
+
+static void check_waiting(struct pv_lane *lane)
+{
+	const struct pv_queue *queue = lane->queue;
+	bool is_draining = queue->is_draining;
+
+	if (lane->is_switching && queue->ring.in_flight_before == 0)
+		end_switch(lane);
+	if (is_draining && pv_queue_is_quiet(queue)) {
+		let_go(lane);
+		is_draining = false;
+	}
+	lane->is_waiting = lane->is_switching || is_draining;
+}
+
+static bool lane_poll(struct pv_poller *poller)
+{
+	struct pv_lane *lane = lane_of(poller);
+	bool has_worked = pv_queue_run(lane->queue);
+
+	if (lane->is_waiting)
+		check_waiting(lane);
+	return has_worked;
+}
+
+static bool lane_arm(struct pv_poller *poller)
+{
+	struct pv_lane *lane = lane_of(poller);
+	struct pv_queue *queue = lane->queue;
+
+	/* Nothing more is taken: what it waits for wakes the loop by itself. */
+	if (queue->is_draining || queue->ring.fault != PV_RING_SOUND)
+		return false;
+	/* With no way to be woken it must not sleep. */
+	if (lane->kicks.is_polled || (lane->kicks.fd >= 0 && !lane->watch))
+		return true;
+	return pv_dev_ring_kicks_on(&queue->ring);
+}
+
+static void lane_disarm(struct pv_poller *poller)
+{
+	pv_dev_ring_kicks_off(&lane_of(poller)->queue->ring);
+}
+
+static void on_attach(struct pv_loop_message *message)
+{
+	struct pv_lane *lane = pv_lane_received(message);
+
+	lane->queue = lane->running;
+	lane->is_waiting = false;
+	pv_loop_poller_add(lane->loop, &lane->poller);
+	watch_kicks(lane);
+}
+
+/* The queue's next run publishes what has ended, and the look after it finds it quiet or not. */
+static void on_detach(struct pv_loop_message *message)
+{
+	struct pv_lane *lane = pv_lane_received(message);
+
+	pv_queue_drain(lane->queue);
+	lane->is_waiting = true;
+}
+
+static void on_mem_switch(struct pv_loop_message *message)
+{
+	struct pv_lane *lane = pv_lane_received(message);
+
+	lane->is_switching = true;
+	if (!lane->queue) {
+		/* It stopped before this arrived; the control side sees to the rest. */
+		end_switch(lane);
+		return;
+	}
+	/* A ring that is not in the new memory is broken: the next take reports it. */
+	pv_dev_ring_mem_switch(&lane->queue->ring, lane->host->mem_switch.mem);
+	lane->is_waiting = true;
+}
+
+/* ---- birth and death ---- */
+
+static void init_message(struct pv_lane *lane, struct pv_lane_message *message,
+			 void (*run)(struct pv_loop_message *message))
+{
+	*message = (struct pv_lane_message){ .message.run = run, .lane = lane };
+}
+
+void pv_lane_init(struct pv_lane *lane, struct pv_host *host, struct pv_loop *loop, uint16_t index)
+{
+	lane->host = host;
+	lane->loop = loop;
+	lane->index = index;
+	lane->poller = (struct pv_poller){ lane_poll, lane_arm, lane_disarm, NULL };
+	lane->kicks.fd = -1;
+	lane->calls.fd = -1;
+	lane->new_kick.word = PV_HANDOVER_EMPTY;
+	lane->new_call.word = PV_HANDOVER_EMPTY;
+	init_message(lane, &lane->attach, on_attach);
+	init_message(lane, &lane->detach, on_detach);
+	init_message(lane, &lane->kick, on_kick);
+	init_message(lane, &lane->interrupt, on_interrupt);
+	init_message(lane, &lane->mem_switch, on_mem_switch);
+	init_message(lane, &lane->new_kick.message, on_new_kick);
+	init_message(lane, &lane->new_call.message, on_new_call);
+}
+
+void pv_lane_fini(struct pv_lane *lane)
+{
+	pick_up(&lane->new_kick, &lane->kicks);
+	pick_up(&lane->new_call, &lane->calls);
+	close_notifier(&lane->kicks);
+	close_notifier(&lane->calls);
+}

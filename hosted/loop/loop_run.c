@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop: what an iteration does, and when it submits, polls on, yields or sleeps.
+ *
+ * #syscalls sched_yield clock_gettime
+ */
+#include "hosted/loop/loop_internal.h"
+
+#include <sched.h>
+#include <time.h>
+
+#include "ring/barrier.h"
+#include "ring/err.h"
+
+/* A look at the clock costs about as much as an iteration in which nothing happens. */
+#define ITERATIONS_PER_LOOK 8
+
+/* ---- pollers ---- */
+
+void pv_loop_poller_add(struct pv_loop *loop, struct pv_poller *poller)
+{
+	poller->next = loop->pollers;
+	loop->pollers = poller;
+}
+
+void pv_loop_poller_remove(struct pv_loop *loop, struct pv_poller *poller)
+{
+	struct pv_poller **link = &loop->pollers;
+
+	while (*link != poller) {
+		pv_bug_on(!*link);
+		link = &(*link)->next;
+	}
+	*link = poller->next;
+	if (loop->next_poller == poller)
+		loop->next_poller = poller->next;
+}
+
+/* A step of a walk over the pollers, any of which may leave meanwhile. */
+static struct pv_poller *step_to(struct pv_loop *loop, struct pv_poller *poller)
+{
+	loop->next_poller = poller ? poller->next : NULL;
+	return poller;
+}
+
+static struct pv_poller *first_poller(struct pv_loop *loop)
+{
+	return step_to(loop, loop->pollers);
+}
+
+static struct pv_poller *next_poller(struct pv_loop *loop)
+{
+	return step_to(loop, loop->next_poller);
+}
+
+static bool run_pollers(struct pv_loop *loop)
+{
+	bool has_worked = false;
+
+	for (struct pv_poller *p = first_poller(loop); p; p = next_poller(loop))
+		has_worked |= p->poll(p);
+	return has_worked;
+}
+
+/* Returns whether one of them has work after all; the rest is not asked then. */
+static bool arm_pollers(struct pv_loop *loop)
+{
+	for (struct pv_poller *p = first_poller(loop); p; p = next_poller(loop))
+		if (p->arm(p))
+			return true;
+	return false;
+}
+
+static void disarm_pollers(struct pv_loop *loop)
+{
+	for (struct pv_poller *p = first_poller(loop); p; p = next_poller(loop))
+		p->disarm(p);
+}
+
+/* ---- one iteration, and what follows ---- */
+
+static void submit(struct pv_loop *loop)
+{
+	pv_loop_queue_rest(loop);
+	loop->is_submit_held = false;
+	pv_uring_submit(&loop->uring);
+}
+
+static bool must_submit(const struct pv_loop *loop)
+{
+	return loop->due || loop->waiting || pv_uring_must_submit(&loop->uring);
+}
+
+static void submit_if_needed(struct pv_loop *loop)
+{
+	if (must_submit(loop))
+		submit(loop);
+}
+
+/*
+ * What the kernel finished comes first and the pollers last, so that a queue publishes, in one go,
+ * what has just come to an end, and takes new requests that are submitted in one go.
+ */
+static bool iterate(struct pv_loop *loop)
+{
+	bool has_worked = pv_uring_has_news(&loop->uring);
+
+	if (has_worked)
+		pv_uring_reap(&loop->uring);
+	has_worked |= pv_loop_run_messages(loop);
+	has_worked |= run_pollers(loop);
+	pv_count(&loop->counters.iterations);
+	return has_worked;
+}
+
+/*
+ * Where polling does not pay the next thing will probably be a sleep, and the system call for that
+ * submits as well: it is given one iteration to come.
+ */
+static void after_work(struct pv_loop *loop)
+{
+	loop->idle_iterations = 0;
+	pv_pace_worked(&loop->pace);
+	if (!must_submit(loop))
+		return;
+	if (loop->is_submit_held || (loop->pollers && pv_pace_will_poll(&loop->pace)))
+		submit(loop);
+	else
+		loop->is_submit_held = true;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static bool is_stopping(struct pv_loop *loop)
+{
+	return __atomic_load_n(&loop->is_stopping, __ATOMIC_RELAXED);
+}
+
+/* Arm - recheck, for messages and for stopping; pairs with wake_if_asleep(). */
+static void fall_asleep(struct pv_loop *loop)
+{
+	__atomic_store_n(&loop->is_asleep, true, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&loop->posted, __ATOMIC_SEQ_CST) &&
+	    !__atomic_load_n(&loop->is_stopping, __ATOMIC_SEQ_CST)) {
+		pv_count(&loop->counters.sleeps);
+		pv_uring_wait(&loop->uring);
+	}
+	__atomic_store_n(&loop->is_asleep, false, __ATOMIC_RELAXED);
+}
+
+static void sleep_if_possible(struct pv_loop *loop)
+{
+	if (!pv_loop_queue_rest(loop)) {
+		submit(loop);
+		return;
+	}
+	loop->is_submit_held = false;
+	if (arm_pollers(loop)) {
+		pv_pace_refused(&loop->pace);
+		submit_if_needed(loop);
+	} else {
+		fall_asleep(loop);
+		if (loop->pace.is_gap)
+			pv_pace_woke(&loop->pace, now_ns());
+	}
+	disarm_pollers(loop);
+}
+
+static enum pv_pace_advice advice(struct pv_loop *loop)
+{
+	const struct pv_pace *pace = &loop->pace;
+
+	if (!loop->pollers)
+		return PV_PACE_SLEEP;
+	if (!pace->is_wakeful && pace->max_ns == 0)
+		return PV_PACE_SLEEP;
+	if (pv_pace_will_poll(pace) && loop->idle_iterations % ITERATIONS_PER_LOOK != 0)
+		return PV_PACE_POLL;
+	return pv_pace_idle(&loop->pace, now_ns());
+}
+
+static void after_nothing(struct pv_loop *loop)
+{
+	loop->idle_iterations++;
+	switch (advice(loop)) {
+	case PV_PACE_POLL:
+		submit_if_needed(loop);
+		pv_cpu_relax();
+		break;
+	case PV_PACE_YIELD:
+		submit_if_needed(loop);
+		pv_count(&loop->counters.yields);
+		sched_yield();
+		pv_pace_yielded(&loop->pace, now_ns());
+		break;
+	case PV_PACE_SLEEP:
+		sleep_if_possible(loop);
+		break;
+	}
+}
+
+void pv_loop_iterate(struct pv_loop *loop)
+{
+	while (!is_stopping(loop)) {
+		if (iterate(loop))
+			after_work(loop);
+		else
+			after_nothing(loop);
+	}
+	/* What was queued last, such as the end of a watch, is not left undone. */
+	submit(loop);
+	__atomic_store_n(&loop->is_stopping, false, __ATOMIC_RELAXED);
+}

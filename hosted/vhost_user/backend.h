@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The vhost-user back-end: serves one device to whoever connects to a socket.
+ *
+ * It runs on the control loop.  One front-end is served at a time; when it leaves, its queues are
+ * stopped, its memory is unmapped, the device is reset and the socket listens again.  A message
+ * whose answer must wait for a lane (GET_VRING_BASE, a change of memory, a reset) holds back the
+ * messages behind it, nothing else.
+ *
+ * A front-end that breaks the protocol loses its connection with one log line.
+ */
+#ifndef PV_HOSTED_BACKEND_H
+#define PV_HOSTED_BACKEND_H
+
+#include "devices/core/device.h"
+#include "hosted/loop/host.h"
+
+struct pv_vhu_backend;
+
+struct pv_vhu_backend_options {
+	struct pv_loop *control;
+	struct pv_host *host;       /* the device's */
+	struct pv_device *device;
+	/* One of the two: a listening socket, or a connected one (served once). Taken over. */
+	int listen_fd;     /* or -1 */
+	int connection_fd; /* or -1 */
+	/* Do not offer in-band notifications (a front-end may prefer them to descriptors). */
+	bool no_inband;
+	/*
+	 * Told of each piece of front-end memory that is mapped and unmapped, for a guard against
+	 * memory that shrinks under us (hosted/control/guard.h); may be NULL.
+	 */
+	void (*mapped)(void *base, size_t bytes);
+	void (*unmapped)(void *base);
+	/* The front-end of `connection_fd` has left, and everything is stopped. */
+	void (*finished)(void *arg);
+	void *finished_arg;
+};
+
+/* Returns 0 or -errno. The descriptors are taken over on success only. */
+int pv_vhu_backend_create(struct pv_vhu_backend **backend,
+			  const struct pv_vhu_backend_options *options);
+
+/*
+ * Leaves the front-end and stops the queues; `done(arg)` is called when nothing runs any more and
+ * pv_vhu_backend_destroy() may be called.
+ */
+void pv_vhu_backend_stop(struct pv_vhu_backend *backend, void (*done)(void *arg), void *arg);
+void pv_vhu_backend_destroy(struct pv_vhu_backend *backend);
+
+/* Ends the connection, if there is one, with a log line that says why. */
+void pv_vhu_backend_drop(struct pv_vhu_backend *backend, const char *why);
+
+/* Is a front-end connected? */
+bool pv_vhu_backend_is_connected(const struct pv_vhu_backend *backend);
+
+#endif

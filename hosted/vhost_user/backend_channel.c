@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a back-end tells its front-end unasked: that the configuration changed, that a queue broke,
+ * and, with in-band notifications, that a queue has used buffers.
+ *
+ * Calls come from the lanes' threads.  One small message fits into the socket whole or not at all;
+ * where it does not fit, the control side sends it when there is room again.
+ *
+ * #syscalls sendto sendmsg write close
+ */
+#include "hosted/vhost_user/backend_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+static int send_request(struct pv_vhu_backend *backend, uint32_t request, const void *payload,
+			uint32_t bytes)
+{
+	uint8_t message[sizeof(struct vhost_user_header) + sizeof(struct vhost_user_vring_state)];
+	uint32_t size = pv_vhu_encode(message, request, VHOST_USER_VERSION, payload, bytes);
+	int sent = pv_vhu_send(backend->channel, message, size, NULL, 0);
+
+	return sent < 0 ? sent : 0;
+}
+
+static bool has_protocol_feature(const struct pv_vhu_backend *backend, uint64_t feature)
+{
+	return backend->protocol_features & feature;
+}
+
+static int send_vring(struct pv_vhu_backend *backend, uint32_t request, uint16_t queue)
+{
+	struct vhost_user_vring_state state = { .index = queue };
+
+	return send_request(backend, request, &state, sizeof(state));
+}
+
+/* Sends the calls that had no room. They stay due, and the socket is watched, while there is none. */
+static void send_due_calls(struct pv_vhu_backend *backend)
+{
+	for (uint16_t i = 0; i < backend->options.device->queues; i++) {
+		bool *is_due = &backend->vring[i].is_call_due;
+
+		if (backend->channel < 0 || !__atomic_exchange_n(is_due, false, __ATOMIC_ACQ_REL))
+			continue;
+		if (send_vring(backend, VHOST_USER_BACKEND_VRING_CALL, i) == -EAGAIN) {
+			__atomic_store_n(is_due, true, __ATOMIC_RELEASE);
+			return;
+		}
+	}
+}
+
+static void channel_ready(void *arg, int events)
+{
+	(void)events;
+	send_due_calls(arg);
+}
+
+static void calls_are_due(struct pv_loop_message *message)
+{
+	struct pv_vhu_backend *backend =
+		(void *)((char *)message - offsetof(struct pv_vhu_backend, call_message));
+
+	__atomic_store_n(&backend->is_call_message_out, false, __ATOMIC_RELEASE);
+	if (backend->channel >= 0 && !backend->channel_watch)
+		backend->channel_watch = pv_loop_watch(backend->options.control, backend->channel,
+						       POLLOUT, channel_ready, backend);
+	send_due_calls(backend);
+}
+
+/* A lane's thread. */
+static void call(void *arg, uint16_t queue)
+{
+	struct pv_vhu_backend *backend = arg;
+
+	if (!has_protocol_feature(backend, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS) ||
+	    backend->channel < 0)
+		return;
+	if (send_vring(backend, VHOST_USER_BACKEND_VRING_CALL, queue) != -EAGAIN)
+		return;
+	__atomic_store_n(&backend->vring[queue].is_call_due, true, __ATOMIC_RELEASE);
+	if (!__atomic_exchange_n(&backend->is_call_message_out, true, __ATOMIC_ACQ_REL))
+		pv_loop_post(backend->options.control, &backend->call_message);
+}
+
+static void tell_of_broken_queue(struct pv_vhu_backend *backend, uint16_t queue)
+{
+	const uint64_t one = 1;
+	int fd = backend->vring[queue].err_fd;
+
+	if (fd >= 0)
+		(void)!write(fd, &one, sizeof(one));
+	else if (has_protocol_feature(backend, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS))
+		send_vring(backend, VHOST_USER_BACKEND_VRING_ERR, queue);
+}
+
+static void config_changed(void *arg)
+{
+	struct pv_vhu_backend *backend = arg;
+	struct pv_device *device = backend->options.device;
+
+	if (backend->channel >= 0 && has_protocol_feature(backend, VHOST_USER_PROTOCOL_F_CONFIG))
+		send_request(backend, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, NULL, 0);
+	if (!(pv_device_status(device) & VIRTIO_STATUS_NEEDS_RESET))
+		return;
+	for (uint16_t i = 0; i < device->queues; i++)
+		if (device->queue[i].is_broke_reported)
+			tell_of_broken_queue(backend, i);
+}
+
+const struct pv_host_ops pv_vhu_host_ops = {
+	.call = call,
+	.config_changed = config_changed,
+};
+
+void pv_vhu_channel_init(struct pv_vhu_backend *backend)
+{
+	backend->channel = -1;
+	backend->call_message.run = calls_are_due;
+}
+
+void pv_vhu_channel_close(struct pv_vhu_backend *backend)
+{
+	if (backend->channel_watch)
+		pv_loop_unwatch(backend->options.control, backend->channel_watch);
+	backend->channel_watch = NULL;
+	if (backend->channel >= 0)
+		close(backend->channel);
+	backend->channel = -1;
+}
+
+/* Lanes use the channel while queues run, so it is replaced only while none does. */
+enum pv_vhu_handled pv_vhu_channel_set(struct pv_vhu_backend *backend, int fd)
+{
+	const struct pv_device *device = backend->options.device;
+
+	for (uint16_t i = 0; i < device->queues; i++) {
+		if (device->queue[i].state != PV_QUEUE_IDLE) {
+			close(fd);
+			return PV_VHU_REFUSED;
+		}
+	}
+	pv_vhu_channel_close(backend);
+	backend->channel = fd;
+	return PV_VHU_OK;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Within hosted/vhost_user: the back-end's connection, rings and answers. */
+#ifndef PV_HOSTED_BACKEND_INTERNAL_H
+#define PV_HOSTED_BACKEND_INTERNAL_H
+
+#include "hosted/vhost_user/backend.h"
+#include "hosted/vhost_user/memory.h"
+#include "hosted/vhost_user/wire.h"
+
+/* What the front-end said about a queue. */
+struct pv_vhu_vring {
+	uint16_t size;
+	bool has_addr;
+	struct vhost_user_vring_addr addr;
+	uint32_t base;
+	bool is_base_ours; /* it is where the ring stopped here */
+	bool is_kicked;  /* started, by its kick descriptor or by a first kick */
+	bool is_enabled;
+	int err_fd;
+	bool is_call_due; /* an in-band call that the socket had no room for; any thread */
+};
+
+enum pv_vhu_phase {
+	PV_VHU_LISTENING,
+	PV_VHU_CONNECTED,
+	PV_VHU_WAITING, /* connected; the answer to a message waits for lanes */
+	PV_VHU_LEAVING, /* the device is being reset after the connection */
+	PV_VHU_STOPPED,
+};
+
+struct pv_vhu_backend {
+	struct pv_vhu_backend_options options;
+	struct pv_watch *listen_watch;
+	enum pv_vhu_phase phase;
+
+	/* The connection. */
+	int socket;
+	struct pv_watch *socket_watch;
+	struct pv_vhu_decoder decoder;
+	bool is_reading;
+	bool must_leave;           /* as soon as what it waits for has come */
+	uint64_t protocol_features;
+	bool has_protocol_features; /* the front-end has acknowledged VHOST_USER_F_... */
+	int channel;               /* the back-end channel, or -1 */
+	struct pv_watch *channel_watch;
+	struct pv_loop_message call_message;
+	bool is_call_message_out;
+	struct pv_vhu_memory *memory;
+	struct pv_vhu_memory *old_memory; /* until no queue uses it */
+	struct pv_vhu_vring *vring;
+
+	/* The message whose answer waits. */
+	struct pv_vhu_message pending;
+
+	struct pv_waiter stopped;
+};
+
+/* How a message was handled. */
+enum pv_vhu_handled {
+	PV_VHU_OK,      /* acknowledge it if that was asked for */
+	PV_VHU_REPLIED, /* its own reply was sent */
+	PV_VHU_REFUSED, /* say so where it can be said; the connection goes on if it could be */
+	PV_VHU_FATAL,   /* end the connection */
+	PV_VHU_LATER,   /* lanes were asked; pv_vhu_backend_answered() follows */
+};
+
+/* backend_requests.c: carries out a complete message. */
+enum pv_vhu_handled pv_vhu_handle(struct pv_vhu_backend *backend, struct pv_vhu_message *message);
+
+/* backend.c */
+void pv_vhu_backend_answered(struct pv_vhu_backend *backend, enum pv_vhu_handled handled);
+enum pv_vhu_handled pv_vhu_reply(struct pv_vhu_backend *backend, const struct pv_vhu_message *to,
+				 const void *payload, uint32_t bytes);
+void pv_vhu_log(struct pv_vhu_backend *backend, enum pv_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* backend_vrings.c */
+enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint16_t index);
+enum pv_vhu_handled pv_vhu_vring_stop(struct pv_vhu_backend *backend, uint16_t index);
+void pv_vhu_vring_forget(struct pv_vhu_backend *backend, uint16_t index);
+void pv_vhu_vrings_forget(struct pv_vhu_backend *backend);
+uint32_t pv_vhu_vring_base(struct pv_vhu_backend *backend, uint16_t index);
+
+/* backend_channel.c: what we tell the front-end unasked. */
+extern const struct pv_host_ops pv_vhu_host_ops;
+void pv_vhu_channel_init(struct pv_vhu_backend *backend);
+void pv_vhu_channel_close(struct pv_vhu_backend *backend);
+enum pv_vhu_handled pv_vhu_channel_set(struct pv_vhu_backend *backend, int fd);
+
+#endif

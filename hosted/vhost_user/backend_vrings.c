@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rings of a back-end: a ring runs once it has been described, kicked (which means: its kick
+ * descriptor has come) and enabled, and its memory is there.
+ *
+ * #syscalls close
+ */
+#include "hosted/vhost_user/backend_internal.h"
+
+#include <unistd.h>
+
+#include "ring/barrier.h"
+#include "ring/err.h"
+
+/*
+ * Base 0 of a packed ring means both wrap counters clear: the beginning of a second lap. UML says it
+ * for a fresh ring, whose counters are set. It means that here if we did not name this base ourselves
+ * and the first descriptor does not bear the mark of a lap that is over.
+ */
+static bool is_fresh(struct pv_vhu_backend *backend, const struct pv_vhu_vring *vring,
+		     const struct pv_ring_config *config)
+{
+	const struct pvirtq_desc *first;
+	struct pv_mem_view view;
+
+	if (vring->base != 0 || vring->is_base_ours)
+		return false;
+	pv_mem_view_init(&view, backend->memory->table);
+	first = pv_mem_span(&view, config->desc_area, sizeof(*first));
+	return first && config->desc_area.v % VIRTQ_ALIGN_DESC == 0 &&
+	       !(pv_read_le16(&first->flags) & VIRTQ_DESC_F_USED);
+}
+
+static struct pv_ring_position position_of(struct pv_vhu_backend *backend,
+					   const struct pv_vhu_vring *vring,
+					   const struct pv_ring_config *config)
+{
+	const uint32_t base = vring->base;
+
+	if (!(backend->options.device->features & VIRTIO_F_RING_PACKED))
+		return (struct pv_ring_position){ .avail = (uint16_t)base, .used = (uint16_t)base };
+	if (is_fresh(backend, vring, config))
+		return pv_ring_position_fresh();
+	return (struct pv_ring_position){
+		.avail = base & (VHOST_USER_BASE_AVAIL_WRAP - 1),
+		.avail_wrap = base & VHOST_USER_BASE_AVAIL_WRAP,
+		.used = (base >> VHOST_USER_BASE_USED_SHIFT) & (VHOST_USER_BASE_AVAIL_WRAP - 1),
+		.used_wrap = base & VHOST_USER_BASE_USED_WRAP,
+	};
+}
+
+uint32_t pv_vhu_vring_base(struct pv_vhu_backend *backend, uint16_t index)
+{
+	const struct pv_device *device = backend->options.device;
+	const struct pv_ring_position *at = &device->queue[index].position;
+
+	if (!(device->features & VIRTIO_F_RING_PACKED))
+		return at->avail;
+	return at->avail | (at->avail_wrap ? VHOST_USER_BASE_AVAIL_WRAP : 0) |
+	       (uint32_t)at->used << VHOST_USER_BASE_USED_SHIFT |
+	       (at->used_wrap ? VHOST_USER_BASE_USED_WRAP : 0);
+}
+
+/* The ring's areas are given in the front-end's own addresses; ours are the guest's. */
+static bool config_of(struct pv_vhu_backend *backend, const struct pv_vhu_vring *vring,
+		      struct pv_ring_config *config)
+{
+	const struct pv_vhu_memory *memory = backend->memory;
+
+	config->size = vring->size;
+	return pv_vhu_memory_gpa_of(memory, vring->addr.desc, &config->desc_area) &&
+	       pv_vhu_memory_gpa_of(memory, vring->addr.avail, &config->driver_area) &&
+	       pv_vhu_memory_gpa_of(memory, vring->addr.used, &config->device_area);
+}
+
+static const char *start_error(int err)
+{
+	switch (err) {
+	case -PV_EINVAL:
+		return "its size or base cannot be";
+	case -PV_EALIGN:
+		return "its areas are not aligned";
+	case -PV_EFAULT:
+		return "its areas are not in memory";
+	case -PV_ENOMEM:
+		return "there is no memory for it";
+	default:
+		return "it cannot be started now";
+	}
+}
+
+enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint16_t index)
+{
+	struct pv_device *device = backend->options.device;
+	struct pv_vhu_vring *vring = &backend->vring[index];
+	struct pv_ring_config config = { 0 };
+	struct pv_ring_position position;
+	int err = -PV_EFAULT;
+
+	if (device->queue[index].state != PV_QUEUE_IDLE || !vring->is_kicked ||
+	    !vring->is_enabled || !vring->has_addr || !backend->memory)
+		return PV_VHU_OK;
+	if (config_of(backend, vring, &config)) {
+		position = position_of(backend, vring, &config);
+		err = pv_device_queue_set(device, index, &config, &position);
+		if (!err)
+			err = pv_device_queue_start(device, index);
+	}
+	if (!err)
+		return PV_VHU_OK;
+	pv_vhu_log(backend, PV_LOG_WARNING, "queue %u does not start: %s", index,
+		   start_error(err));
+	return PV_VHU_REFUSED;
+}
+
+/* The ring has stopped: it would go on where it is. */
+static void vring_stopped(void *arg)
+{
+	struct pv_vhu_backend *backend = arg;
+	uint16_t index = (uint16_t)backend->pending.payload.state.index;
+
+	backend->vring[index].base = pv_vhu_vring_base(backend, index);
+	backend->vring[index].is_base_ours = true;
+	pv_vhu_backend_answered(backend, PV_VHU_OK);
+}
+
+enum pv_vhu_handled pv_vhu_vring_stop(struct pv_vhu_backend *backend, uint16_t index)
+{
+	struct pv_waiter waiter = { vring_stopped, backend };
+
+	if (backend->options.device->queue[index].state == PV_QUEUE_IDLE)
+		return PV_VHU_OK;
+	if (pv_device_queue_stop(backend->options.device, index, waiter))
+		return PV_VHU_FATAL;
+	return PV_VHU_LATER;
+}
+
+/* What the front-end said about a ring, forgotten; the ring is stopped. */
+void pv_vhu_vring_forget(struct pv_vhu_backend *backend, uint16_t index)
+{
+	struct pv_vhu_vring *vring = &backend->vring[index];
+
+	pv_host_set_kick(backend->options.host, index, -1, false);
+	pv_host_set_call(backend->options.host, index, -1);
+	if (vring->err_fd >= 0)
+		close(vring->err_fd);
+	*vring = (struct pv_vhu_vring){ .err_fd = -1 };
+}
+
+void pv_vhu_vrings_forget(struct pv_vhu_backend *backend)
+{
+	for (uint16_t i = 0; i < backend->options.device->queues; i++)
+		pv_vhu_vring_forget(backend, i);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The device's role on a packed ring (virtio 1.3, section 2.8). */
+#include "ring/dev_walk.h"
+#include "ring/notify.h"
+
+#define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
+
+/* An available descriptor carries the driver's wrap counter in one bit and its inverse in the other. */
+static bool is_available(uint16_t flags, bool wrap)
+{
+	return (flags & AVAIL_USED) == (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED);
+}
+
+static void step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint16_t places)
+{
+	uint32_t next = (uint32_t)*at + places;
+
+	if (next >= ring->size) {
+		next -= ring->size;
+		*wrap = !*wrap;
+	}
+	*at = (uint16_t)next;
+}
+
+/* A table's descriptors are its buffers, all of them, one after another. */
+static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *chain,
+				     struct pv_gpa addr, uint32_t bytes)
+{
+	struct pv_table table;
+	enum pv_ring_fault fault = pv_table_open(ring, addr, bytes, &table);
+
+	if (fault)
+		return fault;
+	if (table.count > pv_indirect_max(ring))
+		return PV_RING_BAD_INDIRECT;
+	for (uint32_t at = 0; at < table.count; at++) {
+		struct pvirtq_desc desc;
+
+		if (!pv_table_read(ring, &table, at, &desc)) {
+			chain->is_incomplete = true;
+			return PV_RING_SOUND;
+		}
+		fault = pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
+				       pv_le32_get(desc.len),
+				       pv_le16_get(desc.flags) & VIRTQ_DESC_F_WRITE);
+		if (fault)
+			return fault;
+	}
+	return PV_RING_SOUND;
+}
+
+/* Walks a chain from `position`, which ends up behind it. The head's flags were read already. */
+static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain, uint16_t flags,
+			       struct pv_ring_position *position)
+{
+	const uint32_t room = (uint32_t)ring->size - ring->in_flight_descs;
+
+	for (chain->descs = 1; chain->descs <= room; chain->descs++) {
+		enum pv_ring_fault fault;
+		struct pvirtq_desc desc;
+
+		pv_copy_once(&desc, &ring->packed[position->avail], sizeof(desc));
+		if (chain->descs > 1) {
+			flags = pv_le16_get(desc.flags);
+			if (!is_available(flags, position->avail_wrap))
+				return PV_RING_BAD_NEXT;
+		}
+		step(ring, &position->avail, &position->avail_wrap, 1);
+		chain->id = pv_le16_get(desc.id);
+		if (flags & VIRTQ_DESC_F_INDIRECT) {
+			if (chain->descs > 1 || flags & VIRTQ_DESC_F_NEXT)
+				return PV_RING_BAD_INDIRECT;
+			return walk_table(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
+					  pv_le32_get(desc.len));
+		}
+		fault = pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
+				       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
+		if (fault || !(flags & VIRTQ_DESC_F_NEXT))
+			return fault;
+	}
+	return room < ring->size ? PV_RING_TOO_MANY : PV_RING_LOOP;
+}
+
+enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	struct pv_ring_position position = ring->at;
+	/* Publish - observe, with the driver's store of the head's flags. */
+	uint16_t flags = pv_observe_le16(&ring->packed[position.avail].flags);
+	enum pv_ring_fault fault;
+
+	if (!is_available(flags, position.avail_wrap))
+		return PV_TAKE_NONE;
+	pv_walk_start(ring, chain);
+	fault = walk(ring, chain, flags, &position);
+	if (fault)
+		return pv_dev_ring_broken(ring, fault);
+	ring->at = position;
+	pv_walk_finish(ring, chain);
+	return PV_TAKEN;
+}
+
+/*
+ * The first used descriptor of a batch gets its flags last, in publish: the driver looks at that
+ * one next and finds the others behind it, in any order they were written.
+ */
+void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, uint32_t bytes)
+{
+	struct pvirtq_desc *desc = &ring->packed[ring->at.used];
+	uint16_t flags = ring->at.used_wrap ? AVAIL_USED : 0;
+
+	if (bytes > 0)
+		flags |= VIRTQ_DESC_F_WRITE;
+	pv_write_le16(&desc->id, id);
+	pv_write_le32(&desc->len, bytes);
+	if (ring->pending_slot == PV_NO_SLOT) {
+		ring->pending_slot = ring->at.used;
+		ring->pending_flags = flags;
+	} else {
+		pv_write_le16(&desc->flags, flags);
+	}
+	step(ring, &ring->at.used, &ring->at.used_wrap, places);
+}
+
+bool pv_dev_packed_publish(struct pv_dev_ring *ring)
+{
+	if (ring->pending_slot == PV_NO_SLOT)
+		return false;
+	/* Publish - observe: the batch, and all the device wrote to its buffers. */
+	pv_publish_le16(&ring->packed[ring->pending_slot].flags, ring->pending_flags);
+	ring->pending_slot = PV_NO_SLOT;
+	ring->published = ring->at.used;
+	return true;
+}
+
+bool pv_dev_packed_must_interrupt(struct pv_dev_ring *ring)
+{
+	uint16_t flags = pv_observe_le16(&ring->driver_event->flags);
+	uint16_t before = ring->signalled;
+
+	ring->signalled = ring->published;
+	if (flags == VIRTQ_EVENT_F_DESC && ring->has_event_idx)
+		return pv_notify_passed_packed(pv_read_le16(&ring->driver_event->off_wrap),
+					       ring->published, before, ring->at.used_wrap,
+					       ring->size);
+	return flags != VIRTQ_EVENT_F_DISABLE;
+}
+
+bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring)
+{
+	uint16_t flags = VIRTQ_EVENT_F_ENABLE;
+
+	ring->are_kicks_on = true;
+	if (ring->has_event_idx) {
+		uint16_t wrap = ring->at.avail_wrap ? VIRTQ_EVENT_WRAP : 0;
+
+		pv_write_le16(&ring->device_event->off_wrap, ring->at.avail | wrap);
+		flags = VIRTQ_EVENT_F_DESC;
+	}
+	/* The offset must be there before the flag that makes it count. */
+	pv_publish_le16(&ring->device_event->flags, flags);
+	pv_full_barrier(); /* arm - recheck, with the driver's publish - decide */
+	return is_available(pv_observe_le16(&ring->packed[ring->at.avail].flags),
+			    ring->at.avail_wrap);
+}
+
+void pv_dev_packed_kicks_off(struct pv_dev_ring *ring)
+{
+	pv_write_le16(&ring->device_event->flags, VIRTQ_EVENT_F_DISABLE);
+}

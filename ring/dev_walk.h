@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Within ring/: what the split and the packed device role share in walking a chain. */
+#ifndef PV_RING_DEV_WALK_H
+#define PV_RING_DEV_WALK_H
+
+#include "ring/barrier.h"
+#include "ring/dev_ring.h"
+
+/*
+ * Descriptors in one indirect table. The specification allows as many as the queue has; Linux
+ * goes by the device's segment limit instead, which on a small queue is more.
+ */
+#define PV_INDIRECT_MAX 1024u
+
+static inline uint32_t pv_indirect_max(const struct pv_dev_ring *ring)
+{
+	return ring->size > PV_INDIRECT_MAX ? ring->size : PV_INDIRECT_MAX;
+}
+
+static inline void pv_walk_start(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	chain->born = ring->born;
+	chain->readable = 0;
+	chain->writable = 0;
+	chain->readable_bytes = 0;
+	chain->writable_bytes = 0;
+	chain->is_incomplete = false;
+	chain->last_writable = NULL;
+}
+
+/* A buffer that does not lie in one region, or not in any, or that there is no room for. */
+void pv_walk_pieces(struct pv_dev_ring *ring, struct pv_chain *chain, struct pv_gpa addr,
+		    uint32_t bytes, bool is_writable);
+
+/* Adds one buffer to the chain. Returns the fault of a buffer that breaks the order of buffers. */
+static inline enum pv_ring_fault pv_walk_buffer(struct pv_dev_ring *ring, struct pv_chain *chain,
+						struct pv_gpa addr, uint32_t bytes,
+						bool is_writable)
+{
+	uint16_t pieces = (uint16_t)(chain->readable + chain->writable);
+	uint64_t run_bytes;
+	uint8_t *host;
+
+	if (is_writable) {
+		chain->writable_bytes += bytes;
+	} else {
+		if (chain->writable_bytes > 0)
+			return PV_RING_BAD_ORDER;
+		chain->readable_bytes += bytes;
+	}
+	if (bytes == 0)
+		return PV_RING_SOUND;
+	host = pv_mem_at(&ring->view, addr, &run_bytes);
+	if (!host || bytes > run_bytes || pieces >= chain->capacity) {
+		pv_walk_pieces(ring, chain, addr, bytes, is_writable);
+		return PV_RING_SOUND;
+	}
+	chain->iov[pieces] = (struct pv_iov){ host, bytes };
+	if (is_writable) {
+		chain->writable++;
+		chain->last_writable = host + bytes - 1;
+	} else {
+		chain->readable++;
+	}
+	return PV_RING_SOUND;
+}
+
+/*
+ * An indirect table, read one descriptor at a time: straight through a pointer when it lies in
+ * one piece, which it nearly always does.
+ */
+struct pv_table {
+	const uint8_t *host; /* NULL: in pieces, or nowhere */
+	struct pv_gpa gpa;
+	uint32_t count;
+};
+
+/* Returns the fault of a table that cannot be. */
+enum pv_ring_fault pv_table_open(struct pv_dev_ring *ring, struct pv_gpa addr, uint32_t bytes,
+				 struct pv_table *table);
+
+/* Copies a descriptor out. False where the table is no memory. */
+static inline bool pv_table_read(struct pv_dev_ring *ring, const struct pv_table *table,
+				 uint32_t index, void *desc)
+{
+	size_t offset = sizeof(struct virtq_desc) * (size_t)index;
+
+	if (!table->host)
+		return pv_mem_read(&ring->view, pv_gpa_add(table->gpa, offset), desc,
+				   sizeof(struct virtq_desc));
+	pv_copy_once(desc, table->host + offset, sizeof(struct virtq_desc));
+	return true;
+}
+
+/* A chain is complete: take the books over. */
+static inline void pv_walk_finish(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	if (chain->readable_bytes > UINT32_MAX || chain->writable_bytes > UINT32_MAX)
+		chain->is_incomplete = true; /* more than a used length can say */
+	ring->in_flight++;
+	ring->in_flight_descs = (uint16_t)(ring->in_flight_descs + chain->descs);
+}
+
+/* The two formats. */
+enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain);
+bool pv_dev_split_publish(struct pv_dev_ring *ring);
+bool pv_dev_split_must_interrupt(struct pv_dev_ring *ring);
+bool pv_dev_split_kicks_on(struct pv_dev_ring *ring);
+void pv_dev_split_kicks_off(struct pv_dev_ring *ring);
+
+enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain);
+bool pv_dev_packed_publish(struct pv_dev_ring *ring);
+bool pv_dev_packed_must_interrupt(struct pv_dev_ring *ring);
+bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring);
+void pv_dev_packed_kicks_off(struct pv_dev_ring *ring);
+
+/* Write a used entry for a chain of `descs` places; visible with the next publish. */
+void pv_dev_split_used(struct pv_dev_ring *ring, uint16_t id, uint16_t descs, uint32_t bytes);
+void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t descs, uint32_t bytes);
+
+/* Breaks the ring and says so. */
+enum pv_take pv_dev_ring_broken(struct pv_dev_ring *ring, enum pv_ring_fault fault);
+
+#endif

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`paravane serve blk`, started, asked and ended by a test."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from report import Failure
+
+START_LIMIT_S = 20
+END_LIMIT_S = 20
+
+
+def short_directory():
+    """A folder whose sockets fit in 107 bytes, wherever the checkout lies."""
+    wanted = os.environ.get("TMPDIR", "/tmp")
+    return tempfile.mkdtemp(prefix="pv", dir=wanted if len(wanted) < 60 else "/tmp")
+
+
+def is_listening(path):
+    """Does somebody listen on this socket? Read from the kernel's list: a test connection
+    would count as the first front-end."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+        for row in table:
+            fields = row.split()
+            if fields[-1] == path and int(fields[3], 16) & 0x10000:
+                return True
+    return False
+
+
+class Qmp:
+    """The smallest QMP client: one command, one answer; events are passed over."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(10)
+        self.socket.connect(path)
+        self.stream = self.socket.makefile("rw", encoding="utf-8")
+        self.greeting = json.loads(self.stream.readline())
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        message = {"execute": name}
+        if arguments:
+            message["arguments"] = arguments
+        self.stream.write(json.dumps(message) + "\n")
+        self.stream.flush()
+        while True:
+            line = self.stream.readline()
+            if not line:
+                raise Failure(f"QMP closed the connection instead of answering {name}")
+            answer = json.loads(line)
+            if "error" in answer:
+                raise Failure(f"QMP refused {name}: {answer['error'].get('desc')}")
+            if "return" in answer:
+                return answer["return"]
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+
+class Backend:
+    """One `paravane serve blk` process on `image`, with a socket and a QMP server."""
+
+    def __init__(self, report, image, log_path, options=()):
+        self.report = report
+        self.image = image
+        self.log_path = log_path
+        self.options = list(options)
+        self.directory = short_directory()
+        self.path = os.path.join(self.directory, "disk")
+        self.qmp_path = os.path.join(self.directory, "qmp")
+        self.process = None
+        self.monitor = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process and kind is None:
+                self.stop()
+        finally:
+            self.kill()
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start(self):
+        argv = [os.environ["PARAVANE"], "serve", "blk", "--socket-path", self.path,
+                "--blk-file", self.image, "--qmp", f"unix:{self.qmp_path}", *self.options]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_LIMIT_S
+        while not is_listening(self.path):
+            if self.process.poll() is not None:
+                raise Failure(f"paravane ended at its start with status {self.process.returncode}"
+                              f": {self.last_words()}")
+            if time.monotonic() > deadline:
+                raise Failure(f"paravane did not listen within {START_LIMIT_S} s")
+            time.sleep(0.02)
+
+    def last_words(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return " / ".join(log.read().splitlines()[-4:])
+
+    def qmp(self, name, **arguments):
+        if not self.monitor:
+            self.monitor = Qmp(self.qmp_path)
+        return self.monitor.command(name, **arguments)
+
+    def counters(self):
+        """All counters of query-stats by name, those of several queues added up."""
+        total = {}
+        for provider in self.qmp("query-stats"):
+            for entry in provider["stats"]:
+                if isinstance(entry["value"], int):
+                    total[entry["name"]] = total.get(entry["name"], 0) + entry["value"]
+        return total
+
+    def resize(self, size_bytes):
+        device = self.qmp("query-block")[0]["device"]
+        self.qmp("block_resize", device=device, size=size_bytes)
+
+    def blocks(self):
+        """What the image takes on the host's disk, in units of 512 bytes (`stat -c %b`)."""
+        return os.stat(self.image).st_blocks
+
+    def cpu_seconds(self):
+        total = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/schedstat", encoding="ascii") as stat:
+                total += int(stat.read().split()[0])
+        return total / 1e9
+
+    def is_alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """kill -9, as a crash would look."""
+        self.close_monitor()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self):
+        """SIGTERM: the clean end is part of every test."""
+        self.close_monitor()
+        if not self.report.ok(self.is_alive(), "the back-end lived to the end",
+                              self.last_words()):
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            status = f"nothing after {END_LIMIT_S} s"
+        self.report.ok(status == 0, "SIGTERM ends the back-end with status 0",
+                       f"got {status}; its last words: {self.last_words()}")
+
+    def close_monitor(self):
+        if self.monitor:
+            self.monitor.close()
+            self.monitor = None

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# fetch-kernel.sh FOLDER: Debian's cloud kernel and the modules of a virtio disk, for QEMU guests.
+# The package is fetched and unpacked, never installed: that would remake the user's own
+# initramfs and boot menu.  Leaves FOLDER/vmlinuz, FOLDER/modules/NN-NAME.ko in loading order.
+set -eu
+
+meta=linux-image-cloud-amd64
+modules="virtio_pci virtio_blk"
+tools=$(cd "$(dirname "$0")/../../tools" && pwd)
+PATH=$PATH:/usr/sbin:/sbin
+
+fail() {
+	echo "fetch-kernel.sh: $*" >&2
+	exit 1
+}
+
+download() {
+	package=$(apt-cache depends "$meta" 2>/dev/null |
+		awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
+	[ -n "$package" ] && apt-get download -q "$package" >download.log 2>&1
+}
+
+mkdir -p "$1"
+cd "$1"
+rm -rf tree modules vmlinuz ./*.deb
+: >download.log
+# Lists that are absent or old name a package that cannot be had.
+download || { "$tools/packages.sh" update && download; } ||
+	fail "$meta cannot be downloaded (log: $PWD/download.log)"
+dpkg -x ./*.deb tree || fail "$meta cannot be unpacked"
+version=$(ls tree/lib/modules)
+depmod -b tree "$version"
+
+mkdir modules
+for module in $modules; do
+	modprobe -d tree -S "$version" --show-depends "$module"
+done | sed -n 's/^insmod \(.*\.ko\).*/\1/p' | awk '!seen[$0]++' >order
+number=10
+while read -r file; do
+	cp "$file" "modules/$number-$(basename "$file")"
+	number=$((number + 1))
+done <order
+cp tree/boot/vmlinuz-* vmlinuz.new
+rm -rf tree order ./*.deb
+mv vmlinuz.new vmlinuz

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""QEMU guests without hardware virtualization: vhost-user-blk-pci under TCG."""
+
+import os
+import shutil
+
+import initramfs
+from console import Guest
+from report import Skip
+
+PROGRAM = "qemu-system-x86_64"
+MEMORY = "256M"
+
+
+def need():
+    for program, package in ((PROGRAM, "qemu-system-x86"), ("mkfs.ext4", "e2fsprogs"),
+                             ("busybox", "busybox-static"), ("modprobe", "kmod")):
+        if not shutil.which(program, path=os.environ["PATH"] + ":" + initramfs.PATH):
+            raise Skip(f"no {program} (package {package})")
+
+
+def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chardev="",
+         monitor=None, may_reboot=False, **values):
+    """A guest with one disk behind `socket_path` that runs scripts/`script`. `device` and
+    `chardev` are further options of those; `monitor` is the path of a QMP socket to open."""
+    need()
+    vmlinuz, modules = initramfs.kernel(test.guests)
+    tools = initramfs.tools_image(test.guests)
+    ramdisk = os.path.join(test.work, "initramfs")
+    initramfs.initramfs(ramdisk, modules, script)
+    words = [f"{name}={value}" for name, value in values.items()]
+    argv = [PROGRAM, "-nodefaults", "-no-user-config", "-nographic", "-M", "q35", "-cpu", "max",
+            "-accel", "tcg", "-smp", str(cpus), "-m", MEMORY,
+            "-object", f"memory-backend-memfd,id=mem,size={MEMORY},share=on",
+            "-numa", "node,memdev=mem",
+            "-chardev", f"socket,id=disk,path={socket_path}{chardev}",
+            "-device", f"vhost-user-blk-pci,id=disk,chardev=disk{device}",
+            "-drive", f"if=none,id=tools,file={tools},format=raw,readonly=on",
+            "-device", "virtio-blk-pci,drive=tools,serial=tools",
+            "-kernel", vmlinuz, "-initrd", ramdisk,
+            "-append", " ".join(["console=ttyS0 quiet panic=-1 tsc=reliable", *words]),
+            "-serial", "stdio"]
+    if not may_reboot:
+        argv.append("-no-reboot")
+    if monitor:
+        argv += ["-qmp", f"unix:{monitor},server=on,wait=off"]
+    return Guest(argv, test.log_path("console"), limit_s, report)
