@@ -312,7 +312,7 @@ int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem)
 	err = find_areas(ring, &view);
 	ring->view = view;
 	ring->born++;
-	ring->in_flight_before = ring->in_flight;
+	ring->in_flight_before = (uint16_t)(ring->in_flight - ring->waiting);
 	if (err)
 		pv_dev_ring_break(ring, PV_RING_NO_MEMORY);
 	return err ? -PV_EFAULT : 0;

@@ -13,12 +13,11 @@ static struct pv_le16 *avail_event(struct pv_dev_ring *ring)
 	return (struct pv_le16 *)&ring->used->ring[ring->size];
 }
 
-/* How many chains the driver has made available that were not taken; refreshes `avail_seen`. */
-static uint16_t available(struct pv_dev_ring *ring)
+/* How many chains the driver says it has made available that were not taken. Not yet checked. */
+static uint16_t available(const struct pv_dev_ring *ring)
 {
 	/* Publish - observe, with the driver's store of its index. */
-	ring->avail_seen = pv_observe_le16(&ring->avail->idx);
-	return (uint16_t)(ring->avail_seen - ring->at.avail);
+	return (uint16_t)(pv_observe_le16(&ring->avail->idx) - ring->at.avail);
 }
 
 /* Walks an indirect table, whose descriptors are chained by `next` like those of the ring. */
@@ -94,6 +93,7 @@ enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 			return PV_TAKE_NONE;
 		if (waiting > ring->size)
 			return pv_dev_ring_broken(ring, PV_RING_BAD_INDEX);
+		ring->avail_seen = (uint16_t)(ring->at.avail + waiting);
 	}
 	if (ring->in_flight >= ring->size)
 		return pv_dev_ring_broken(ring, PV_RING_TOO_MANY);

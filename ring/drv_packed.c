@@ -101,9 +101,8 @@ bool pv_drv_packed_must_kick(const struct pv_drv_ring *ring)
 	if (ring->undecided > ring->size)
 		return true; /* more than once around: it passed everything */
 	before = (ring->published + ring->size - ring->undecided) % ring->size;
-	return pv_notify_passed_packed(pv_read_le16(&ring->device_event->off_wrap),
-				       ring->published, (uint16_t)before, ring->published_wrap,
-				       ring->size);
+	return pv_notify_passed_packed(pv_read_le16(&ring->device_event->off_wrap), ring->published,
+				       (uint16_t)before, ring->published_wrap, ring->size);
 }
 
 /* A used descriptor carries the device's wrap counter in both bits. */

@@ -44,7 +44,7 @@ struct pv_drv_slot {
 	void *token;
 	uint32_t writable_bytes;
 	uint16_t descs; /* places it takes up in the ring; 0: not in flight */
-	uint16_t next;  /* in the free list, or in a chain; in-order: the next in the ring */
+	uint16_t next;	/* in the free list, or in a chain; in-order: the next in the ring */
 };
 
 struct pv_drv_ring {
@@ -80,12 +80,12 @@ struct pv_drv_ring {
 
 	/* Where the next chain goes, and where the next used entry is expected. */
 	struct pv_ring_position at;
-	uint16_t used_seen;      /* split: the device's index when last read */
-	uint16_t published;      /* `at.avail` when last made visible ... */
-	bool published_wrap;     /* ... and its wrap counter */
-	bool is_pending;         /* packed: the head at `published` waits for ... */
-	uint16_t pending_flags;  /* ... these flags, which make the batch visible */
-	uint32_t undecided;      /* published since the last decision: chains, or packed places */
+	uint16_t used_seen;	/* split: the device's index when last read */
+	uint16_t published;	/* `at.avail` when last made visible ... */
+	bool published_wrap;	/* ... and its wrap counter */
+	bool is_pending;	/* packed: the head at `published` waits for ... */
+	uint16_t pending_flags; /* ... these flags, which make the batch visible */
+	uint32_t undecided;	/* published since the last decision: chains, or packed places */
 
 	/* In-order: the chain to come back next, and a batch of which one entry tells. */
 	uint16_t oldest;

@@ -40,7 +40,7 @@ struct pv_queue {
 	_Alignas(64) struct pv_dev_ring ring;
 	struct pv_device *device;
 	void *own;  /* the device's own part, from its queue_start */
-	void *lane; /* the host's own part */
+	void *lane; /* the host's: where the I/O of its requests belongs */
 	uint16_t index;
 
 	/* Lane. */

@@ -5,7 +5,7 @@
 #include "ring/err.h"
 
 /* Header and status take a buffer each; a request with data at least one more. */
-#define FRAME_BUFFERS 2u
+#define FRAME_BUFFERS  2u
 #define QUEUE_SIZE_MIN 3u
 
 #define LINE_BYTES 64u
@@ -52,8 +52,8 @@ static void fill_free_slots(struct pv_blkdrv_queue *queue)
 
 static bool alloc_private(struct pv_blkdrv_queue *queue)
 {
-	const size_t sg_bytes = sizeof(struct pv_sg) *
-				(queue->blk->disk.segments_max + FRAME_BUFFERS);
+	const size_t sg_bytes =
+		sizeof(struct pv_sg) * (queue->blk->disk.segments_max + FRAME_BUFFERS);
 	struct pv_os *os = queue->blk->driver.os;
 
 	queue->private_bytes = sg_bytes + sizeof(uint16_t) * queue->base.place.size;

@@ -43,21 +43,21 @@ struct pv_blkdrv_options {
 
 /* What the disk is, checked, in bytes and 512-byte sectors. Fixed from the start on. */
 struct pv_blkdrv_disk {
-	uint64_t features;                 /* negotiated */
-	uint32_t block_bytes;              /* logical block: power of two, 512 at least */
+	uint64_t features;    /* negotiated */
+	uint32_t block_bytes; /* logical block: power of two, 512 at least */
 	uint32_t physical_block_bytes;
-	uint32_t alignment_offset_bytes;   /* first aligned logical block */
-	uint64_t min_io_bytes;             /* advice; 0: none */
+	uint32_t alignment_offset_bytes; /* first aligned logical block */
+	uint64_t min_io_bytes;		 /* advice; 0: none */
 	uint64_t opt_io_bytes;
-	uint16_t segments_max;             /* data buffers of one request */
-	uint32_t segment_bytes_max;        /* bytes of one of them */
-	uint32_t discard_sectors_max;      /* of one request; 0: cannot discard */
+	uint16_t segments_max;	      /* data buffers of one request */
+	uint32_t segment_bytes_max;   /* bytes of one of them */
+	uint32_t discard_sectors_max; /* of one request; 0: cannot discard */
 	uint32_t discard_alignment_sectors;
 	uint32_t write_zeroes_sectors_max; /* of one request; 0: cannot write zeroes */
-	bool can_unmap;                    /* writing zeroes may give space back */
+	bool can_unmap;			   /* writing zeroes may give space back */
 	bool is_read_only;
-	bool has_flush;                    /* writes are not stable before a flush, and it exists */
-	bool has_cache_switch;             /* pv_blkdrv_set_write_cache() */
+	bool has_flush;	       /* writes are not stable before a flush, and it exists */
+	bool has_cache_switch; /* pv_blkdrv_set_write_cache() */
 	uint16_t queues;
 };
 
@@ -106,8 +106,8 @@ bool pv_blkdrv_is_broken(struct pv_blkdrv *blk);
 /*
  * Ends it: resets the device, then ends every request in flight with -PV_EBROKEN, as a poll would.
  * Control, while no other thread uses a queue. Only pv_blkdrv_destroy() is left to do then.
- * Returns 0; -PV_ETIMEDOUT or an error of the bus when the device did not confirm: it may then still
- * write to the buffers of those requests.
+ * Returns 0; -PV_ETIMEDOUT or an error of the bus when the device did not confirm: it may then
+ * still write to the buffers of those requests.
  */
 int pv_blkdrv_fail(struct pv_blkdrv *blk);
 
@@ -128,14 +128,14 @@ enum pv_blkdrv_op {
  */
 struct pv_blkdrv_request {
 	enum pv_blkdrv_op op;
-	bool may_unmap;          /* write zeroes: space may be given back */
+	bool may_unmap; /* write zeroes: space may be given back */
 	uint64_t sector;
-	uint32_t sectors;        /* discard, write zeroes */
-	uint16_t sgs;            /* read, write: data buffers, whole sectors in total; */
-	const struct pv_sg *sg;  /* get id: VIRTIO_BLK_ID_BYTES in total */
+	uint32_t sectors;	/* discard, write zeroes */
+	uint16_t sgs;		/* read, write: data buffers, whole sectors in total; */
+	const struct pv_sg *sg; /* get id: VIRTIO_BLK_ID_BYTES in total */
 	/* Called by the poll that finds it done; may submit, must not poll. NULL: see is_done. */
 	void (*done)(struct pv_blkdrv_request *request);
-	void *arg;               /* the caller's */
+	void *arg; /* the caller's */
 
 	/*
 	 * The result: 0; -PV_EIO; -PV_ENOTSUP when the device does not know the operation;
@@ -150,7 +150,7 @@ struct pv_blkdrv_request {
 	uint32_t written_bytes;
 
 	/* The driver's. */
-	uint32_t data_bytes;
+	uint32_t inward_bytes; /* data that the device is to write */
 	uint16_t slot;
 };
 
@@ -202,7 +202,8 @@ int pv_blkdrv_id(struct pv_blkdrv_queue *queue, char id[VIRTIO_BLK_ID_BYTES + 1]
 
 /*
  * Control, while no thread uses the queue. Takes the queue back from the device and gives it back
- * empty; requests in flight end with -PV_EIO, and what their callbacks submit is refused. Returns 0; -PV_ENOTSUP without VIRTIO_F_RING_RESET; or an error of the bus.
+ * empty; requests in flight end with -PV_EIO, and what their callbacks submit is refused. Returns
+ * 0; -PV_ENOTSUP without VIRTIO_F_RING_RESET; or an error of the bus.
  */
 int pv_blkdrv_queue_reset(struct pv_blkdrv_queue *queue);
 
@@ -211,8 +212,8 @@ struct pv_blkdrv_counters {
 	uint64_t requests;    /* submitted */
 	uint64_t completions; /* done, with or without an error */
 	uint64_t errors;      /* of them, with one */
-	uint64_t kicks;       /* sent */
-	uint64_t lies;        /* used lengths beyond what could have been written */
+	uint64_t kicks;	      /* sent */
+	uint64_t lies;	      /* used lengths beyond what could have been written */
 };
 
 struct pv_blkdrv_counters pv_blkdrv_queue_counters(const struct pv_blkdrv_queue *queue);

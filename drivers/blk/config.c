@@ -3,8 +3,8 @@
 #include "drivers/blk/internal.h"
 #include "ring/err.h"
 
-#define BLOCK_BYTES_MAX      (1u << 20)
-#define CAPACITY_MAX         (UINT64_MAX >> VIRTIO_BLK_SECTOR_SHIFT)
+#define BLOCK_BYTES_MAX	     (1u << 20)
+#define CAPACITY_MAX	     (UINT64_MAX >> VIRTIO_BLK_SECTOR_SHIFT)
 #define SEGMENTS_MAX_DEFAULT 16u
 
 /* Bytes of the configuration that exist with these features: older devices have less of it. */
@@ -50,10 +50,10 @@ static void take_topology(struct pv_blkdrv_disk *disk, const struct virtio_blk_c
 	if (exponent < 32 && (uint64_t)disk->block_bytes << exponent <= 1u << 31)
 		disk->physical_block_bytes = disk->block_bytes << exponent;
 	disk->alignment_offset_bytes = disk->block_bytes * config->topology.alignment_offset;
-	disk->min_io_bytes = (uint64_t)disk->block_bytes *
-			     pv_le16_get(config->topology.min_io_size);
-	disk->opt_io_bytes = (uint64_t)disk->block_bytes *
-			     pv_le32_get(config->topology.opt_io_size);
+	disk->min_io_bytes =
+		(uint64_t)disk->block_bytes * pv_le16_get(config->topology.min_io_size);
+	disk->opt_io_bytes =
+		(uint64_t)disk->block_bytes * pv_le32_get(config->topology.opt_io_size);
 }
 
 static bool take_segments(struct pv_blkdrv_disk *disk, const struct virtio_blk_config *config,
@@ -125,8 +125,7 @@ int pv_blkdrv_config_load(struct pv_blkdrv *blk, const struct pv_blkdrv_options 
 	disk->is_read_only = disk->features & VIRTIO_BLK_F_RO;
 	disk->has_flush = disk->features & VIRTIO_BLK_F_FLUSH;
 	disk->has_cache_switch = disk->features & VIRTIO_BLK_F_CONFIG_WCE;
-	if (!take_blocks(disk, &config) ||
-	    !take_segments(disk, &config, options->segments_max) ||
+	if (!take_blocks(disk, &config) || !take_segments(disk, &config, options->segments_max) ||
 	    !take_queues(disk, &config, options->queues))
 		return -PV_EBROKEN;
 	take_topology(disk, &config);

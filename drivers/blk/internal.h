@@ -47,7 +47,7 @@ struct pv_blkdrv {
 	struct pv_blkdrv_disk disk;
 	uint64_t capacity; /* sectors; written by control, read by all */
 	size_t bytes;
-	uint16_t started;  /* queues that were set up */
+	uint16_t started; /* queues that were set up */
 	struct pv_blkdrv_queue queue[];
 };
 

@@ -37,7 +37,8 @@ static int check_data(const struct pv_blkdrv *blk, struct pv_blkdrv_request *req
 		return -PV_ENOTSUP;
 	if (!sum_data(&blk->disk, request, &bytes) || bytes % VIRTIO_BLK_SECTOR_BYTES)
 		return -PV_EINVAL;
-	request->data_bytes = (uint32_t)bytes;
+	if (request->op == PV_BLKDRV_READ)
+		request->inward_bytes = (uint32_t)bytes;
 	if (!is_on_disk(blk, request->sector, bytes >> VIRTIO_BLK_SECTOR_SHIFT))
 		return -PV_EINVAL;
 	return 0;
@@ -60,7 +61,7 @@ static int check(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
 {
 	uint64_t bytes;
 
-	request->data_bytes = 0;
+	request->inward_bytes = 0;
 	switch (request->op) {
 	case PV_BLKDRV_READ:
 	case PV_BLKDRV_WRITE:
@@ -73,7 +74,7 @@ static int check(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
 	case PV_BLKDRV_GET_ID:
 		if (!sum_data(&blk->disk, request, &bytes) || bytes != VIRTIO_BLK_ID_BYTES)
 			return -PV_EINVAL;
-		request->data_bytes = VIRTIO_BLK_ID_BYTES;
+		request->inward_bytes = VIRTIO_BLK_ID_BYTES;
 		return 0;
 	}
 	return -PV_EINVAL;
@@ -213,8 +214,8 @@ uint32_t pv_blkdrv_poll(struct pv_blkdrv_queue *queue)
 		uint8_t status;
 
 		pv_copy_once(&status, &queue->slots.status[request->slot], sizeof(status));
-		if (written_bytes > request->data_bytes)
-			written_bytes = request->data_bytes; /* the rest was the status */
+		if (written_bytes > request->inward_bytes)
+			written_bytes = request->inward_bytes; /* the rest is the status */
 		end(queue, request, error_of(status), written_bytes);
 		done++;
 	}

@@ -43,7 +43,7 @@ int pv_blkdrv_id(struct pv_blkdrv_queue *queue, char id[VIRTIO_BLK_ID_BYTES + 1]
 	int error;
 
 	/* The buffer is the device's while the one before is out. */
-	if (request->data_bytes > 0 && !request->is_done)
+	if (request->inward_bytes > 0 && !request->is_done)
 		return -PV_EBUSY;
 	queue->id_sg = (struct pv_sg){ queue->slots.id_gpa, VIRTIO_BLK_ID_BYTES };
 	*request = (struct pv_blkdrv_request){
@@ -54,7 +54,7 @@ int pv_blkdrv_id(struct pv_blkdrv_queue *queue, char id[VIRTIO_BLK_ID_BYTES + 1]
 	__builtin_memset(queue->slots.id, 0, VIRTIO_BLK_ID_BYTES);
 	error = pv_blkdrv_submit(queue, request);
 	if (error) {
-		request->data_bytes = 0;
+		request->inward_bytes = 0;
 		return error;
 	}
 	pv_blkdrv_publish(queue);

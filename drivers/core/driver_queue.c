@@ -85,8 +85,8 @@ static bool alloc_private(struct pv_driver_queue *queue)
 static int start_ring(struct pv_driver_queue *queue)
 {
 	struct pv_driver *driver = queue->driver;
-	int error = pv_drv_ring_init(&queue->ring, driver->features, queue->place.size,
-				     &queue->memory);
+	int error =
+		pv_drv_ring_init(&queue->ring, driver->features, queue->place.size, &queue->memory);
 
 	if (error)
 		return error;

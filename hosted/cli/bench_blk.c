@@ -15,9 +15,9 @@
 #include "ring/err.h"
 
 #define BLOCK_BYTES_MAX (16u << 20)
-#define DEPTH_MAX       1024u
-#define QUEUES_MAX      256u
-#define SECONDS_MAX     86400u
+#define DEPTH_MAX	1024u
+#define QUEUES_MAX	256u
+#define SECONDS_MAX	86400u
 
 /* The largest ring that back-ends in use agree to. */
 #define QUEUE_SIZE_MAX 1024u
@@ -100,8 +100,8 @@ static const struct pv_option_group *const groups[] = { &device_group, &load_gro
 const struct pv_command_line pv_cli_bench_blk_command = {
 	.name = "paravane bench blk",
 	.usage = "--socket-path PATH [OPTION]...",
-	.summary = "Measures a vhost-user block device with Paravane's own driver. It only reads, unless "
-		   "--mix or --verify asks for writes: those destroy what is on the disk.",
+	.summary = "Measures a vhost-user block device with Paravane's own driver. It only reads, "
+		   "unless --mix or --verify asks for writes: those destroy what is on the disk.",
 	.groups = groups,
 };
 
@@ -146,7 +146,8 @@ static uint16_t queue_size_for(uint64_t features, uint64_t depth, uint32_t segme
 static void driver_failed(struct pv_bench *bench, const struct options *options, int error)
 {
 	if (error == -PV_EFEATURES && options->is_packed)
-		pv_bench_fail(bench, "the back-end does not offer packed rings; leave out --packed");
+		pv_bench_fail(bench,
+			      "the back-end does not offer packed rings; leave out --packed");
 	else if (error == -PV_EFEATURES)
 		pv_bench_fail(bench, "the back-end does not offer virtio 1");
 	else if (error == -PV_EBROKEN)
@@ -157,8 +158,7 @@ static void driver_failed(struct pv_bench *bench, const struct options *options,
 		pv_bench_fail(bench, "the device does not start: %s", pv_vhu_bus_error(bench->bus));
 }
 
-static bool driver_create(struct pv_bench *bench, const struct options *options,
-			  uint16_t segments)
+static bool driver_create(struct pv_bench *bench, const struct options *options, uint16_t segments)
 {
 	const uint64_t packed = options->is_packed ? VIRTIO_F_RING_PACKED : 0;
 	uint64_t offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bench->bus));
@@ -192,8 +192,7 @@ static bool driver_start(struct pv_bench *bench, const struct options *options)
 		return true;
 	pv_blkdrv_destroy(bench->blk);
 	bench->blk = NULL;
-	if (segments > QUEUE_SIZE_MAX - 2 ||
-	    !driver_create(bench, options, (uint16_t)segments))
+	if (segments > QUEUE_SIZE_MAX - 2 || !driver_create(bench, options, (uint16_t)segments))
 		segments = 0;
 	if (segments && pv_blkdrv_disk(bench->blk)->segments_max >= segments)
 		return true;
@@ -212,7 +211,8 @@ static bool disk_fits(struct pv_bench *bench, const struct options *options)
 		pv_bench_fail(bench, "--queues %llu is more than the disk's %u",
 			      (unsigned long long)options->queues, disk->queues);
 	else if (options->block_bytes % disk->block_bytes)
-		pv_bench_fail(bench, "--block-size %llu is no multiple of the disk's blocks of %u bytes",
+		pv_bench_fail(bench,
+			      "--block-size %llu is no multiple of the disk's blocks of %u bytes",
 			      (unsigned long long)options->block_bytes, disk->block_bytes);
 	else if (disk->is_read_only && options->mix < 100)
 		pv_bench_fail(bench, "the disk is read-only; leave out --mix and --verify");
@@ -231,13 +231,14 @@ static bool plan_make(struct pv_bench *bench, const struct options *options)
 		return false;
 	plan->is_random = options->pattern == 0;
 	plan->seed = options->is_verifying ? monotonic_ns() : 1;
-	plan->blocks = (bytes < options->size_limit ? bytes : options->size_limit) /
-		       options->block_bytes;
+	plan->blocks =
+		(bytes < options->size_limit ? bytes : options->size_limit) / options->block_bytes;
 	least = options->queues * (options->is_verifying ? options->depth : 1);
 	if (plan->blocks >= least)
 		return true;
-	pv_bench_fail(bench, "the disk, or --size-limit, has room for %llu blocks; at least %llu "
-			     "are needed",
+	pv_bench_fail(bench,
+		      "the disk, or --size-limit, has room for %llu blocks; at least %llu are "
+		      "needed",
 		      (unsigned long long)plan->blocks, (unsigned long long)least);
 	return false;
 }
@@ -382,8 +383,8 @@ static void clocks_stop(struct run *run)
 	uint64_t ticks = pv_ticks(run->bench.are_ticks_cheap) - run->begin_ticks;
 
 	report->ns_per_tick = (double)(monotonic_ns() - run->begin_ns) / (double)ticks;
-	report->has_backend_cpu =
-		report->has_backend_cpu && pv_process_cpu_ns(run->backend, &cpu_ns);
+	report->has_backend_cpu = report->has_backend_cpu &&
+				  pv_process_cpu_ns(run->backend, &cpu_ns);
 	if (report->has_backend_cpu)
 		report->backend_cpu_ns = cpu_ns - report->backend_cpu_ns;
 }
@@ -423,8 +424,7 @@ static void measure(struct run *run)
 static void report(struct run *run)
 {
 	run->report.plan = &run->bench.plan;
-	run->report.is_packed =
-		pv_blkdrv_disk(run->bench.blk)->features & VIRTIO_F_RING_PACKED;
+	run->report.is_packed = pv_blkdrv_disk(run->bench.blk)->features & VIRTIO_F_RING_PACKED;
 	if (run->options->is_json)
 		pv_bench_report_json(&run->report, stdout);
 	else

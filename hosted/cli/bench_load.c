@@ -48,17 +48,17 @@ struct pv_bench_load {
 	uint64_t blocks;
 
 	/* The run. */
-	uint64_t now_ticks;  /* at the beginning of this batch */
+	uint64_t now_ticks; /* at the beginning of this batch */
 	uint64_t random;
-	uint64_t next;       /* sequential; later the block to be read again next */
+	uint64_t next; /* sequential; later the block to be read again next */
 	bool is_stopping;
 	bool is_rereading;
 	uint32_t in_flight;
 	uint32_t idle_spins;
-	uint32_t *written;   /* verifying: a record for each block */
+	uint32_t *written; /* verifying: a record for each block */
 	struct pv_bench_result result;
-	uint64_t progress;   /* atomic */
-	bool has_ended;      /* atomic */
+	uint64_t progress; /* atomic */
+	bool has_ended;	   /* atomic */
 
 	struct slot *slots;
 	struct pv_sg *sgs;
@@ -431,8 +431,8 @@ static bool memory_init(struct pv_bench_load *load)
 	struct pv_os *os = pv_vhu_bus_os(load->bench->bus);
 
 	load->buffers_bytes = buffers_bytes(plan);
-	load->buffers = os->ops->shared_alloc(os, load->buffers_bytes, BUFFER_ALIGN,
-					      &load->buffers_gpa);
+	load->buffers =
+		os->ops->shared_alloc(os, load->buffers_bytes, BUFFER_ALIGN, &load->buffers_gpa);
 	load->slots = calloc(plan->depth, sizeof(*load->slots));
 	load->sgs = calloc((size_t)plan->depth * plan->segments, sizeof(*load->sgs));
 	if (!load->buffers || !load->slots || !load->sgs)

@@ -32,8 +32,7 @@ static double us_of(const struct pv_bench_report *report, double ticks)
 
 static double quantile_us(const struct pv_bench_report *report, uint32_t per_mille)
 {
-	return us_of(report,
-		     (double)pv_histogram_quantile(&report->total.latency, per_mille));
+	return us_of(report, (double)pv_histogram_quantile(&report->total.latency, per_mille));
 }
 
 static double mean_us(const struct pv_bench_report *report)

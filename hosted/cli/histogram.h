@@ -27,8 +27,7 @@ static inline uint32_t pv_histogram_bucket(uint64_t value)
 	if (value < PV_HISTOGRAM_STEPS)
 		return (uint32_t)value;
 	shift = 63 - (uint32_t)__builtin_clzll(value) - PV_HISTOGRAM_SHIFT;
-	return (shift + 1) * PV_HISTOGRAM_STEPS +
-	       (uint32_t)((value >> shift) - PV_HISTOGRAM_STEPS);
+	return (shift + 1) * PV_HISTOGRAM_STEPS + (uint32_t)((value >> shift) - PV_HISTOGRAM_STEPS);
 }
 
 static inline void pv_histogram_add(struct pv_histogram *histogram, uint64_t value)

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,6 +22,8 @@
 /* How long another process that is looking at the same folder is waited for. */
 #define LOCK_TRIES    50
 #define LOCK_PAUSE_NS 20000000
+/* How long a listener is given to show that it is on its way out. */
+#define HANG_UP_MS 200
 
 __attribute__((format(printf, 2, 3))) static bool wrong(char sentence[static PV_SENTENCE_BYTES],
 							const char *format, ...)
@@ -61,19 +64,33 @@ static struct sockaddr_un address_of(const char *path)
 	return address;
 }
 
-/* Does somebody listen there? A full backlog (EAGAIN) is an answer too. */
-static bool is_in_use(const char *path)
+enum presence { ABSENT, DYING, PRESENT };
+
+/*
+ * Does somebody listen there? A full backlog (EAGAIN) is an answer too. What the kernel still does
+ * for a killed process keeps its sockets alive for some milliseconds; then it hangs up on us.
+ */
+static enum presence look_for_listener(const char *path)
 {
 	struct sockaddr_un address = address_of(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool is_refused;
+	enum presence presence = PRESENT;
 
 	if (fd < 0)
-		return true;
-	is_refused = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
-		     errno == ECONNREFUSED;
+		return PRESENT;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		presence = errno == ECONNREFUSED ? ABSENT : PRESENT;
+	else if (poll(&(struct pollfd){ .fd = fd }, 1, HANG_UP_MS) > 0)
+		presence = DYING;
 	close(fd);
-	return !is_refused;
+	return presence;
+}
+
+static bool is_in_use(const char *path)
+{
+	enum presence presence = look_for_listener(path);
+
+	return presence == DYING ? look_for_listener(path) != ABSENT : presence == PRESENT;
 }
 
 static bool clear_path(const char *option, const char *path,
@@ -128,10 +145,11 @@ bool pv_listener_open(struct pv_listener *listener, const char *option, const ch
 	int fd, lock;
 
 	if (strlen(path) >= PV_LISTENER_PATH_BYTES)
-		return wrong(sentence,
-			     "option '%s': a socket's path has at most %zu bytes, this one has %zu; "
-			     "choose a shorter one",
-			     option, PV_LISTENER_PATH_BYTES - 1, strlen(path));
+		return wrong(
+			sentence,
+			"option '%s': a socket's path has at most %zu bytes, this one has %zu; "
+			"choose a shorter one",
+			option, PV_LISTENER_PATH_BYTES - 1, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return wrong(sentence, "option '%s': cannot make a socket: %s", option,

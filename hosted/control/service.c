@@ -45,6 +45,8 @@ struct pv_service {
 	struct pv_listener qmp_listener;
 	char qmp_path[PV_LISTENER_PATH_BYTES];
 	struct pv_qmp *qmp;
+	struct pv_host *host;
+	struct pv_device *device;
 	struct pv_vhu_backend *backend;
 	bool is_ending;
 
@@ -105,7 +107,10 @@ static void end(struct pv_service *service, const char *reason)
 		json_object_object_add(data, "reason", json_object_new_string(reason));
 		pv_qmp_event(service->qmp, "SHUTDOWN", data);
 	}
-	pv_vhu_backend_stop(service->backend, nothing_runs, service);
+	if (service->backend)
+		pv_vhu_backend_stop(service->backend, nothing_runs, service);
+	else
+		nothing_runs(service);
 }
 
 static void front_end_left(void *arg)
@@ -308,37 +313,11 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &bytes) == 0 && value;
 }
 
-static int make_backend(struct pv_service *service, struct pv_host *host,
-			struct pv_device *device)
-{
-	struct pv_vhu_backend_options options = {
-		.control = service->control,
-		.host = host,
-		.device = device,
-		.listen_fd = service->listener.fd,
-		.connection_fd = -1,
-		.no_inband = service->options.no_inband,
-		.mapped = pv_guard_mapped,
-		.unmapped = pv_guard_unmapped,
-		.finished = front_end_left,
-		.finished_arg = service,
-	};
-	int fd = service->options.fd;
-	int error;
-
-	if (fd != PV_OPTION_UNSET_FD)
-		*(is_listening(fd) ? &options.listen_fd : &options.connection_fd) = fd;
-	error = pv_vhu_backend_create(&service->backend, &options);
-	if (!error)
-		service->listener.fd = -1;
-	return error;
-}
-
-static int start_qmp(struct pv_service *service, const struct pv_device *device)
+static int start_qmp(struct pv_service *service)
 {
 	int error;
 
-	service->stats_device = (struct pv_stats_device){ service->name, device };
+	service->stats_device = (struct pv_stats_device){ service->name, service->device };
 	service->stats_loop[0] = (struct pv_stats_loop){ "control", service->control };
 	for (unsigned int i = 0; i < LOOPS; i++)
 		service->stats_loop[i + 1] = (struct pv_stats_loop){ data_name[i], service->data[i] };
@@ -365,10 +344,10 @@ bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv
 		pv_listener_close(&service->listener);
 		return false;
 	}
+	service->host = host;
+	service->device = device;
 	if (service->qmp)
-		error = start_qmp(service, device);
-	if (!error)
-		error = make_backend(service, host, device);
+		error = start_qmp(service);
 	if (!error)
 		return true;
 	pv_listener_close(&service->listener);
@@ -377,6 +356,31 @@ bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv
 }
 
 /* ---- the time between ---- */
+
+static int make_backend(struct pv_service *service)
+{
+	struct pv_vhu_backend_options options = {
+		.control = service->control,
+		.host = service->host,
+		.device = service->device,
+		.listen_fd = service->listener.fd,
+		.connection_fd = -1,
+		.no_inband = service->options.no_inband,
+		.mapped = pv_guard_mapped,
+		.unmapped = pv_guard_unmapped,
+		.finished = front_end_left,
+		.finished_arg = service,
+	};
+	int fd = service->options.fd;
+	int error;
+
+	if (fd != PV_OPTION_UNSET_FD)
+		*(is_listening(fd) ? &options.listen_fd : &options.connection_fd) = fd;
+	error = pv_vhu_backend_create(&service->backend, &options);
+	if (!error)
+		service->listener.fd = -1;
+	return error;
+}
 
 static bool start(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
@@ -413,15 +417,21 @@ bool pv_service_run(struct pv_service *service, const char *what,
 		    char sentence[static PV_SENTENCE_BYTES])
 {
 	bool is_good = start(service, sentence);
+	int error = 0;
 
-	if (is_good)
+	if (is_good) {
 		announce(service, what);
-	else
+		error = make_backend(service);
+	}
+	if (error)
+		is_good = wrong(sentence, "cannot serve: %s", strerror(-error));
+	if (!is_good)
 		end(service, "host-error");
 	pv_loop_run(service->control);
 	while (service->threads > 0)
 		pv_loop_thread_join(service->data[--service->threads]);
-	pv_vhu_backend_destroy(service->backend);
+	if (service->backend)
+		pv_vhu_backend_destroy(service->backend);
 	pv_listener_close(&service->listener);
 	pv_listener_close(&service->qmp_listener);
 	return is_good;

@@ -42,8 +42,8 @@ static int map(struct pv_arena *arena)
 	void *at;
 
 	arena->mapping_bytes = arena->bytes + PV_ARENA_ALIGN_MAX;
-	arena->mapping = mmap(NULL, arena->mapping_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-			      -1, 0);
+	arena->mapping =
+		mmap(NULL, arena->mapping_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (arena->mapping == MAP_FAILED)
 		return -errno;
 	at = (void *)round_up((uintptr_t)arena->mapping, PV_ARENA_ALIGN_MAX);

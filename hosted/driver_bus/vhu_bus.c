@@ -427,8 +427,8 @@ int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *
 	}
 	made->bus = (struct pv_bus){ &bus_ops, options->device_id };
 	made->os = (struct pv_os){ &pv_vhu_os_ops };
-	made->queue_size_max =
-		options->queue_size_max ? options->queue_size_max : QUEUE_SIZE_DEFAULT;
+	made->queue_size_max = options->queue_size_max ? options->queue_size_max
+						       : QUEUE_SIZE_DEFAULT;
 	queues_init(made);
 	*bus = made;
 	return 0;

@@ -91,10 +91,9 @@ static void poll_once(struct pv_vhu_bus *bus, struct pollfd *fds, nfds_t count, 
 {
 	struct timespec wait = timespec_of(ns);
 
-	fds[0] = (struct pollfd){ .fd = pv_vhu_frontend_socket(bus->frontend),
-				  .events = POLLRDHUP };
-	fds[1] = (struct pollfd){ .fd = pv_vhu_frontend_channel(bus->frontend),
-				  .events = POLLIN };
+	fds[0] =
+		(struct pollfd){ .fd = pv_vhu_frontend_socket(bus->frontend), .events = POLLRDHUP };
+	fds[1] = (struct pollfd){ .fd = pv_vhu_frontend_channel(bus->frontend), .events = POLLIN };
 	if (ppoll(fds, count, &wait, NULL) <= 0)
 		return;
 	if (fds[1].revents)

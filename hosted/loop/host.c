@@ -67,7 +67,7 @@ static void port_queue_attach(struct pv_port *port, struct pv_queue *queue)
 
 	pv_bug_on(lane->running);
 	lane->running = queue;
-	queue->lane = lane;
+	queue->lane = lane->loop; /* where the I/O of its requests belongs */
 	pv_lane_post(lane, &lane->attach);
 }
 
@@ -94,9 +94,8 @@ static void stopped(struct pv_loop_message *message)
  */
 static void port_interrupt(struct pv_port *port, struct pv_queue *queue)
 {
-	struct pv_lane *lane = queue->lane;
+	struct pv_lane *lane = lane_of(host_of(port), queue->index);
 
-	(void)port;
 	if (lane->queue)
 		pv_lane_interrupt(lane);
 	else
@@ -105,9 +104,8 @@ static void port_interrupt(struct pv_port *port, struct pv_queue *queue)
 
 static void port_queue_broke(struct pv_port *port, struct pv_queue *queue)
 {
-	struct pv_lane *lane = queue->lane;
+	struct pv_lane *lane = lane_of(host_of(port), queue->index);
 
-	(void)port;
 	pv_lane_answer(lane, &lane->broke);
 }
 

@@ -185,7 +185,12 @@ static void on_new_call(struct pv_loop_message *message)
 {
 	struct pv_lane *lane = pv_lane_received(message);
 
-	pick_up(&lane->new_call, &lane->calls);
+	/*
+	 * An interrupt may have gone to the old descriptor when nobody listened to it any more. One too
+	 * many does no harm.
+	 */
+	if (pick_up(&lane->new_call, &lane->calls) && lane->queue && lane->calls.fd >= 0)
+		call(&lane->calls);
 }
 
 /* ---- running ---- */

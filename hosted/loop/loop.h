@@ -3,11 +3,12 @@
  * The event loop: one thread, one loop.
  *
  * A loop runs pollers (queues whose rings can be looked at for nothing), waits for file
- * descriptors, carries out file I/O, and receives messages from other threads.  An iteration
- * polls, reaps what the kernel finished, and submits all that was queued meanwhile with one system
- * call.  When nothing happens it first goes on polling for a short time that adjusts itself,
- * yielding now and then; then it arms the pollers (which asks the guests for kicks), looks once
- * more, and sleeps.  An idle loop uses no CPU.
+ * descriptors, carries out file I/O, and receives messages from other threads.  An iteration reaps
+ * what the kernel finished, runs the messages, then the pollers, and submits all that was queued
+ * meanwhile with one system call, or with none where nothing was.  When nothing happens it first
+ * goes on polling for a short time that adjusts itself, yielding now and then; then it arms the
+ * pollers (which asks the guests for kicks), looks once more, and sleeps.  An idle loop uses no
+ * CPU.
  *
  * The engine behind it is io_uring.
  *

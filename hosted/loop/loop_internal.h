@@ -50,7 +50,7 @@ struct pv_uring {
 	struct io_uring ring;
 	bool is_enabled;
 	uint64_t overflows; /* times that completions were seen waiting for room */
-	pv_counter *calls; /* counts system calls */
+	pv_counter *calls;  /* counts system calls */
 };
 
 /*

@@ -13,10 +13,10 @@ enum shape {
 	U64,
 	STATE,
 	ADDR,
-	TABLE,           /* as long as its count of regions or longer, at most full */
+	TABLE, /* as long as its count of regions or longer, at most full */
 	REGION,
-	CONFIG,          /* as long as its size field says */
-	CONFIG_OR_NONE,  /* a reply without a payload says that there is no such configuration */
+	CONFIG,		/* as long as its size field says */
+	CONFIG_OR_NONE, /* a reply without a payload says that there is no such configuration */
 };
 
 /* The descriptors that come with a message. */
@@ -212,11 +212,10 @@ static bool config_is_good(struct pv_vhu_decoder *decoder)
 		return refuse(decoder, "%s%s of %u bytes of configuration, 1 to %u expected",
 			      reply_to(decoder), called(decoder), bytes, VHOST_USER_CONFIG_BYTES);
 	if (decoder->message.size != CONFIG_HEAD + bytes)
-		return refuse(
-			decoder,
-			"%s%s of %u bytes of configuration with a payload of %u, %u expected",
-			reply_to(decoder), called(decoder), bytes, decoder->message.size,
-			CONFIG_HEAD + bytes);
+		return refuse(decoder,
+			      "%s%s of %u bytes of configuration with a payload of %u, %u expected",
+			      reply_to(decoder), called(decoder), bytes, decoder->message.size,
+			      CONFIG_HEAD + bytes);
 	return true;
 }
 
@@ -315,8 +314,7 @@ static bool fds_take(struct pv_vhu_decoder *decoder, const int *fd, uint32_t fds
 	for (uint32_t i = 0; i < taken; i++)
 		message->fd[message->fds++] = fd[i];
 	if (fds > VHOST_USER_FDS || message->fds > VHOST_USER_FDS)
-		return refuse(decoder, "more than %u descriptors with one message",
-			      VHOST_USER_FDS);
+		return refuse(decoder, "more than %u descriptors with one message", VHOST_USER_FDS);
 	return true;
 }
 

@@ -32,15 +32,15 @@ struct pv_vhu_message {
 enum pv_vhu_direction {
 	PV_VHU_FROM_FRONTEND, /* requests to a back-end */
 	PV_VHU_FROM_BACKEND,  /* requests on the back-end channel */
-	PV_VHU_REPLY,         /* answers to requests of either end */
+	PV_VHU_REPLY,	      /* answers to requests of either end */
 };
 
 struct pv_vhu_decoder {
 	enum pv_vhu_direction direction;
-	uint32_t have;                    /* bytes of the message so far */
+	uint32_t have; /* bytes of the message so far */
 	struct pv_vhu_message message;
 	uint8_t bytes[sizeof(struct vhost_user_header) + sizeof(union vhost_user_payload)];
-	char error[112];                  /* the sentence, once something was wrong */
+	char error[112]; /* the sentence, once something was wrong */
 };
 
 void pv_vhu_decoder_init(struct pv_vhu_decoder *decoder, enum pv_vhu_direction direction);
@@ -49,9 +49,9 @@ void pv_vhu_decoder_init(struct pv_vhu_decoder *decoder, enum pv_vhu_direction d
 uint32_t pv_vhu_decoder_wants(const struct pv_vhu_decoder *decoder);
 
 enum pv_vhu_decoded {
-	PV_VHU_MORE,    /* the message is not complete */
+	PV_VHU_MORE,	/* the message is not complete */
 	PV_VHU_MESSAGE, /* decoder->message is complete: the caller's until the next feed */
-	PV_VHU_ERROR,   /* decoder->error says what is wrong; feed no more */
+	PV_VHU_ERROR,	/* decoder->error says what is wrong; feed no more */
 };
 
 /*

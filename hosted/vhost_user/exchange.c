@@ -58,8 +58,7 @@ static int channel_answer(struct pv_vhu_frontend *frontend, uint32_t request)
 {
 	uint8_t bytes[sizeof(struct vhost_user_header) + sizeof(uint64_t)];
 	uint64_t done = 0;
-	uint32_t count =
-		pv_vhu_encode(bytes, request, VHOST_USER_FLAG_REPLY, &done, sizeof(done));
+	uint32_t count = pv_vhu_encode(bytes, request, VHOST_USER_FLAG_REPLY, &done, sizeof(done));
 
 	if (pv_vhu_send(frontend->channel, bytes, count, NULL, 0) == (int)count)
 		return 0;
@@ -141,8 +140,7 @@ static int socket_wait(struct pv_vhu_frontend *frontend, short events, uint64_t 
 					  .events = POLLIN } };
 		uint64_t now = now_ns();
 		uint64_t left = now < deadline_ns ? deadline_ns - now : 0;
-		struct timespec wait = { (time_t)(left / 1000000000u),
-					 (long)(left % 1000000000u) };
+		struct timespec wait = { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
 		int ready;
 
 		if (left == 0)
@@ -243,8 +241,8 @@ static int exchange(struct pv_vhu_frontend *frontend, const struct pv_vhu_call *
 {
 	uint64_t deadline_ns = now_ns() + (uint64_t)frontend->timeout_ms * 1000000u;
 	bool is_answered = has_own_answer(call->request);
-	bool is_acknowledged =
-		!is_answered && (frontend->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK);
+	bool is_acknowledged = !is_answered &&
+			       (frontend->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	int code = pv_vhu_frontend_failure(frontend);
 
 	if (!code)

@@ -118,8 +118,8 @@ static int mem_slots_learn(struct pv_vhu_frontend *frontend)
 		code = number_get(frontend, VHOST_USER_GET_MAX_MEM_SLOTS, &slots);
 	if (!code && slots == 0)
 		return pv_vhu_frontend_fail(frontend, -EPROTO, "the back-end takes no memory");
-	frontend->mem_slots = (uint32_t)(slots < VHOST_USER_MEM_SLOTS ? slots
-								       : VHOST_USER_MEM_SLOTS);
+	frontend->mem_slots =
+		(uint32_t)(slots < VHOST_USER_MEM_SLOTS ? slots : VHOST_USER_MEM_SLOTS);
 	return code;
 }
 

@@ -31,10 +31,10 @@ struct pv_vhu_frontend;
 	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)
 
 struct pv_vhu_frontend_options {
-	const char *path;            /* where the back-end listens, or NULL ... */
-	int fd;                      /* ... for a connected socket, taken over on success */
-	uint64_t protocol_features;  /* to accept when offered */
-	uint32_t timeout_ms;         /* for each answer; 0: 5000 */
+	const char *path;	    /* where the back-end listens, or NULL ... */
+	int fd;			    /* ... for a connected socket, taken over on success */
+	uint64_t protocol_features; /* to accept when offered */
+	uint32_t timeout_ms;	    /* for each answer; 0: 5000 */
 	/*
 	 * Who hears of VRING_CALL and VRING_ERR messages (enum vhost_user_backend_request), on the
 	 * thread that happens to read one; may be NULL. It must not call the front-end.
@@ -84,8 +84,8 @@ int pv_vhu_frontend_features_set(struct pv_vhu_frontend *frontend, uint64_t feat
  */
 int pv_vhu_frontend_config_get(struct pv_vhu_frontend *frontend, uint32_t offset, void *to,
 			       uint32_t bytes);
-int pv_vhu_frontend_config_set(struct pv_vhu_frontend *frontend, uint32_t offset,
-			       const void *from, uint32_t bytes);
+int pv_vhu_frontend_config_set(struct pv_vhu_frontend *frontend, uint32_t offset, const void *from,
+			       uint32_t bytes);
 
 /* -ENOTSUP without the protocol feature. */
 int pv_vhu_frontend_reset_device(struct pv_vhu_frontend *frontend);
@@ -112,11 +112,11 @@ int pv_vhu_frontend_mem_remove(struct pv_vhu_frontend *frontend,
 
 struct pv_vhu_vring {
 	uint32_t size;
-	uint32_t base;  /* as in SET_VRING_BASE */
-	uint64_t desc;  /* these three as user addresses of the memory table */
+	uint32_t base; /* as in SET_VRING_BASE */
+	uint64_t desc; /* these three as user addresses of the memory table */
 	uint64_t used;
 	uint64_t avail;
-	int kick_fd;    /* -1: polled, or kicked in-band; stay the caller's */
+	int kick_fd; /* -1: polled, or kicked in-band; stay the caller's */
 	int call_fd;
 	int err_fd;
 };
@@ -129,8 +129,7 @@ int pv_vhu_frontend_vring_set(struct pv_vhu_frontend *frontend, uint32_t index,
 			      const struct pv_vhu_vring *vring);
 
 /* Without protocol features a queue is always enabled: nothing is sent then. */
-int pv_vhu_frontend_vring_enable(struct pv_vhu_frontend *frontend, uint32_t index,
-				 bool is_enabled);
+int pv_vhu_frontend_vring_enable(struct pv_vhu_frontend *frontend, uint32_t index, bool is_enabled);
 
 /* Stops a queue and says where it stands. */
 int pv_vhu_frontend_vring_stop(struct pv_vhu_frontend *frontend, uint32_t index, uint32_t *base);

@@ -12,14 +12,14 @@
 
 struct pv_vhu_frontend {
 	int socket;
-	int channel;             /* our end of the back-end's channel, or -1 */
-	bool is_channel_closed;  /* atomic: the back-end has left it */
+	int channel;		/* our end of the back-end's channel, or -1 */
+	bool is_channel_closed; /* atomic: the back-end has left it */
 	pid_t peer;
 	uint32_t timeout_ms;
 	void (*notified)(void *arg, uint32_t request, uint32_t index);
 	void *notified_arg;
 
-	uint64_t features;       /* as offered, vhost's own bits included */
+	uint64_t features; /* as offered, vhost's own bits included */
 	uint64_t protocol_features;
 	uint16_t queues;
 	uint32_t mem_slots;
@@ -30,11 +30,12 @@ struct pv_vhu_frontend {
 	struct pv_vhu_decoder requests;
 	uint32_t config_changes; /* atomic */
 
-	/* The first failure of the connection: whoever claims it writes the sentence, then the code. */
+	/* The first failure of the connection: whoever claims it writes the sentence, then the
+	 * code. */
 	int is_failure_claimed;
 	int failure;
 	char failure_sentence[256];
-	char refusal[256];       /* of the last request that failed alone */
+	char refusal[256]; /* of the last request that failed alone */
 };
 
 /* Why the connection is over, as -errno; 0 while it is not. */
@@ -44,11 +45,11 @@ static inline int pv_vhu_frontend_failure(const struct pv_vhu_frontend *frontend
 }
 
 /* Notes why one request failed. Returns `code`. */
-__attribute__((format(printf, 3, 4))) int
-pv_vhu_frontend_refuse(struct pv_vhu_frontend *frontend, int code, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int pv_vhu_frontend_refuse(struct pv_vhu_frontend *frontend,
+								 int code, const char *format, ...);
 
 /* The back-end broke the protocol: the connection is over. Returns `code`. */
-__attribute__((format(printf, 3, 4))) int
-pv_vhu_frontend_fail(struct pv_vhu_frontend *frontend, int code, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int pv_vhu_frontend_fail(struct pv_vhu_frontend *frontend,
+							       int code, const char *format, ...);
 
 #endif

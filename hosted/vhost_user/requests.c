@@ -32,8 +32,8 @@ static int agreed(struct pv_vhu_frontend *frontend, uint64_t feature, const char
 {
 	if (frontend->protocol_features & feature)
 		return 0;
-	return pv_vhu_frontend_refuse(frontend, -ENOTSUP,
-				      "the back-end has no protocol feature %s", name);
+	return pv_vhu_frontend_refuse(frontend, -ENOTSUP, "the back-end has no protocol feature %s",
+				      name);
 }
 
 static int send(struct pv_vhu_frontend *frontend, uint32_t request, const void *payload,
@@ -79,15 +79,16 @@ int pv_vhu_frontend_config_get(struct pv_vhu_frontend *frontend, uint32_t offset
 					      "the back-end refuses GET_CONFIG of %u bytes",
 					      config.size);
 	if (reply.payload.config.offset != 0 || reply.payload.config.size != config.size)
-		return pv_vhu_frontend_fail(
-			frontend, -EPROTO, "GET_CONFIG of %u bytes answered with %u from byte %u",
-			config.size, reply.payload.config.size, reply.payload.config.offset);
+		return pv_vhu_frontend_fail(frontend, -EPROTO,
+					    "GET_CONFIG of %u bytes answered with %u from byte %u",
+					    config.size, reply.payload.config.size,
+					    reply.payload.config.offset);
 	memcpy(to, reply.payload.config.data + offset, bytes);
 	return 0;
 }
 
-int pv_vhu_frontend_config_set(struct pv_vhu_frontend *frontend, uint32_t offset,
-			       const void *from, uint32_t bytes)
+int pv_vhu_frontend_config_set(struct pv_vhu_frontend *frontend, uint32_t offset, const void *from,
+			       uint32_t bytes)
 {
 	struct vhost_user_config config = { .offset = offset, .size = bytes };
 	int code = agreed(frontend, VHOST_USER_PROTOCOL_F_CONFIG, "CONFIG");
@@ -140,10 +141,9 @@ int pv_vhu_frontend_mem_set(struct pv_vhu_frontend *frontend, const struct pv_vh
 {
 	struct vhost_user_mem_table table = { .count = regions };
 	int fd[VHOST_USER_MEM_REGIONS];
-	struct pv_vhu_call call = { .request = VHOST_USER_SET_MEM_TABLE,
-				    .payload = &table,
-				    .fd = fd,
-				    .fds = regions };
+	struct pv_vhu_call call = {
+		.request = VHOST_USER_SET_MEM_TABLE, .payload = &table, .fd = fd, .fds = regions
+	};
 
 	if (regions > VHOST_USER_MEM_REGIONS)
 		return pv_vhu_frontend_refuse(frontend, -EINVAL,
@@ -167,8 +167,8 @@ static int region_call(struct pv_vhu_frontend *frontend, uint32_t request,
 				    .bytes = sizeof(reg),
 				    .fd = &region->fd,
 				    .fds = fds };
-	int code = agreed(frontend, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
-			  "CONFIGURE_MEM_SLOTS");
+	int code =
+		agreed(frontend, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS, "CONFIGURE_MEM_SLOTS");
 
 	return code ? code : pv_vhu_frontend_call(frontend, &call, NULL);
 }
@@ -178,8 +178,7 @@ int pv_vhu_frontend_mem_add(struct pv_vhu_frontend *frontend, const struct pv_vh
 	return region_call(frontend, VHOST_USER_ADD_MEM_REG, region, 1);
 }
 
-int pv_vhu_frontend_mem_remove(struct pv_vhu_frontend *frontend,
-			       const struct pv_vhu_region *region)
+int pv_vhu_frontend_mem_remove(struct pv_vhu_frontend *frontend, const struct pv_vhu_region *region)
 {
 	return region_call(frontend, VHOST_USER_REM_MEM_REG, region, 0);
 }
@@ -214,10 +213,9 @@ static int fd_send(struct pv_vhu_frontend *frontend, uint32_t request, uint32_t 
 static int addr_send(struct pv_vhu_frontend *frontend, uint32_t index,
 		     const struct pv_vhu_vring *vring)
 {
-	struct vhost_user_vring_addr addr = { .index = index,
-					      .desc = vring->desc,
-					      .used = vring->used,
-					      .avail = vring->avail };
+	struct vhost_user_vring_addr addr = {
+		.index = index, .desc = vring->desc, .used = vring->used, .avail = vring->avail
+	};
 
 	return send(frontend, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr));
 }
@@ -245,8 +243,7 @@ int pv_vhu_frontend_vring_set(struct pv_vhu_frontend *frontend, uint32_t index,
 	return code;
 }
 
-int pv_vhu_frontend_vring_enable(struct pv_vhu_frontend *frontend, uint32_t index,
-				 bool is_enabled)
+int pv_vhu_frontend_vring_enable(struct pv_vhu_frontend *frontend, uint32_t index, bool is_enabled)
 {
 	if (!(frontend->features & VHOST_USER_F_PROTOCOL_FEATURES))
 		return 0;

@@ -87,6 +87,8 @@ class Backend:
         try:
             if self.process and kind is None:
                 self.stop()
+            elif self.process and not self.is_alive():
+                self.report.ok(False, "the back-end lived to the end", self.obituary())
         finally:
             self.kill()
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -108,6 +110,9 @@ class Backend:
     def last_words(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             return " / ".join(log.read().splitlines()[-4:])
+
+    def obituary(self):
+        return f"it ended with status {self.process.returncode}: {self.last_words()}"
 
     def qmp(self, name, **arguments):
         if not self.monitor:
@@ -153,7 +158,7 @@ class Backend:
         """SIGTERM: the clean end is part of every test."""
         self.close_monitor()
         if not self.report.ok(self.is_alive(), "the back-end lived to the end",
-                              self.last_words()):
+                              self.obituary()):
             return
         self.process.send_signal(signal.SIGTERM)
         try:

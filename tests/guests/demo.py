@@ -54,6 +54,7 @@ class Demo:
         self.report = Show()
         self.image = test.image(IMAGE_MIB)
         self.blocks = {}
+        self.counters = {}
         self.begin = 0.0
         self.guest = None
         self.backend = None
@@ -73,6 +74,7 @@ class Demo:
 
     def note(self, when):
         self.blocks[when] = self.backend.blocks()
+        self.counters = self.backend.counters()
 
     def run(self):
         options = ["--serial", "paravane-demo"]
@@ -101,7 +103,9 @@ class Demo:
         print(f"  the image        {mib(self.blocks['made'])} on the host's disk after mkfs, "
               f"{mib(self.blocks['full'])} full, {mib(self.blocks['trimmed'])} after the trim")
         print("  the file system  e2fsck on the host finds it clean")
-        print(f"  the back-end     {cpu_s:.2f} s of CPU time, ended by SIGTERM, all data flushed")
+        print(f"  the back-end     {self.counters['requests']:,} requests with "
+              f"{self.counters['kicks']:,} kicks and {self.counters['interrupts']:,} interrupts, "
+              f"{cpu_s:.2f} s of CPU time")
         print("\n  " + painted("green", f"All {self.report.passed} steps went well.")
               + " Speed in a User Mode guest says little about the device: see make bench.")
 

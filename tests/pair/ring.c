@@ -61,7 +61,7 @@ struct run {
 	uint32_t added_total, done_total;
 
 	enum pv_twin_view view; /* the device's */
-	uint32_t taken_before;  /* chains with the device, from before the last change of memory */
+	uint32_t taken_before;	/* chains with the device, from before the last change of memory */
 	bool are_kicks_off, are_interrupts_off;
 	bool does_device_sleep, does_driver_sleep;
 	uint32_t arms, surplus;
@@ -123,9 +123,9 @@ static void shape(struct run *run, uint16_t index)
 {
 	struct chain *chain = &run->chain[index];
 	uint32_t max = run->size < BUFFERS_MAX ? run->size : BUFFERS_MAX;
-	uint32_t buffers = 1 + pv_random_below(&run->random,
-					       max > 5 && pv_random_chance(&run->random, 90) ? 5
-											     : max);
+	uint32_t buffers =
+		1 + pv_random_below(&run->random,
+				    max > 5 && pv_random_chance(&run->random, 90) ? 5 : max);
 	struct pv_gpa at = pv_gpa_add(run->pair.data, (uint64_t)index * run->cell_bytes);
 
 	chain->readable = (uint16_t)pv_random_below(&run->random, buffers + 1);
@@ -140,8 +140,8 @@ static void shape(struct run *run, uint16_t index)
 		while (chain->sg[pick].bytes != UINT32_MAX)
 			pick = (pick + 1) % buffers;
 		chain->sg[pick].addr = at;
-		chain->sg[pick].bytes = pv_random_below(&run->random,
-							run->cell_bytes / buffers + 1);
+		chain->sg[pick].bytes =
+			pv_random_below(&run->random, run->cell_bytes / buffers + 1);
 		at = pv_gpa_add(at, chain->sg[pick].bytes);
 		if (pick < chain->readable)
 			chain->readable_bytes += chain->sg[pick].bytes;
@@ -331,8 +331,8 @@ static uint16_t pick_taken(struct run *run)
 
 static void allow_old_view(struct run *run, bool is_allowed)
 {
-	enum pv_twin_view other =
-		run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE;
+	enum pv_twin_view other = run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
+							      : PV_VIEW_DEVICE;
 
 	pv_twin_allow(&run->pair.twin, other, is_allowed);
 }
@@ -407,11 +407,12 @@ static void device_sleeps(struct run *run)
 	run->does_device_sleep = !has_chains && run->taken.count == 0;
 }
 
-/* Only chains that are taken and not returned can keep the old table busy, and one change at a time. */
+/* Only chains that are taken and not returned can keep the old table busy, and one change at a
+ * time. */
 static void memory_changes(struct run *run)
 {
-	enum pv_twin_view other =
-		run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE;
+	enum pv_twin_view other = run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
+							      : PV_VIEW_DEVICE;
 	int error;
 
 	if (run->taken_before > 0)
@@ -511,8 +512,8 @@ static void finish(struct run *run)
 
 static void set_up(struct run *run, const struct pv_ring_pair_options *options)
 {
-	struct list *lists[] = { &run->unused, &run->added, &run->visible,
-				 &run->taken, &run->returned, &run->used };
+	struct list *lists[] = { &run->unused, &run->added,    &run->visible,
+				 &run->taken,  &run->returned, &run->used };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		lists[i]->room = options->size;
@@ -527,14 +528,13 @@ static void set_up(struct run *run, const struct pv_ring_pair_options *options)
 	pv_ring_pair_open(&run->pair, options, &run->random);
 	run->view = PV_VIEW_DEVICE;
 	run->free_places = options->size;
-	run->are_kicks_off = true;
 	run->are_interrupts_off = true;
 }
 
 static void tear_down(struct run *run)
 {
-	struct list *lists[] = { &run->unused, &run->added, &run->visible,
-				 &run->taken, &run->returned, &run->used };
+	struct list *lists[] = { &run->unused, &run->added,    &run->visible,
+				 &run->taken,  &run->returned, &run->used };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		free(lists[i]->item);
@@ -584,8 +584,7 @@ static void play_all(uint64_t format, const uint16_t *sizes, size_t count)
 								 : 6000;
 
 		for (uint32_t mix = 0; mix < 8; mix++)
-			play(format | VIRTIO_F_VERSION_1 |
-				     (mix & 1 ? VIRTIO_F_INDIRECT_DESC : 0) |
+			play(format | VIRTIO_F_VERSION_1 | (mix & 1 ? VIRTIO_F_INDIRECT_DESC : 0) |
 				     (mix & 2 ? VIRTIO_F_EVENT_IDX : 0) |
 				     (mix & 4 ? VIRTIO_F_IN_ORDER : 0),
 			     sizes[i], chains, format ^ (sizes[i] * 8u + mix));

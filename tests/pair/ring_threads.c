@@ -18,11 +18,11 @@
 #include "ring/barrier.h"
 #include "tests/support/ring_pair.h"
 
-#define CHAINS      60000u
-#define SLOTS       64u
-#define SLOT_BYTES  32u
-#define PIECES      (2 * SLOT_BYTES)
-#define LOST_AFTER  10 /* seconds */
+#define CHAINS	   20000u
+#define SLOTS	   64u
+#define SLOT_BYTES 32u
+#define PIECES	   (2 * SLOT_BYTES)
+#define LOST_AFTER 10 /* seconds */
 
 struct run {
 	char name[96];
@@ -113,8 +113,7 @@ static uint32_t device_burst(struct run *run, struct held *held, struct pv_rando
 	}
 	for (uint32_t i = have; i > 0; i--)
 		work_on(run, &held[i - 1]);
-	if (pv_dev_ring_publish(&run->pair.device) &&
-	    pv_dev_ring_must_interrupt(&run->pair.device))
+	if (pv_dev_ring_publish(&run->pair.device) && pv_dev_ring_must_interrupt(&run->pair.device))
 		sem_post(&run->interrupt);
 	return have;
 }

@@ -345,6 +345,7 @@ bool pv_couple_run(struct pv_couple *couple)
 		if (lane->is_asleep)
 			pv_dev_ring_kicks_off(&queue->ring);
 		lane->is_asleep = false;
+		lane->has_ended = false;
 		has_worked |= pv_queue_run(queue);
 		answer_if_quiet(lane, queue);
 	}
@@ -356,7 +357,7 @@ void pv_couple_sleep(struct pv_couple *couple)
 	for (uint16_t i = 0; i < couple->device->queues; i++) {
 		struct pv_couple_lane *lane = &couple->lane[i];
 
-		if (!lane->is_attached || lane->is_asleep)
+		if (!lane->is_attached || lane->is_asleep || lane->has_ended)
 			continue;
 		if (!pv_dev_ring_kicks_on(&couple->device->queue[i].ring))
 			lane->is_asleep = true;
@@ -370,4 +371,5 @@ void pv_couple_wake(struct pv_couple *couple, uint16_t queue)
 	if (lane->is_asleep)
 		pv_dev_ring_kicks_off(&couple->device->queue[queue].ring);
 	lane->is_asleep = false;
+	lane->has_ended = true;
 }

@@ -21,6 +21,7 @@ struct pv_couple_lane {
 	bool is_attached;
 	bool is_asleep;
 	bool is_kicked;
+	bool has_ended;      /* work of the device's own came to an end: no sleep before a run */
 	bool is_detaching;
 	bool is_interrupted; /* since the driver last looked */
 	struct pv_bus_queue place;

@@ -24,15 +24,15 @@ struct fake_backend {
 	uint64_t protocol_features;
 	uint64_t queues;
 	uint64_t mem_slots;
-	uint32_t twisted;   /* the request that `twist` is for */
+	uint32_t twisted; /* the request that `twist` is for */
 	fake_twist *twist;
 
 	/* The front-end's end of the connection. */
 	int front;
 
 	int socket;
-	int channel;        /* from SET_BACKEND_REQ_FD */
-	int call_fd;        /* of the last queue that was set up */
+	int channel; /* from SET_BACKEND_REQ_FD */
+	int call_fd; /* of the last queue that was set up */
 	int kick_fd;
 	int err_fd;
 	int mem_fd;

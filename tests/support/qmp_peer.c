@@ -55,9 +55,14 @@ static void later(struct pv_qmp_request *request, void *arg, struct json_object 
 static void big(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
 	int bytes = json_object_get_int(json_object_object_get(arguments, "bytes"));
-	char *text = malloc((size_t)bytes);
+	char *text;
 
 	(void)arg;
+	if (bytes < 0 || bytes > 1000000) {
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "not so many");
+		return;
+	}
+	text = malloc((size_t)bytes);
 	memset(text, 'x', (size_t)bytes);
 	pv_qmp_return(request, json_object_new_string_len(text, bytes));
 	free(text);

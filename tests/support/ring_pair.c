@@ -77,8 +77,8 @@ static void alloc_tables(struct pv_ring_pair *pair, struct pv_random *random)
 	if (bytes == 0)
 		return;
 	/* The device finds them in pieces that end in the middle of descriptors. */
-	pair->memory.indirect_gpa = pv_twin_alloc(&pair->twin, bytes, PV_CUT,
-						  options->region_max * 4, random);
+	pair->memory.indirect_gpa =
+		pv_twin_alloc(&pair->twin, bytes, PV_CUT, options->region_max * 4, random);
 	pair->memory.indirect = pv_twin_driver(&pair->twin, pair->memory.indirect_gpa);
 	pair->memory.indirect_max = options->indirect_max;
 }
@@ -99,11 +99,10 @@ void pv_ring_pair_open(struct pv_ring_pair *pair, const struct pv_ring_pair_opti
 				   options->region_max, random);
 	pv_twin_seal(&pair->twin, random);
 	pair->storage = storage_bytes ? calloc(1, storage_bytes) : NULL;
-	pv_bug_on(pv_drv_ring_init(&pair->driver, options->features, options->size,
-				   &pair->memory));
+	pv_bug_on(pv_drv_ring_init(&pair->driver, options->features, options->size, &pair->memory));
 	start_driver_at(&pair->driver, &at);
-	pv_bug_on(pv_dev_ring_init(&pair->device, &config, &at,
-				   pair->twin.table[PV_VIEW_DEVICE], pair->storage));
+	pv_bug_on(pv_dev_ring_init(&pair->device, &config, &at, pair->twin.table[PV_VIEW_DEVICE],
+				   pair->storage));
 }
 
 void pv_ring_pair_close(struct pv_ring_pair *pair)

@@ -9,7 +9,7 @@
 
 #include "ring/err.h"
 
-#define GUARD      0xa5
+#define GUARD	   0xa5
 #define PAGE_BYTES 4096u
 #define FIRST_GPA  0x40000000ull
 
@@ -109,8 +109,8 @@ static struct pv_mem *make_table(struct pv_twin *twin, uint8_t *base, struct pv_
 		if (random && piece->can_be_cut && piece->bytes > 1 && pv_random_chance(random, 30))
 			cut = 1 + pv_random_below(random, (uint32_t)piece->bytes - 1);
 		if (cut > 0)
-			mem->region[count++] = (struct pv_region){ { piece->gpa }, cut,
-								   base + piece->offset };
+			mem->region[count++] =
+				(struct pv_region){ { piece->gpa }, cut, base + piece->offset };
 		mem->region[count++] = (struct pv_region){ { piece->gpa + cut },
 							   piece->bytes - cut,
 							   base + piece->offset + cut };
@@ -131,8 +131,8 @@ void pv_twin_seal(struct pv_twin *twin, struct pv_random *random)
 	/* pv_mem_seal() sorts by insertion: it is given next to nothing to do. */
 	qsort(twin->piece, twin->pieces, sizeof(*twin->piece), by_gpa);
 	for (int view = 0; view < PV_VIEWS; view++) {
-		twin->table[view] = make_table(twin, twin->base[view],
-						view == PV_VIEW_DRIVER ? NULL : random);
+		twin->table[view] =
+			make_table(twin, twin->base[view], view == PV_VIEW_DRIVER ? NULL : random);
 		pv_bug_on(pv_mem_seal(twin->table[view]));
 	}
 	pv_mem_view_init(&twin->driver, twin->table[PV_VIEW_DRIVER]);

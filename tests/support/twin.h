@@ -24,13 +24,13 @@ enum pv_twin_view {
 struct pv_twin_piece {
 	uint64_t gpa;
 	size_t bytes;
-	size_t offset;     /* in the file */
-	bool can_be_cut;   /* once more, in the device's tables */
+	size_t offset;	 /* in the file */
+	bool can_be_cut; /* once more, in the device's tables */
 };
 
 struct pv_twin {
 	size_t bytes;
-	size_t used;             /* of the file */
+	size_t used; /* of the file */
 	uint8_t *base[PV_VIEWS];
 	struct pv_mem *table[PV_VIEWS];
 	struct pv_mem_view driver; /* look-ups through the driver's table */
@@ -44,7 +44,7 @@ struct pv_twin {
 /* How a range of guest memory lies in the file. */
 enum pv_twin_layout {
 	PV_WHOLE,     /* one region in every table */
-	PV_CUT,       /* in one piece for the driver, cut into regions for the device */
+	PV_CUT,	      /* in one piece for the driver, cut into regions for the device */
 	PV_SCATTERED, /* all over the place for both */
 };
 

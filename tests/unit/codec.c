@@ -122,8 +122,8 @@ static void each_request_is_taken_with_its_payload_and_descriptors(void **state)
 	for (size_t i = 0; i < REQUESTS; i++) {
 		const struct request *r = &requests[i];
 		struct wire plain = wire_of(r->number, 0, zeros, r->bytes, r->fds);
-		struct wire acked = wire_of(r->number, VHOST_USER_FLAG_NEED_REPLY, zeros, r->bytes,
-					    r->fds);
+		struct wire acked =
+			wire_of(r->number, VHOST_USER_FLAG_NEED_REPLY, zeros, r->bytes, r->fds);
 
 		expect_taken(PV_VHU_FROM_FRONTEND, &plain);
 		expect_taken(PV_VHU_FROM_FRONTEND, &acked);
@@ -231,11 +231,9 @@ static void a_memory_table_has_one_descriptor_for_each_region(void **state)
 	struct wire wire = table_wire(2, 72, 1);
 
 	(void)state;
-	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE with 1 descriptor, 2 expected");
+	expect_refused(PV_VHU_FROM_FRONTEND, &wire, "SET_MEM_TABLE with 1 descriptor, 2 expected");
 	wire = table_wire(2, 72, 3);
-	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE with 3 descriptors, 2 expected");
+	expect_refused(PV_VHU_FROM_FRONTEND, &wire, "SET_MEM_TABLE with 3 descriptors, 2 expected");
 }
 
 /* ---- configuration ---- */
@@ -268,13 +266,11 @@ static void configuration_of_another_length_is_refused(void **state)
 	struct wire wire = config_wire(VHOST_USER_GET_CONFIG, 0, 8, 19);
 
 	(void)state;
-	expect_refused(
-		PV_VHU_FROM_FRONTEND, &wire,
-		"GET_CONFIG of 8 bytes of configuration with a payload of 19, 20 expected");
+	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
+		       "GET_CONFIG of 8 bytes of configuration with a payload of 19, 20 expected");
 	wire = config_wire(VHOST_USER_SET_CONFIG, 0, UINT32_MAX - 11, 13);
-	expect_refused(
-		PV_VHU_FROM_FRONTEND, &wire,
-		"SET_CONFIG of 4294967284 bytes of configuration, 1 to 256 expected");
+	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
+		       "SET_CONFIG of 4294967284 bytes of configuration, 1 to 256 expected");
 	wire = config_wire(VHOST_USER_SET_CONFIG, 0, 0, 13);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
 		       "SET_CONFIG of 0 bytes of configuration, 1 to 256 expected");
@@ -390,13 +386,11 @@ static void replies_have_the_payload_of_what_they_answer(void **state)
 	expect_refused(PV_VHU_REPLY, &wire,
 		       "reply to GET_FEATURES with a payload of 4 bytes, 8 expected");
 	wire = wire_of(VHOST_USER_GET_FEATURES, flag, zeros, 8, 1);
-	expect_refused(PV_VHU_REPLY, &wire,
-		       "reply to GET_FEATURES with 1 descriptor, 0 expected");
+	expect_refused(PV_VHU_REPLY, &wire, "reply to GET_FEATURES with 1 descriptor, 0 expected");
 	wire = config_wire(VHOST_USER_GET_CONFIG, flag, 60, 73);
-	expect_refused(
-		PV_VHU_REPLY, &wire,
-		"reply to GET_CONFIG of 60 bytes of configuration with a payload of 73, 72 "
-		"expected");
+	expect_refused(PV_VHU_REPLY, &wire,
+		       "reply to GET_CONFIG of 60 bytes of configuration with a payload of 73, 72 "
+		       "expected");
 }
 
 static void a_backends_requests_are_known_on_its_own_channel(void **state)

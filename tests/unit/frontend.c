@@ -176,8 +176,8 @@ static void memory_goes_out_with_its_descriptors(void **state)
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_MEM_TABLE)->size, 8 + 3 * 32);
 	assert_int_equal(pv_vhu_frontend_mem_add(frontend, &region[1]), 0);
 	assert_int_equal(pv_vhu_frontend_mem_remove(frontend, &region[1]), 0);
-	assert_int_equal(
-		fake_last(&fake, VHOST_USER_REM_MEM_REG)->payload.reg.region.user_addr, 1 << 24);
+	assert_int_equal(fake_last(&fake, VHOST_USER_REM_MEM_REG)->payload.reg.region.user_addr,
+			 1 << 24);
 	assert_int_equal(fstat(fd, &ours), 0);
 	assert_int_equal(fstat(fake.mem_fd, &theirs), 0);
 	assert_int_equal(ours.st_ino, theirs.st_ino);
@@ -416,9 +416,8 @@ static void a_short_answer_ends_the_connection(void **state)
 	fake.twisted = VHOST_USER_GET_STATUS;
 	fake.twist = answer_short;
 	connect_well();
-	expect_error(
-		pv_vhu_frontend_status_get(frontend, &(uint8_t){ 0 }), -EPROTO,
-		"GET_STATUS: reply to GET_STATUS with a payload of 4 bytes, 8 expected");
+	expect_error(pv_vhu_frontend_status_get(frontend, &(uint8_t){ 0 }), -EPROTO,
+		     "GET_STATUS: reply to GET_STATUS with a payload of 4 bytes, 8 expected");
 }
 
 static bool answer_half(struct fake_backend *back, struct pv_vhu_message *message)

@@ -493,24 +493,22 @@ static void a_burst_beyond_the_queue_is_submitted_in_pieces(void **state)
 	pv_loop_destroy(burst.loop);
 }
 
-static void a_batch_of_ios_costs_one_system_call_to_submit_and_one_to_collect(void **state)
+/* From a file that is read without waiting, so that nothing depends on when a disk answers. */
+static void a_batch_of_ios_costs_one_system_call(void **state)
 {
 	struct burst burst = { a_loop(), calloc(100, sizeof(struct io)), 100 };
 	struct task task = task_of(submit_burst, &burst);
-	char path[] = "/tmp/pv_loop_XXXXXX";
-	int fd = mkstemp(path), count = 0;
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), count = 0;
 	uint64_t submits;
 
 	(void)state;
-	unlink(path);
-	assert_int_equal(ftruncate(fd, 100 * BLOCK), 0);
 	for (int i = 0; i < 100; i++)
 		set_up_io(&burst.ios[i], PV_LOOP_READ, fd, (uint64_t)i, &count);
 	run_a_while(burst.loop, 2);
 	submits = pv_loop_counters(burst.loop).submits;
 	pv_loop_post(burst.loop, &task.message);
 	run_until(burst.loop, &count, 100);
-	assert_in_range(pv_loop_counters(burst.loop).submits - submits, 1, 4);
+	assert_int_equal(pv_loop_counters(burst.loop).submits - submits, 1);
 	close(fd);
 	free(burst.ios);
 	pv_loop_destroy(burst.loop);
@@ -995,7 +993,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_always_ready_is_told_once),
 		cmocka_unit_test(any_number_of_ios_may_be_pending),
 		cmocka_unit_test(a_burst_beyond_the_queue_is_submitted_in_pieces),
-		cmocka_unit_test(a_batch_of_ios_costs_one_system_call_to_submit_and_one_to_collect),
+		cmocka_unit_test(a_batch_of_ios_costs_one_system_call),
 		cmocka_unit_test(errors_and_short_transfers_are_told_as_the_system_call_would),
 		cmocka_unit_test(vectors_sync_and_allocation_do_what_they_say),
 		cmocka_unit_test(a_watch_survives_an_overflow_of_completions),

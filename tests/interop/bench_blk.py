@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`paravane bench blk` on our own device and on qemu-storage-daemon's, as a user runs it."""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+PARAVANE = os.environ["PARAVANE"]
+QSD = shutil.which("qemu-storage-daemon")
+LIMIT_S = 60
+IMAGE_BYTES = 16 << 20
+
+
+class Server:
+    """A back-end process; it listens when the constructor returns."""
+
+    def __init__(self, folder, command):
+        self.path = os.path.join(folder, "s")
+        self.log = open(os.path.join(folder, "log"), "w+", encoding="utf-8")
+        self.process = subprocess.Popen(command(self.path), stdout=self.log, stderr=self.log)
+        deadline = time.monotonic() + 20
+        while not self.is_listening():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.log.seek(0)
+                raise RuntimeError(f"{command(self.path)[0]} does not listen: {self.log.read()}")
+            time.sleep(0.02)
+
+    def is_listening(self):
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+            for row in table:
+                fields = row.split()
+                if fields[-1] == self.path and int(fields[3], 16) & 0x10000:
+                    return True
+        return False
+
+    def wait_for_front_end(self):
+        """Until ours has heard of one, and a little longer, so that requests are under way."""
+        while "has connected" not in pathlib.Path(self.log.name).read_text(encoding="utf-8"):
+            time.sleep(0.02)
+        time.sleep(0.2)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+class Bench(unittest.TestCase):
+    def setUp(self):
+        wanted = os.environ.get("TMPDIR", "/tmp")
+        self.folder = tempfile.mkdtemp(prefix="pvb", dir=wanted if len(wanted) < 60 else "/tmp")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.image = os.path.join(self.folder, "image")
+
+    def start(self, command):
+        server = Server(self.folder, command)
+        self.addCleanup(server.end)
+        return server
+
+    def serve(self, *store):
+        return self.start(lambda path: [PARAVANE, "serve", "blk", "--socket-path", path, *store])
+
+    def serve_image(self, *options):
+        with open(self.image, "wb") as image:
+            image.write(os.urandom(1 << 20))
+            image.truncate(IMAGE_BYTES)
+        return self.serve("--blk-file", self.image, *options)
+
+    def serve_foreign(self):
+        if not QSD:
+            self.skipTest("qemu-storage-daemon is not installed")
+        with open(self.image, "wb") as image:
+            image.truncate(IMAGE_BYTES)
+        return self.start(lambda path: [
+            QSD, "--blockdev", f"driver=file,node-name=f,filename={self.image}",
+            "--export", f"type=vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path={path},"
+            "writable=on,num-queues=2"])
+
+    def image_digest(self):
+        with open(self.image, "rb") as image:
+            return hashlib.sha256(image.read()).hexdigest()
+
+    def bench(self, server, *options, path=None):
+        return subprocess.run(
+            [PARAVANE, "bench", "blk", "--socket-path", path or server.path, "--seconds", "1",
+             *options], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+    def verify(self, server, *options):
+        """A run with patterns that ends well, and has read some of them back."""
+        done = self.bench(server, "--verify", "--json", *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)
+        self.assertGreater(result["verified_blocks"], 0)
+        return result
+
+    def refused(self, done, sentence):
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.stderr, f"paravane bench blk: {sentence}\n")
+
+    # ---- data ----
+
+    def test_patterns_come_back_from_our_device(self):
+        server = self.serve("--memory", "64M", "--num-queues", "2")
+        for ring in ([], ["--packed"]):
+            for mode in ([], ["--blocking"]):
+                with self.subTest(ring=ring, mode=mode):
+                    result = self.verify(server, "--queues", "2", *ring, *mode)
+                    self.assertEqual(result["ring"], "packed" if ring else "split")
+                    self.assertEqual(result["mode"], "blocking" if mode else "polling")
+
+    def test_patterns_come_back_from_an_image(self):
+        server = self.serve_image()
+        self.verify(server, "--block-size", "64k", "--depth", "8")
+        self.verify(server, "--pattern", "sequential", "--mix", "10")
+        self.verify(server, "--block-size", "512", "--size-limit", "128k", "--depth", "64")
+
+    def test_patterns_come_back_from_a_foreign_device(self):
+        server = self.serve_foreign()
+        self.verify(server, "--queues", "2", "--blocking")
+        self.verify(server, "--block-size", "1M", "--depth", "4")
+
+    def test_a_device_that_forgets_is_found_out(self):
+        done = self.bench(self.serve("--null", "64M"), "--verify")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "^paravane bench blk: verification failed: at byte [0-9]+ ")
+
+    def test_without_mix_and_verify_nothing_is_written(self):
+        server = self.serve_image()
+        before = self.image_digest()
+        self.assertEqual(self.bench(server).returncode, 0)
+        self.assertEqual(self.image_digest(), before)
+
+    # ---- the report ----
+
+    def test_the_figures_agree_with_each_other(self):
+        done = self.bench(self.serve("--null", "1G"), "--json", "--mix", "70", "--depth", "4")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("\n"), 1)
+        result = json.loads(done.stdout)
+        requests = result["reads"] + result["writes"]
+        self.assertAlmostEqual(result["reads"] / requests, 0.7, delta=0.02)
+        self.assertAlmostEqual(result["iops"] * result["seconds"] / requests, 1, delta=0.01)
+        self.assertAlmostEqual(result["mb_per_s"] / (result["iops"] * 4096e-6), 1, delta=0.01)
+        latency = result["latency_us"]
+        self.assertLessEqual(latency["p50"], latency["p99"])
+        self.assertLessEqual(latency["p99"], latency["p99.9"])
+        self.assertLessEqual(latency["p99.9"], latency["max"])
+        # Little's law: what is in flight is the rate times the mean time.
+        self.assertAlmostEqual(result["iops"] * latency["mean"] * 1e-6, 4, delta=0.8)
+        self.assertGreater(result["client_cpu_us_per_request"], 0)
+        self.assertGreater(result["backend_cpu_us_per_request"], 0)
+
+    def test_a_person_gets_a_few_lines(self):
+        done = self.bench(self.serve("--null", "1G"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, "")
+        self.assertRegex(done.stdout, "throughput +[0-9]+ IOPS, [0-9.]+ MB/s")
+
+    # ---- what goes wrong ----
+
+    def test_wrong_options_are_one_sentence(self):
+        server = self.serve("--null", "1M", "--num-queues", "2")
+        for options, sentence in (
+                (["--verify", "--mix", "100"],
+                 "--verify writes to the disk; leave out --mix 100"),
+                (["--block-size", "1000"], "--block-size is no multiple of 512 bytes"),
+                (["--queues", "3"], "--queues 3 is more than the disk's 2"),
+                (["--block-size", "2M"],
+                 "the disk, or --size-limit, has room for 0 blocks; at least 1 are needed"),
+        ):
+            with self.subTest(options=options):
+                self.refused(self.bench(server, *options), sentence)
+
+    def test_a_read_only_disk_is_not_written_to(self):
+        self.refused(self.bench(self.serve_image("--read-only"), "--mix", "50"),
+                     "the disk is read-only; leave out --mix and --verify")
+
+    def test_packed_rings_that_are_not_offered_are_refused(self):
+        self.refused(self.bench(self.serve_foreign(), "--packed"),
+                     "the back-end does not offer packed rings; leave out --packed")
+
+    def test_nobody_at_the_socket_is_one_sentence(self):
+        path = os.path.join(self.folder, "none")
+        self.refused(self.bench(None, path=path),
+                     f"--socket-path {path}: No such file or directory")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+        self.refused(self.bench(None, path=path),
+                     f"--socket-path {path}: no back-end listens there")
+
+    def test_a_back_end_that_is_killed_ends_the_run_at_once(self):
+        for mode in ([], ["--blocking"]):
+            with self.subTest(mode=mode):
+                server = self.serve("--null", "1G")
+                bench = subprocess.Popen(
+                    [PARAVANE, "bench", "blk", "--socket-path", server.path, "--seconds", "30",
+                     *mode], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                server.wait_for_front_end()
+                server.end()
+                killed = time.monotonic()
+                output, errors = bench.communicate(timeout=LIMIT_S)
+                self.assertLess(time.monotonic() - killed, 5)
+                self.assertEqual(bench.returncode, 1)
+                self.assertEqual(output, "")
+                self.assertRegex(errors, "^paravane bench blk: .*the back-end has closed the "
+                                         "connection\n$")
+                os.unlink(server.path)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

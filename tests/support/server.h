@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A vhost-user block device in a child process, on an image of its own in a folder of its own: our
+ * program, or qemu-storage-daemon.  The child dies with the test.
+ */
+#ifndef PV_TESTS_SERVER_H
+#define PV_TESTS_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct server {
+	pid_t pid;
+	char folder[64];
+	char socket[96];
+	char image[96];
+	char qmp[96]; /* ours only */
+};
+
+/* Is there a qemu-storage-daemon on this machine? */
+bool server_is_foreign_there(void);
+
+/*
+ * Start it on a fresh, empty image of so many bytes; the test fails when it does not come up.
+ * `export` is added to the export's options, such as ",writable=on"; `options` are those of
+ * `paravane serve blk`, ended by NULL. The program is the one that PARAVANE names.
+ */
+void server_start_foreign(struct server *server, uint64_t bytes, const char *export);
+void server_start_own(struct server *server, uint64_t bytes, const char *const *options);
+
+/* Without warning. */
+void server_kill(struct server *server);
+
+/* By SIGTERM. Returns its exit status, or -1 if it did not end by itself. */
+int server_end(struct server *server);
+
+/* Ends it if it still runs, and removes its folder. */
+void server_stop(struct server *server);
+
+#endif

@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a user sees of `paravane serve blk`: sentences, sockets, how it ends, what it gives up."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+IS_SANITIZED = sys.argv.pop(1) == 'sanitized'
+PATIENCE_S = 20
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='pv-', dir='/tmp')
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+        self.disk = self.path / 'disk.img'
+        self.disk.write_bytes(bytes(1 << 20))
+        self.socket = self.path / 's'
+        self.qmp = self.path / 'q'
+
+    def start(self, *words, **more):
+        process = subprocess.Popen([PROGRAM, 'serve', 'blk', *map(str, words)],
+                                   stderr=subprocess.PIPE, text=True, **more)
+        self.addCleanup(self.reap, process)
+        line = process.stderr.readline()
+        while 'without its sandbox' in line:
+            line = process.stderr.readline()
+        self.assertIn('serving', line)
+        return process, line
+
+    @staticmethod
+    def reap(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
+
+    def assert_ends_well(self, process):
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+        self.assertEqual(sorted(p.name for p in self.path.iterdir()), ['disk.img'])
+
+    def ask(self, *commands):
+        """Each command's answer; events are left out."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE_S)
+            client.connect(str(self.qmp))
+            lines = client.makefile('r', encoding='utf-8')
+            self.assertIn('QMP', json.loads(lines.readline()))
+            answers = []
+            for command in ({'execute': 'qmp_capabilities'}, *commands):
+                client.sendall(json.dumps(command).encode())
+                answer = json.loads(lines.readline())
+                while 'event' in answer:
+                    answer = json.loads(lines.readline())
+                answers.append(answer)
+            lines.close()
+            return answers[1:]
+
+    def refuse(self, *words, **more):
+        before = sorted(self.path.iterdir())
+        done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True,
+                              timeout=PATIENCE_S, check=False, **more)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(done.stdout, '')
+        self.assertEqual(done.stderr.count('\n'), 1, done.stderr)
+        self.assertEqual(sorted(self.path.iterdir()), before)
+        return done.stderr.rstrip('\n')
+
+    def refuse_serve(self, *words, **more):
+        sentence = self.refuse('serve', 'blk', *words, **more)
+        self.assertTrue(sentence.startswith('paravane serve blk: '), sentence)
+        return sentence.removeprefix('paravane serve blk: ')
+
+
+class Sentences(Case):
+    def test_commands_that_are_none_get_their_nearest(self):
+        self.assertEqual(self.refuse(), 'paravane: no command given; --help lists what there is')
+        self.assertEqual(self.refuse('srve', 'blk'),
+                         "paravane: unknown command 'srve blk'; did you mean 'serve blk'?")
+        self.assertEqual(self.refuse('serve'),
+                         "paravane: unknown command 'serve'; did you mean 'serve blk'?")
+        self.assertEqual(self.refuse('--verison'),
+                         "paravane: unknown option '--verison'; did you mean '--version'?")
+        self.assertEqual(self.refuse_serve('--blk-fil', 'x'),
+                         "unknown option '--blk-fil'; did you mean '--blk-file'?")
+
+    def test_what_is_missing_or_too_much_is_named(self):
+        disk = ('--blk-file', self.disk)
+        place = ('--socket-path', self.socket)
+        self.assertIn('--socket-path', self.refuse_serve(*disk))
+        self.assertIn('--blk-file', self.refuse_serve(*place))
+        self.assertIn('more than one disk', self.refuse_serve(*place, *disk, '--null', '1M'))
+        self.assertIn('two sockets', self.refuse_serve(*place, *disk, '--fd', '0'))
+        self.assertIn("'--direct'", self.refuse_serve(*place, '--null', '1M', '--direct'))
+        self.assertIn("'--serial'", self.refuse_serve(*place, *disk, '--serial', 'x' * 21))
+        self.assertIn("'--logical-block-size'",
+                      self.refuse_serve(*place, *disk, '--logical-block-size', '1000'))
+        self.assertIn("'--fd'", self.refuse_serve(*disk, '--fd', '0', stdin=subprocess.DEVNULL))
+        self.assertIn("'--fd'", self.refuse_serve(*disk, '--fd', '77'))
+        self.assertIn("'--qmp'", self.refuse_serve(*place, *disk, '--qmp', 'tcp:localhost:1'))
+        self.assertIn("'--qmp'",
+                      self.refuse_serve(*place, *disk, '--qmp', f'unix:{self.qmp},wait=on'))
+
+    def test_a_file_that_will_not_do_is_named(self):
+        place = ('--socket-path', self.socket)
+        self.assertIn('--blk-file', self.refuse_serve(*place, '--blk-file', self.path / 'none'))
+        self.assertIn('--blk-file', self.refuse_serve(*place, '--blk-file', self.path))
+        self.disk.write_bytes(bytes(1000))
+        self.assertIn('--blk-file', self.refuse_serve(*place, '--blk-file', self.disk))
+        self.disk.write_bytes(b'')
+        self.assertIn('--blk-file', self.refuse_serve(*place, '--blk-file', self.disk))
+
+    def test_a_socket_that_cannot_be_made_is_named_and_nothing_is_left(self):
+        disk = ('--blk-file', self.disk)
+        self.assertIn("'--socket-path'", self.refuse_serve(*disk, '--socket-path', self.disk))
+        self.assertIn("'--socket-path'",
+                      self.refuse_serve(*disk, '--socket-path', self.path / 'no' / 's'))
+        self.assertIn("'--socket-path'",
+                      self.refuse_serve(*disk, '--socket-path', self.path / ('x' * 120)))
+        self.assertIn("'--qmp'", self.refuse_serve(*disk, '--socket-path', self.socket, '--qmp',
+                                                   f'unix:{self.path}/no/q'))
+        self.assertIn("'--qmp'", self.refuse_serve(*disk, '--socket-path', self.socket, '--qmp',
+                                                   f'unix:{self.socket}'))
+
+    def test_help_version_and_capabilities_are_printed(self):
+        def output_of(*words):
+            return subprocess.run([PROGRAM, *words], check=True, capture_output=True,
+                                  text=True).stdout
+        self.assertIn('serve blk', output_of('--help'))
+        self.assertRegex(output_of('--version'), r'^paravane \d+\.\d+\.\d+\n$')
+        self.assertEqual(json.loads(output_of('serve', 'blk', '--print-capabilities')),
+                         {'type': 'block', 'features': ['read-only', 'blk-file']})
+
+
+class Sockets(Case):
+    def test_sockets_are_private_and_go_with_the_program(self):
+        for end in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            process, line = self.start('--blk-file', self.disk, '--socket-path', self.socket,
+                                       '--qmp', f'unix:{self.qmp},server=on,wait=off')
+            self.assertEqual(line, f'paravane: blk0: serving {self.disk} (1 MiB) on '
+                                   f'{self.socket}, QMP on {self.qmp}\n')
+            for path in (self.socket, self.qmp):
+                mode = path.lstat().st_mode
+                self.assertTrue(stat.S_ISSOCK(mode))
+                self.assertEqual(stat.S_IMODE(mode), 0o600)
+            process.send_signal(end)
+            self.assert_ends_well(process)
+
+    def test_a_socket_in_use_is_refused_and_a_stale_one_replaced(self):
+        words = ('--null', '1M', '--socket-path', self.socket, '--qmp', f'unix:{self.qmp}')
+        process, _ = self.start(*words)
+        self.assertIn("'--socket-path': another process listens", self.refuse_serve(*words))
+        self.assertIn("'--qmp': another process listens",
+                      self.refuse_serve('--null', '1M', '--socket-path', self.path / 'other',
+                                        '--qmp', f'unix:{self.qmp}'))
+        self.assertEqual(self.ask({'execute': 'cont'}), [{'return': {}}])
+        process.kill()
+        process.wait()
+        self.assertTrue(self.socket.exists())
+        process, _ = self.start(*words)
+        self.assertEqual(self.ask({'execute': 'quit'}), [{'return': {}}])
+        self.assert_ends_well(process)
+
+    def test_a_path_that_is_somebody_elses_by_now_is_left_alone(self):
+        process, _ = self.start('--null', '1M', '--socket-path', self.socket)
+        self.socket.unlink()
+        self.socket.write_text('mine')
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+        self.assertEqual(self.socket.read_text(), 'mine')
+
+    def test_a_passed_socket_is_served(self):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process, line = self.start('--blk-file', self.disk, '--fd', theirs.fileno(),
+                                       pass_fds=[theirs.fileno()])
+            self.assertIn('on descriptor', line)
+            theirs.close()
+            ours.settimeout(PATIENCE_S)
+            # GET_FEATURES: version 1, no payload; the answer has a payload of 8 bytes.
+            ours.sendall(bytes([1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]))
+            self.assertEqual(ours.recv(20)[:12], bytes([1, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0]))
+            ours.close()
+            self.assert_ends_well(process)
+
+    def test_a_passed_listening_socket_is_listened_on(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.socket))
+            listener.listen()
+            process, _ = self.start('--blk-file', self.disk, '--fd', listener.fileno(),
+                                    pass_fds=[listener.fileno()])
+            for _ in range(2):
+                with socket.socket(socket.AF_UNIX) as front_end:
+                    front_end.settimeout(PATIENCE_S)
+                    front_end.connect(str(self.socket))
+                    front_end.sendall(bytes([1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]))
+                    self.assertEqual(len(front_end.recv(20)), 20)
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE_S), 0)
+            # Whoever made the path removes it.
+            self.assertTrue(self.socket.exists())
+
+
+class Control(Case):
+    def serve(self, *words):
+        process, _ = self.start('--socket-path', self.socket, '--qmp', f'unix:{self.qmp}', *words)
+        return process
+
+    def test_the_disk_is_described(self):
+        self.serve('--blk-file', self.disk, '--read-only', '--write-cache', 'off')
+        answer, = self.ask({'execute': 'query-block'})
+        block, = answer['return']
+        self.assertEqual(block['device'], 'blk0')
+        self.assertTrue(block['inserted']['ro'])
+        self.assertEqual(block['inserted']['file'], str(self.disk))
+        self.assertEqual(block['inserted']['image']['virtual-size'], 1 << 20)
+        self.assertEqual(block['inserted']['cache'],
+                         {'writeback': False, 'direct': False, 'no-flush': False})
+
+    def test_the_disk_is_resized_by_any_of_its_names(self):
+        self.serve('--blk-file', self.disk)
+        for size, name in ((2 << 20, {'device': 'blk0'}), (3 << 20, {'node-name': 'blk0'}),
+                           (1 << 20, {})):
+            answers = self.ask({'execute': 'block_resize', 'arguments': {'size': size, **name}},
+                               {'execute': 'query-block'})
+            self.assertEqual(answers[0], {'return': {}})
+            self.assertEqual(answers[1]['return'][0]['inserted']['image']['virtual-size'], size)
+            self.assertEqual(self.disk.stat().st_size, size)
+
+    def test_a_size_that_cannot_be_is_refused(self):
+        self.serve('--blk-file', self.disk)
+        for arguments in ({'size': 0}, {'size': -512}, {'size': 1000}, {'size': '1M'}, {},
+                          {'size': 1 << 20, 'device': 'vda'}, {'size': 1 << 63},
+                          {'size': (1 << 63) - 512},
+                          {'size': 1 << 20, 'device': 'blk0', 'node-name': 'blk0'}):
+            answer, = self.ask({'execute': 'block_resize', 'arguments': arguments})
+            self.assertEqual(answer['error']['class'], 'GenericError', arguments)
+        self.assertEqual(self.disk.stat().st_size, 1 << 20)
+
+    def test_a_disk_that_is_read_only_keeps_its_size(self):
+        self.serve('--blk-file', self.disk, '--read-only')
+        answer, = self.ask({'execute': 'block_resize', 'arguments': {'size': 2 << 20}})
+        self.assertEqual(answer['error']['class'], 'GenericError')
+        self.assertEqual(self.disk.stat().st_size, 1 << 20)
+
+    def test_all_counters_are_told_and_can_be_selected(self):
+        self.serve('--null', '1M', '--num-queues', '3')
+        everything, other, some, nothing, wrong, unknown = self.ask(
+            {'execute': 'query-stats'},
+            {'execute': 'query-stats', 'arguments': {'target': 'vcpu'}},
+            {'execute': 'query-stats', 'arguments': {'target': 'vm', 'providers': [
+                {'provider': 'paravane', 'names': ['requests', 'sleeps']}]}},
+            {'execute': 'query-stats', 'arguments': {'target': 'vm', 'providers': [
+                {'provider': 'kvm'}]}},
+            {'execute': 'query-stats', 'arguments': {'providers': [1]}},
+            {'execute': 'query-stats', 'arguments': {'target': 'host'}})
+        paths = [entry['qom-path'] for entry in everything['return']]
+        self.assertEqual(paths, ['/blk0/queue0', '/blk0/queue1', '/blk0/queue2', '/loop/control',
+                                 '/loop/data0'])
+        names = {stat['name'] for entry in everything['return'] for stat in entry['stats']}
+        self.assertLessEqual({'requests', 'kicks', 'interrupts', 'reads', 'sleeps'}, names)
+        self.assertEqual(other, {'return': []})
+        names = {stat['name'] for entry in some['return'] for stat in entry['stats']}
+        self.assertEqual(names, {'requests', 'sleeps'})
+        self.assertEqual(nothing, {'return': []})
+        self.assertIn('error', wrong)
+        self.assertIn('error', unknown)
+
+    def test_quit_says_why_to_all_and_ends(self):
+        process = self.serve('--blk-file', self.disk)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE_S)
+            client.connect(str(self.qmp))
+            client.sendall(b'{"execute":"qmp_capabilities"}{"execute":"quit"}')
+            received = b''
+            while data := client.recv(65536):
+                received += data
+        messages = [json.loads(line) for line in received.splitlines()]
+        self.assertEqual(messages[1:3], [{'return': {}}, {'return': {}}])
+        self.assertEqual(messages[3]['event'], 'SHUTDOWN')
+        self.assertEqual(messages[3]['data'], {'guest': False, 'reason': 'host-qmp-quit'})
+        self.assert_ends_well(process)
+
+
+@unittest.skipIf(IS_SANITIZED, 'a build with sanitizers does not enter the sandbox')
+class Privileges(Case):
+    def test_every_thread_is_inside_the_filter(self):
+        process, _ = self.start('--null', '1M', '--socket-path', self.socket)
+        threads = list(pathlib.Path(f'/proc/{process.pid}/task').iterdir())
+        self.assertGreaterEqual(len(threads), 2)
+        for thread in threads:
+            status = dict(line.split(':\t', 1)
+                          for line in (thread / 'status').read_text().splitlines())
+            self.assertEqual(status['NoNewPrivs'], '1')
+            self.assertEqual(status['Seccomp'], '2')
+
+    def test_an_idle_server_uses_no_cpu(self):
+        process, _ = self.start('--null', '1M', '--socket-path', self.socket)
+
+        def switches():
+            return sum(int(line.split()[1])
+                       for task in pathlib.Path(f'/proc/{process.pid}/task').iterdir()
+                       for line in (task / 'status').read_text().splitlines()
+                       if line.startswith('voluntary_ctxt_switches'))
+        time.sleep(0.2)
+        before = switches()
+        time.sleep(0.5)
+        self.assertEqual(switches(), before)
+
+
+unittest.main(verbosity=2)
