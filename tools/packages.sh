@@ -8,7 +8,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config python3
 	liburing-dev libjson-c-dev libseccomp-dev libcmocka-dev"
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static"
-check="clang libclang-rt-dev clang-format qemu-system-x86"
+check="clang libclang-rt-dev llvm clang-format qemu-system-x86"
 
 case ${1-} in
 build) wanted=$build ;;

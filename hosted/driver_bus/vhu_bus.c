@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -144,13 +145,27 @@ static int memory_tell(struct pv_vhu_bus *bus)
 	return code;
 }
 
-static int queue_fds_open(struct pv_vhu_bus_queue *queue)
+/* Should that fail, a wait ends a little later by itself. */
+static void watch(struct pv_vhu_bus *bus, int fd, uint32_t events, enum pv_vhu_watch what)
+{
+	struct epoll_event event = { .events = events, .data.u32 = what };
+
+	epoll_ctl(bus->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int queue_fds_open(struct pv_vhu_bus *bus, struct pv_vhu_bus_queue *queue)
 {
 	if (queue->kick_fd < 0)
 		queue->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (queue->kick_fd < 0)
+		return -errno;
+	if (queue->call_fd >= 0)
+		return 0;
+	queue->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (queue->call_fd < 0)
-		queue->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return queue->kick_fd < 0 || queue->call_fd < 0 ? -errno : 0;
+		return -errno;
+	watch(bus, queue->call_fd, EPOLLIN | EPOLLET, PV_VHU_WATCH_QUEUE);
+	return 0;
 }
 
 static uint64_t user_addr(const struct pv_vhu_bus *bus, struct pv_gpa gpa)
@@ -183,7 +198,7 @@ static int vring_tell(struct pv_vhu_bus *bus, uint16_t index, const struct pv_bu
 static int queue_enable_locked(struct pv_vhu_bus *bus, uint16_t index,
 			       const struct pv_bus_queue *place)
 {
-	int code = queue_fds_open(&bus->queue[index]);
+	int code = queue_fds_open(bus, &bus->queue[index]);
 
 	if (!code)
 		code = memory_tell(bus);
@@ -389,8 +404,11 @@ static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *op
 	if (code)
 		return code;
 	bus->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (bus->err_fd < 0) {
+	bus->epoll_fd = bus->err_fd < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	if (bus->epoll_fd < 0) {
 		code = -errno;
+		if (bus->err_fd >= 0)
+			close(bus->err_fd);
 		pv_arena_fini(&bus->arena);
 		return code;
 	}
@@ -401,8 +419,17 @@ static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *op
 static void host_fini(struct pv_vhu_bus *bus)
 {
 	pthread_mutex_destroy(&bus->lock);
+	close(bus->epoll_fd);
 	close(bus->err_fd);
 	pv_arena_fini(&bus->arena);
+}
+
+static void connection_watch(struct pv_vhu_bus *bus)
+{
+	bus->watched_channel = pv_vhu_frontend_channel(bus->frontend);
+	if (bus->watched_channel >= 0)
+		watch(bus, bus->watched_channel, EPOLLIN, PV_VHU_WATCH_CHANNEL);
+	watch(bus, pv_vhu_frontend_socket(bus->frontend), EPOLLRDHUP, PV_VHU_WATCH_SOCKET);
 }
 
 int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *options,
@@ -425,6 +452,7 @@ int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *
 		free(made);
 		return code;
 	}
+	connection_watch(made);
 	made->bus = (struct pv_bus){ &bus_ops, options->device_id };
 	made->os = (struct pv_os){ &pv_vhu_os_ops };
 	made->queue_size_max = options->queue_size_max ? options->queue_size_max

@@ -8,8 +8,8 @@
  * has reported an error of a queue.  A back-end that has left, or broken the protocol, makes every
  * function fail and every wait end.
  *
- * Any thread may call any function but create and destroy.  A driver whose queues run on several
- * threads should wait on each by pv_vhu_bus_wait().
+ * Any thread may call any function but create and destroy.  Threads with a queue each wait best by
+ * pv_vhu_bus_wait(); the port's wait, which is for all queues, ends after a millisecond.
  */
 #ifndef PV_HOSTED_VHU_BUS_H
 #define PV_HOSTED_VHU_BUS_H
@@ -61,7 +61,7 @@ int pv_vhu_bus_wait(struct pv_vhu_bus *bus, uint16_t index, uint64_t ns);
 /* Written by the queue's thread. */
 struct pv_vhu_bus_counters {
 	uint64_t kicks;
-	uint64_t interrupts; /* as far as they were waited for */
+	uint64_t interrupts; /* as far as pv_vhu_bus_wait() has seen them */
 };
 
 struct pv_vhu_bus_counters pv_vhu_bus_counters(const struct pv_vhu_bus *bus, uint16_t index);

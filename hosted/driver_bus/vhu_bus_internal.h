@@ -19,7 +19,9 @@ struct pv_vhu_bus {
 	struct pv_os os;
 	struct pv_vhu_frontend *frontend;
 	struct pv_arena arena;
-	int err_fd; /* eventfd: a queue has failed */
+	int err_fd;	     /* eventfd: a queue has failed */
+	int epoll_fd;	     /* all that a wait for any interrupt ends at */
+	int watched_channel; /* atomic: the channel while it is in there, or -1 */
 
 	pthread_mutex_t lock; /* what the control functions change */
 	uint64_t features;
@@ -29,6 +31,13 @@ struct pv_vhu_bus {
 
 	uint16_t queues;
 	struct pv_vhu_bus_queue queue[];
+};
+
+/* What an event of the epoll descriptor is about. */
+enum pv_vhu_watch {
+	PV_VHU_WATCH_QUEUE,
+	PV_VHU_WATCH_CHANNEL,
+	PV_VHU_WATCH_SOCKET,
 };
 
 extern const struct pv_os_ops pv_vhu_os_ops;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,13 +14,10 @@
 #define LINE_BYTES 64u
 
 /*
- * Interrupts are taken by whoever waits for them first. A wait that may lose one to another thread
- * is no longer than this.
+ * Threads that wait for any interrupt may wake in each other's place. Such a wait is no longer than
+ * this.
  */
-#define SHARED_WAIT_NS 1000000u
-
-/* The socket, the channel, and one for each queue that can be. */
-#define FDS_MAX (2 + VHOST_USER_VRING_INDEX_MASK + 1)
+#define SHARED_WAIT_MS 1
 
 static struct pv_vhu_bus *bus_of(struct pv_os *os)
 {
@@ -83,80 +81,67 @@ static struct timespec timespec_of(uint64_t ns)
 	return (struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
 }
 
-/*
- * Waits for the queues whose descriptors are in fds[2 .. count); what else can happen to the
- * connection ends the wait too.
- */
-static void poll_once(struct pv_vhu_bus *bus, struct pollfd *fds, nfds_t count, uint64_t ns)
+/* What can happen to the connection while somebody waits. */
+static void connection_look(struct pv_vhu_bus *bus, bool has_message, bool has_hung_up)
 {
-	struct timespec wait = timespec_of(ns);
-
-	fds[0] =
-		(struct pollfd){ .fd = pv_vhu_frontend_socket(bus->frontend), .events = POLLRDHUP };
-	fds[1] = (struct pollfd){ .fd = pv_vhu_frontend_channel(bus->frontend), .events = POLLIN };
-	if (ppoll(fds, count, &wait, NULL) <= 0)
-		return;
-	if (fds[1].revents)
+	if (has_message)
 		pv_vhu_frontend_channel_serve(bus->frontend);
-	if (fds[0].revents)
+	if (has_hung_up)
 		pv_vhu_frontend_is_connected(bus->frontend);
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 int pv_vhu_bus_wait(struct pv_vhu_bus *bus, uint16_t index, uint64_t ns)
 {
-	struct pollfd fds[3];
+	struct timespec wait = timespec_of(ns);
 	struct pv_vhu_bus_queue *queue;
+	struct pollfd fds[3];
 
 	if (index >= bus->queues)
 		return 0;
 	queue = &bus->queue[index];
-	/* From now on the queue's interrupts are this thread's; one may just have been taken. */
-	if (!__atomic_exchange_n(&queue->is_owned, true, __ATOMIC_RELAXED))
-		ns = least(ns, SHARED_WAIT_NS);
-	fds[2] = (struct pollfd){ .fd = queue->call_fd, .events = POLLIN };
-	poll_once(bus, fds, 3, ns);
+	fds[0] = (struct pollfd){ .fd = queue->call_fd, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = pv_vhu_frontend_channel(bus->frontend), .events = POLLIN };
+	fds[2] =
+		(struct pollfd){ .fd = pv_vhu_frontend_socket(bus->frontend), .events = POLLRDHUP };
+	if (ppoll(fds, 3, &wait, NULL) > 0)
+		connection_look(bus, fds[1].revents, fds[2].revents);
 	if (interrupts_take(queue))
 		return 1;
 	return pv_vhu_frontend_has_failed(bus->frontend) ? -PV_EIO : 0;
 }
 
-static nfds_t unowned_queues(struct pv_vhu_bus *bus, struct pollfd *fds, uint16_t *index)
+/* A channel that the back-end has closed would be ready for ever. */
+static void channel_forget(struct pv_vhu_bus *bus)
 {
-	nfds_t count = 0;
+	int channel = __atomic_load_n(&bus->watched_channel, __ATOMIC_RELAXED);
 
-	for (uint16_t i = 0; i < bus->queues; i++) {
-		struct pv_vhu_bus_queue *queue = &bus->queue[i];
-
-		if (queue->call_fd < 0 || __atomic_load_n(&queue->is_owned, __ATOMIC_RELAXED))
-			continue;
-		fds[count] = (struct pollfd){ .fd = queue->call_fd, .events = POLLIN };
-		index[count++] = i;
+	if (channel >= 0 && pv_vhu_frontend_channel(bus->frontend) < 0) {
+		__atomic_store_n(&bus->watched_channel, -1, __ATOMIC_RELAXED);
+		epoll_ctl(bus->epoll_fd, EPOLL_CTL_DEL, channel, NULL);
 	}
-	return count;
 }
 
+/*
+ * Interrupts are noticed but not taken: that is for pv_vhu_bus_wait(), whose threads must not lose
+ * one. The call descriptors are watched for their edges, so one that stays ready wakes nobody.
+ */
 static void wait_a_little(struct pv_os *os, uint64_t ns)
 {
 	struct pv_vhu_bus *bus = bus_of(os);
-	struct pollfd fds[FDS_MAX];
-	uint16_t index[FDS_MAX];
-	nfds_t count = unowned_queues(bus, fds + 2, index);
+	struct epoll_event event;
 
-	ns = least(ns, SHARED_WAIT_NS);
+	(void)ns;
 	if (pv_vhu_frontend_has_failed(bus->frontend)) {
-		struct timespec pause = timespec_of(ns);
+		struct timespec pause = { 0, SHARED_WAIT_MS * 1000000 };
 
 		nanosleep(&pause, NULL);
 		return;
 	}
-	poll_once(bus, fds, 2 + count, ns);
-	for (nfds_t i = 0; i < count; i++)
-		interrupts_take(&bus->queue[index[i]]);
+	if (epoll_wait(bus->epoll_fd, &event, 1, SHARED_WAIT_MS) != 1)
+		return;
+	connection_look(bus, event.data.u32 == PV_VHU_WATCH_CHANNEL,
+			event.data.u32 == PV_VHU_WATCH_SOCKET);
+	channel_forget(bus);
 }
 
 const struct pv_os_ops pv_vhu_os_ops = {

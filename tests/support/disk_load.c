@@ -183,10 +183,7 @@ static void slot_init(struct load *load, uint32_t i, struct pv_os *os)
 	stripe_clear(load, slot);
 }
 
-/*
- * An interrupt that does not come is a failure; in between a wait may end for other reasons, and
- * the very first is cut short.
- */
+/* An interrupt that does not come is a failure; a wait may end for other reasons in between. */
 static void sleep_until_interrupted(struct load *load, struct pv_vhu_bus *bus)
 {
 	int waited = 0;

@@ -235,18 +235,59 @@ static void an_interrupt_ends_a_wait_and_is_counted(void **state)
 	assert_int_equal(pv_vhu_bus_wait(own, 7, 1000), 0);
 }
 
-static void the_ports_wait_takes_any_queues_interrupt_but_an_owned_ones(void **state)
+static uint64_t waited_ns(uint64_t ns)
+{
+	uint64_t begin = os->ops->now_ns(os);
+
+	os->ops->wait(os, ns);
+	return os->ops->now_ns(os) - begin;
+}
+
+/* Or a thread that waits for a queue could lose what another one takes. */
+static void the_ports_wait_takes_no_interrupt_away(void **state)
 {
 	(void)state;
 	connect_with(0);
 	start_queue(0);
-	eventfd_write(fake.call_fd, 1);
-	os->ops->wait(os, SECOND_NS);
-	assert_int_equal(pv_vhu_bus_counters(own, 0).interrupts, 1);
-	assert_int_equal(pv_vhu_bus_wait(own, 0, 1000), 0);
-	eventfd_write(fake.call_fd, 1);
-	os->ops->wait(os, 1000);
+	for (int i = 0; i < 3; i++) {
+		eventfd_write(fake.call_fd, 1);
+		waited_ns(SECOND_NS);
+	}
 	assert_int_equal(pv_vhu_bus_wait(own, 0, SECOND_NS), 1);
+	assert_int_equal(pv_vhu_bus_counters(own, 0).interrupts, 3);
+	assert_int_equal(pv_vhu_bus_wait(own, 0, 1000), 0);
+}
+
+/* The shortest of many tries: anything else is the machine's load. */
+static void the_ports_wait_ends_at_an_interrupt_and_sleeps_without_one(void **state)
+{
+	uint64_t least_ns = SECOND_NS, least_idle_ns = SECOND_NS;
+
+	(void)state;
+	connect_with(0);
+	start_queue(0);
+	for (int i = 0; i < 50; i++) {
+		uint64_t ns;
+
+		eventfd_write(fake.call_fd, 1);
+		ns = waited_ns(SECOND_NS);
+		least_ns = ns < least_ns ? ns : least_ns;
+		ns = waited_ns(SECOND_NS);
+		least_idle_ns = ns < least_idle_ns ? ns : least_idle_ns;
+	}
+	assert_true(least_ns < 500000);
+	assert_true(least_idle_ns >= 900000);
+}
+
+static void a_closed_channel_keeps_nobody_awake(void **state)
+{
+	(void)state;
+	connect_with(0);
+	shutdown(fake.channel, SHUT_RDWR);
+	waited_ns(SECOND_NS);
+	assert_int_equal(pv_vhu_frontend_channel(pv_vhu_bus_frontend(own)), -1);
+	assert_true(waited_ns(SECOND_NS) >= 900000);
+	assert_int_equal(pv_vhu_bus_wait(own, 0, 1000), 0);
 }
 
 static void *signal_later(void *arg)
@@ -266,7 +307,6 @@ static void a_sleeping_thread_is_woken(void **state)
 	(void)state;
 	connect_with(0);
 	start_queue(0);
-	pv_vhu_bus_wait(own, 0, 1000);
 	pthread_create(&thread, NULL, signal_later, NULL);
 	assert_int_equal(pv_vhu_bus_wait(own, 0, 10 * SECOND_NS), 1);
 	pthread_join(thread, NULL);
@@ -317,7 +357,6 @@ static void a_wait_ends_when_the_back_end_leaves(void **state)
 	(void)state;
 	connect_with(0);
 	start_queue(0);
-	pv_vhu_bus_wait(own, 0, 1000);
 	shutdown(fake.socket, SHUT_RDWR);
 	assert_int_equal(pv_vhu_bus_wait(own, 0, 10 * SECOND_NS), -PV_EIO);
 	assert_int_equal(pv_vhu_bus_wait(own, 0, 10 * SECOND_NS), -PV_EIO);
@@ -344,7 +383,9 @@ int main(void)
 		ON_FAKE(a_failed_queue_needs_a_reset),
 		ON_FAKE(a_kick_reaches_the_back_end),
 		ON_FAKE(an_interrupt_ends_a_wait_and_is_counted),
-		ON_FAKE(the_ports_wait_takes_any_queues_interrupt_but_an_owned_ones),
+		ON_FAKE(the_ports_wait_takes_no_interrupt_away),
+		ON_FAKE(the_ports_wait_ends_at_an_interrupt_and_sleeps_without_one),
+		ON_FAKE(a_closed_channel_keeps_nobody_awake),
 		ON_FAKE(a_sleeping_thread_is_woken),
 		ON_FAKE(in_band_kicks_and_calls_are_messages),
 		ON_FAKE(a_changed_configuration_has_a_new_generation),
