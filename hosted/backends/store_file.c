@@ -185,7 +185,7 @@ static int reopen_buffered(int fd, int flags)
 	char self[64];
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return open(self, flags & ~O_DIRECT);
+	return open(self, flags & ~(O_DIRECT | O_NONBLOCK));
 }
 
 int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options,
@@ -205,6 +205,12 @@ int pv_store_file_open(struct pv_store *store, const struct pv_store_options *op
 	if (store->fd < 0)
 		return open_failed(options->path, options->is_read_only, error, error_bytes);
 	err = learn(store, options->is_read_only, error, error_bytes);
+	/*
+	 * O_NONBLOCK keeps open() from waiting for the other end of a pipe; on a file it would have
+	 * io_uring give up where it should wait.
+	 */
+	if (!err && fcntl(store->fd, F_SETFL, flags & ~O_NONBLOCK))
+		err = open_failed(options->path, options->is_read_only, error, error_bytes);
 	if (!err && options->is_direct) {
 		learn_direct_align(store);
 		store->buffered_fd = reopen_buffered(store->fd, flags);

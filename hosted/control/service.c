@@ -41,6 +41,7 @@ struct pv_service {
 	int guard_fd;
 	struct pv_watch *guard_watch;
 
+	bool is_fd_listening; /* the one of --fd */
 	struct pv_listener listener;
 	struct pv_listener qmp_listener;
 	char qmp_path[PV_LISTENER_PATH_BYTES];
@@ -153,6 +154,14 @@ static const char *status(void *arg)
 
 /* ---- the beginning ---- */
 
+static bool is_listening(int fd)
+{
+	int value = 0;
+	socklen_t bytes = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &bytes) == 0 && value;
+}
+
 static bool check_fd(int fd, char sentence[static PV_SENTENCE_BYTES])
 {
 	int domain = 0, type = 0;
@@ -178,6 +187,7 @@ static bool are_good(struct pv_service *service, char sentence[static PV_SENTENC
 		return wrong(sentence, "two sockets: give only one of --socket-path and --fd");
 	if (o->fd != PV_OPTION_UNSET_FD && !check_fd(o->fd, sentence))
 		return false;
+	service->is_fd_listening = o->fd != PV_OPTION_UNSET_FD && is_listening(o->fd);
 	return !o->qmp || pv_listener_parse("--qmp", o->qmp, service->qmp_path, sentence);
 }
 
@@ -305,14 +315,6 @@ struct pv_qmp *pv_service_qmp(const struct pv_service *service)
 
 /* ---- sockets ---- */
 
-static bool is_listening(int fd)
-{
-	int value = 0;
-	socklen_t bytes = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &bytes) == 0 && value;
-}
-
 static int start_qmp(struct pv_service *service)
 {
 	int error;
@@ -375,7 +377,7 @@ static int make_backend(struct pv_service *service)
 	int error;
 
 	if (fd != PV_OPTION_UNSET_FD)
-		*(is_listening(fd) ? &options.listen_fd : &options.connection_fd) = fd;
+		*(service->is_fd_listening ? &options.listen_fd : &options.connection_fd) = fd;
 	error = pv_vhu_backend_create(&service->backend, &options);
 	if (!error)
 		service->listener.fd = -1;
