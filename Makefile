@@ -17,13 +17,13 @@ check-long:
 	@./check --long
 
 bench: build
-	@bench/run.sh
+	@bench/run
 
 fuzz:
 	@tests/fuzz/run.sh
 
 format:
-	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	@tools/format.sh
 
 clean:
 	rm -rf build build-san build-clang

@@ -64,6 +64,7 @@ struct vhost_user_header {
 	uint32_t size; /* of the payload */
 };
 PV_SIZE(struct vhost_user_header, 12);
+PV_AT(struct vhost_user_header, request, 0);
 PV_AT(struct vhost_user_header, flags, 4);
 PV_AT(struct vhost_user_header, size, 8);
 
@@ -82,6 +83,8 @@ struct vhost_user_vring_state {
 	uint32_t num;
 };
 PV_SIZE(struct vhost_user_vring_state, 8);
+PV_AT(struct vhost_user_vring_state, index, 0);
+PV_AT(struct vhost_user_vring_state, num, 4);
 
 /* Base of a packed ring: position and wrap counter of the driver's side, then of ours above. */
 #define VHOST_USER_BASE_AVAIL_WRAP (1u << 15)
@@ -97,9 +100,12 @@ struct vhost_user_vring_addr {
 	uint64_t log;
 };
 PV_SIZE(struct vhost_user_vring_addr, 40);
+PV_AT(struct vhost_user_vring_addr, index, 0);
+PV_AT(struct vhost_user_vring_addr, flags, 4);
 PV_AT(struct vhost_user_vring_addr, desc, 8);
 PV_AT(struct vhost_user_vring_addr, used, 16);
 PV_AT(struct vhost_user_vring_addr, avail, 24);
+PV_AT(struct vhost_user_vring_addr, log, 32);
 
 struct vhost_user_region {
 	uint64_t guest_addr;
@@ -108,6 +114,10 @@ struct vhost_user_region {
 	uint64_t mmap_offset;
 };
 PV_SIZE(struct vhost_user_region, 32);
+PV_AT(struct vhost_user_region, guest_addr, 0);
+PV_AT(struct vhost_user_region, bytes, 8);
+PV_AT(struct vhost_user_region, user_addr, 16);
+PV_AT(struct vhost_user_region, mmap_offset, 24);
 
 struct vhost_user_mem_table {
 	uint32_t count;
@@ -115,6 +125,8 @@ struct vhost_user_mem_table {
 	struct vhost_user_region region[VHOST_USER_MEM_REGIONS];
 };
 PV_SIZE(struct vhost_user_mem_table, 8 + 8 * 32);
+PV_AT(struct vhost_user_mem_table, count, 0);
+PV_AT(struct vhost_user_mem_table, padding, 4);
 PV_AT(struct vhost_user_mem_table, region, 8);
 
 struct vhost_user_mem_reg {
@@ -122,6 +134,8 @@ struct vhost_user_mem_reg {
 	struct vhost_user_region region;
 };
 PV_SIZE(struct vhost_user_mem_reg, 40);
+PV_AT(struct vhost_user_mem_reg, padding, 0);
+PV_AT(struct vhost_user_mem_reg, region, 8);
 
 struct vhost_user_config {
 	uint32_t offset;
@@ -129,6 +143,9 @@ struct vhost_user_config {
 	uint32_t flags; /* 1: this write is part of a migration */
 	uint8_t data[VHOST_USER_CONFIG_BYTES];
 };
+PV_AT(struct vhost_user_config, offset, 0);
+PV_AT(struct vhost_user_config, size, 4);
+PV_AT(struct vhost_user_config, flags, 8);
 PV_AT(struct vhost_user_config, data, 12);
 
 /* Payload of SET_VRING_KICK, _CALL and _ERR: the queue, and whether no descriptor comes along. */

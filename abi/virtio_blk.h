@@ -53,14 +53,17 @@ PV_AT(struct virtio_blk_config, capacity, 0);
 PV_AT(struct virtio_blk_config, size_max, 8);
 PV_AT(struct virtio_blk_config, seg_max, 12);
 PV_AT(struct virtio_blk_config, geometry, 16);
+PV_AT(struct virtio_blk_config, geometry.cylinders, 16);
 PV_AT(struct virtio_blk_config, geometry.heads, 18);
 PV_AT(struct virtio_blk_config, geometry.sectors, 19);
 PV_AT(struct virtio_blk_config, blk_size, 20);
 PV_AT(struct virtio_blk_config, topology, 24);
+PV_AT(struct virtio_blk_config, topology.physical_block_exp, 24);
 PV_AT(struct virtio_blk_config, topology.alignment_offset, 25);
 PV_AT(struct virtio_blk_config, topology.min_io_size, 26);
 PV_AT(struct virtio_blk_config, topology.opt_io_size, 28);
 PV_AT(struct virtio_blk_config, writeback, 32);
+PV_AT(struct virtio_blk_config, unused0, 33);
 PV_AT(struct virtio_blk_config, num_queues, 34);
 PV_AT(struct virtio_blk_config, max_discard_sectors, 36);
 PV_AT(struct virtio_blk_config, max_discard_seg, 40);
@@ -86,6 +89,7 @@ struct virtio_blk_req_header {
 };
 PV_SIZE(struct virtio_blk_req_header, 16);
 PV_AT(struct virtio_blk_req_header, type, 0);
+PV_AT(struct virtio_blk_req_header, reserved, 4);
 PV_AT(struct virtio_blk_req_header, sector, 8);
 
 #define VIRTIO_BLK_S_OK     0u
@@ -99,6 +103,7 @@ struct virtio_blk_range {
 	struct pv_le32 flags;
 };
 PV_SIZE(struct virtio_blk_range, 16);
+PV_AT(struct virtio_blk_range, sector, 0);
 PV_AT(struct virtio_blk_range, num_sectors, 8);
 PV_AT(struct virtio_blk_range, flags, 12);
 

@@ -29,6 +29,7 @@
 #define VIRTQ_EVENT_F_ENABLE  0u
 #define VIRTQ_EVENT_F_DISABLE 1u
 #define VIRTQ_EVENT_F_DESC    2u
+#define VIRTQ_EVENT_F_MASK    3u
 #define VIRTQ_EVENT_WRAP      0x8000u
 
 struct virtq_desc {
@@ -50,6 +51,7 @@ struct virtq_avail {
 	struct pv_le16 ring[];
 };
 PV_SIZE(struct virtq_avail, 4);
+PV_AT(struct virtq_avail, flags, 0);
 PV_AT(struct virtq_avail, idx, 2);
 PV_AT(struct virtq_avail, ring, 4);
 
@@ -58,6 +60,7 @@ struct virtq_used_elem {
 	struct pv_le32 len;
 };
 PV_SIZE(struct virtq_used_elem, 8);
+PV_AT(struct virtq_used_elem, id, 0);
 PV_AT(struct virtq_used_elem, len, 4);
 
 /* ring[size], then one le16: avail_event, with the event index. */
@@ -67,6 +70,7 @@ struct virtq_used {
 	struct virtq_used_elem ring[];
 };
 PV_SIZE(struct virtq_used, 4);
+PV_AT(struct virtq_used, flags, 0);
 PV_AT(struct virtq_used, idx, 2);
 PV_AT(struct virtq_used, ring, 4);
 
@@ -87,6 +91,7 @@ struct pvirtq_event_suppress {
 	struct pv_le16 flags;
 };
 PV_SIZE(struct pvirtq_event_suppress, 4);
+PV_AT(struct pvirtq_event_suppress, off_wrap, 0);
 PV_AT(struct pvirtq_event_suppress, flags, 2);
 
 /* Alignments of the three areas (sections 2.7 and 2.8.10). */

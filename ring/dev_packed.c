@@ -121,28 +121,45 @@ void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, 
 	step(ring, &ring->at.used, &ring->at.used_wrap, places);
 }
 
+/* Places published since the last decision, at most one more than a lap. */
+static void count_undecided(struct pv_dev_ring *ring)
+{
+	uint32_t moved = (uint32_t)ring->at.used + ring->size - ring->published;
+
+	ring->undecided += moved > ring->size ? moved - ring->size : moved;
+	if (ring->undecided > ring->size)
+		ring->undecided = ring->size + 1u;
+}
+
 bool pv_dev_packed_publish(struct pv_dev_ring *ring)
 {
 	if (ring->pending_slot == PV_NO_SLOT)
 		return false;
+	count_undecided(ring);
 	/* Publish - observe: the batch, and all the device wrote to its buffers. */
 	pv_publish_le16(&ring->packed[ring->pending_slot].flags, ring->pending_flags);
 	ring->pending_slot = PV_NO_SLOT;
 	ring->published = ring->at.used;
+	ring->published_wrap = ring->at.used_wrap;
 	return true;
 }
 
 bool pv_dev_packed_must_interrupt(struct pv_dev_ring *ring)
 {
-	uint16_t flags = pv_observe_le16(&ring->driver_event->flags);
-	uint16_t before = ring->signalled;
+	/* The driver writes the offset before the flag that makes it count. */
+	uint16_t flags = pv_observe_le16(&ring->driver_event->flags) & VIRTQ_EVENT_F_MASK;
+	uint32_t undecided = ring->undecided;
+	uint32_t before;
 
-	ring->signalled = ring->published;
-	if (flags == VIRTQ_EVENT_F_DESC && ring->has_event_idx)
-		return pv_notify_passed_packed(pv_read_le16(&ring->driver_event->off_wrap),
-					       ring->published, before, ring->at.used_wrap,
-					       ring->size);
-	return flags != VIRTQ_EVENT_F_DISABLE;
+	ring->undecided = 0;
+	if (flags != VIRTQ_EVENT_F_DESC || !ring->has_event_idx)
+		return flags != VIRTQ_EVENT_F_DISABLE;
+	if (undecided > ring->size)
+		return true; /* more than once around: it passed everything */
+	before = (ring->published + ring->size - undecided) % ring->size;
+	return pv_notify_passed_packed(pv_read_le16(&ring->driver_event->off_wrap),
+				       ring->published, (uint16_t)before, ring->published_wrap,
+				       ring->size);
 }
 
 bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring)

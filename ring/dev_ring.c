@@ -110,6 +110,7 @@ int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *conf
 		.at = *position,
 		.avail_seen = position->avail,
 		.published = position->used,
+		.published_wrap = position->used_wrap,
 		.signalled = position->used,
 		.pending_slot = PV_NO_SLOT,
 		.are_kicks_on = true,

@@ -117,8 +117,10 @@ struct pv_dev_ring {
 	/* Where we are, in our own memory only. */
 	struct pv_ring_position at;
 	uint16_t avail_seen;     /* split: the driver's index when last read and found good */
-	uint16_t published;      /* `at.used` when last made visible */
-	uint16_t signalled;      /* `at.used` when last decided on an interrupt */
+	uint16_t published;      /* `at.used` when last made visible ... */
+	bool published_wrap;     /* ... and, packed, its wrap counter */
+	uint16_t signalled;      /* split: `at.used` when last decided on an interrupt; ... */
+	uint32_t undecided;      /* ... packed: places published since then, see dev_packed.c */
 	uint16_t pending_slot;   /* packed: the first used descriptor of the batch ... */
 	uint16_t pending_flags;  /* ... and the flags that will make it visible */
 	bool are_kicks_on;

@@ -4,7 +4,6 @@
 #include "ring/notify.h"
 
 #define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
-#define EVENT_MASK 3u
 
 static void write_desc(struct pvirtq_desc *desc, const struct pv_sg *sg, uint16_t id)
 {
@@ -93,7 +92,7 @@ void pv_drv_packed_publish(struct pv_drv_ring *ring)
 bool pv_drv_packed_must_kick(const struct pv_drv_ring *ring)
 {
 	/* The device writes the offset before the flag that makes it count. */
-	uint16_t flags = pv_observe_le16(&ring->device_event->flags) & EVENT_MASK;
+	uint16_t flags = pv_observe_le16(&ring->device_event->flags) & VIRTQ_EVENT_F_MASK;
 	uint32_t before;
 
 	if (flags != VIRTQ_EVENT_F_DESC || !ring->has_event_idx)

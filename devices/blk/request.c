@@ -227,9 +227,13 @@ static uint8_t parse(struct pv_blk_request *request)
 
 	request->written_bytes = 0;
 	request->io.is_stable = false;
-	if (chain->is_incomplete || chain->writable_bytes == 0 ||
-	    pv_cursor_read(&reader, &header, sizeof(header)) < sizeof(header))
+	if (chain->is_incomplete)
 		return VIRTIO_BLK_S_IOERR;
+	if (chain->writable_bytes == 0 ||
+	    pv_cursor_read(&reader, &header, sizeof(header)) < sizeof(header)) {
+		pv_queue_bad_chain(request->queue, "a request without its header or status byte");
+		return VIRTIO_BLK_S_IOERR;
+	}
 	sector = pv_le64_get(header.sector);
 	switch (pv_le32_get(header.type)) {
 	case VIRTIO_BLK_T_IN:

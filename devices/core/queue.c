@@ -24,6 +24,17 @@ static void report_broken(struct pv_queue *queue)
 	port->ops->queue_broke(port, queue);
 }
 
+void pv_queue_bad_chain(struct pv_queue *queue, const char *why)
+{
+	struct pv_port *port = queue->device->port;
+
+	pv_count(&queue->counters.bad_chains);
+	if (queue->is_bad_chain_reported)
+		return;
+	queue->is_bad_chain_reported = true;
+	port->ops->log(port, PV_LOG_WARNING, why);
+}
+
 bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 {
 	if (queue->is_draining)
@@ -32,7 +43,8 @@ bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 	case PV_TAKEN:
 		pv_count(&queue->counters.requests);
 		if (chain->is_incomplete)
-			pv_count(&queue->counters.bad_chains);
+			pv_queue_bad_chain(queue, "a request with a buffer that is no memory, or "
+						  "in too many pieces");
 		return true;
 	case PV_TAKE_BROKEN:
 		report_broken(queue);

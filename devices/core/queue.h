@@ -29,7 +29,7 @@ struct pv_queue_counters {
 	pv_counter bursts;         /* runs that took at least one chain */
 	pv_counter kicks;          /* kicks that reached us */
 	pv_counter interrupts;     /* sent */
-	pv_counter bad_chains;     /* failed: a buffer that is no memory, or too many pieces */
+	pv_counter bad_chains;     /* failed: not memory, too many pieces, or no request at all */
 	pv_counter ring_faults;    /* times the driver broke the ring */
 };
 
@@ -47,6 +47,7 @@ struct pv_queue {
 	uint16_t held;    /* chains in flight that nothing is working on */
 	bool is_draining; /* take nothing more */
 	bool is_broke_reported;
+	bool is_bad_chain_reported;
 	struct pv_queue_counters counters;
 
 	/* Control side. */
@@ -91,6 +92,13 @@ static inline void pv_queue_kicked(struct pv_queue *queue)
  * none, when the queue drains, or when it is broken (which is reported once).
  */
 bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain);
+
+/*
+ * For devices, on the lane: a chain that no device of the kind can work on. Counts it, and says `why`
+ * once for each start of the queue; the chain is still to be returned. A chain that is incomplete was
+ * counted when it was taken.
+ */
+void pv_queue_bad_chain(struct pv_queue *queue, const char *why);
 
 /*
  * For devices: a chain in saved state, as guest addresses. Loading sets the pieces in

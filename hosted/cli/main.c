@@ -36,13 +36,15 @@ static void print_help(void)
 	printf("\nOptions:\n"
 	       "  --help                      print this text and end\n"
 	       "  --version                   print the version and end\n"
-	       "\n'paravane COMMAND --help' lists a command's options; paravane(1) explains them.\n");
+	       "\n'paravane COMMAND --help' lists a command's options; paravane(1) explains "
+	       "them.\n");
 }
 
 static int fail(const char *what, const char *word, const char *near)
 {
-	fprintf(stderr, near ? "paravane: %s '%s'; did you mean '%s'?\n" :
-			       "paravane: %s '%s'; --help lists what there is\n",
+	fprintf(stderr,
+		near ? "paravane: %s '%s'; did you mean '%s'?\n"
+		     : "paravane: %s '%s'; --help lists what there is\n",
 		what, word, near);
 	return EXIT_FAILURE;
 }

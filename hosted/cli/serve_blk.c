@@ -20,8 +20,9 @@ static const struct pv_option_group *const groups[] = {
 static const struct pv_command_line command = {
 	.name = "paravane serve blk",
 	.usage = "--socket-path PATH --blk-file PATH [OPTION]...",
-	.summary = "Serves a disk to virtual machines as a vhost-user device. SIGTERM ends it, with "
-		   "all that was written on the disk.",
+	.summary =
+		"Serves a disk to virtual machines as a vhost-user device. SIGTERM ends it, with "
+		"all that was written on the disk.",
 	.groups = groups,
 };
 
@@ -51,10 +52,9 @@ static bool sync_disk(const struct pv_disk *disk, char sentence[static PV_SENTEN
 {
 	int error = pv_store_sync(disk->store);
 
-	if (error)
-		snprintf(sentence, PV_SENTENCE_BYTES,
-			 "what was written last may not be on the disk: %s", strerror(-error));
-	return error == 0;
+	return error == 0 ||
+	       pv_sentence_wrong(sentence, "what was written last may not be on the disk: %s",
+				 strerror(-error));
 }
 
 static bool run(struct pv_service *service, struct pv_disk *disk,

@@ -44,7 +44,7 @@ static struct json_object *cache_of(const struct pv_disk *disk)
 /* The members that QEMU's schema has as mandatory are there even where there is no such thing. */
 static struct json_object *inserted_of(const struct pv_disk *disk)
 {
-	static const char *const limits[] = { "bps",  "bps_rd",  "bps_wr",
+	static const char *const limits[] = { "bps",  "bps_rd",	 "bps_wr",
 					      "iops", "iops_rd", "iops_wr" };
 	struct json_object *inserted = json_object_new_object();
 
@@ -87,8 +87,8 @@ static const char *text_of(struct json_object *arguments, const char *name)
 {
 	struct json_object *text;
 
-	return json_object_object_get_ex(arguments, name, &text) ? json_object_get_string(text) :
-								   NULL;
+	return json_object_object_get_ex(arguments, name, &text) ? json_object_get_string(text)
+								 : NULL;
 }
 
 /* By `device` or `node-name`, which are the same here; the only disk needs no name. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +9,9 @@
 
 #define DISK_BYTES_MAX (UINT64_C(1) << 50)
 /* vhost-user names a queue in eight bits. */
-#define QUEUES_MAX      256
-#define QUEUE_SIZE_MAX  32768
-#define CACHE_LINE      64u
+#define QUEUES_MAX     256
+#define QUEUE_SIZE_MAX 32768
+#define CACHE_LINE     64u
 
 static const char *const off_on[] = { "off", "on", NULL };
 
@@ -36,7 +35,8 @@ static const struct pv_option disk_options[] = {
 	  PV_OPTION_NUMBER_AT(DISK, queue_size_max, 2, QUEUE_SIZE_MAX) },
 	{ "logical-block-size", "SIZE", "smallest unit of I/O (default: the disk's own)",
 	  PV_OPTION_SIZE_AT(DISK, logical_block_bytes, 512, 65536) },
-	{ "physical-block-size", "SIZE", "unit that is best written whole (default: the disk's own)",
+	{ "physical-block-size", "SIZE",
+	  "unit that is best written whole (default: the disk's own)",
 	  PV_OPTION_SIZE_AT(DISK, physical_block_bytes, 512, 2 << 20) },
 	{ "serial", "TEXT", "serial number, at most 20 bytes", PV_OPTION_TEXT_AT(DISK, serial) },
 	{ "in-order", NULL, "offer IN_ORDER: one slow request then holds the rest",
@@ -46,17 +46,6 @@ static const struct pv_option disk_options[] = {
 };
 
 const struct pv_option_group pv_disk_option_group = { "Disk", disk_options };
-
-__attribute__((format(printf, 2, 3))) static bool wrong(char sentence[static PV_SENTENCE_BYTES],
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(sentence, PV_SENTENCE_BYTES, format, arguments);
-	va_end(arguments);
-	return false;
-}
 
 static bool is_power_of_two(uint64_t number)
 {
@@ -69,25 +58,28 @@ static bool are_good(const struct pv_disk_options *o, char sentence[static PV_SE
 		    (o->memory_bytes != PV_OPTION_UNSET);
 
 	if (disks == 0)
-		return wrong(sentence,
-			     "no disk: give --blk-file PATH, --memory SIZE or --null SIZE");
+		return pv_sentence_wrong(
+			sentence, "no disk: give --blk-file PATH, --memory SIZE or --null SIZE");
 	if (disks > 1)
-		return wrong(sentence, "more than one disk: give only one of --blk-file, --memory "
-				       "and --null");
+		return pv_sentence_wrong(
+			sentence, "more than one disk: give only one of --blk-file, --memory "
+				  "and --null");
 	if (o->is_direct && !o->blk_file)
-		return wrong(sentence, "option '--direct' goes with --blk-file only");
+		return pv_sentence_wrong(sentence, "option '--direct' goes with --blk-file only");
 	if (!is_power_of_two(o->logical_block_bytes))
-		return wrong(sentence, "option '--logical-block-size' takes a power of two, not %llu",
-			     (unsigned long long)o->logical_block_bytes);
+		return pv_sentence_wrong(
+			sentence, "option '--logical-block-size' takes a power of two, not %llu",
+			(unsigned long long)o->logical_block_bytes);
 	if (!is_power_of_two(o->physical_block_bytes))
-		return wrong(sentence,
-			     "option '--physical-block-size' takes a power of two, not %llu",
-			     (unsigned long long)o->physical_block_bytes);
+		return pv_sentence_wrong(
+			sentence, "option '--physical-block-size' takes a power of two, not %llu",
+			(unsigned long long)o->physical_block_bytes);
 	if (o->serial && strlen(o->serial) > VIRTIO_BLK_ID_BYTES)
-		return wrong(sentence,
-			     "option '--serial': a serial number has at most %u bytes, this one has "
-			     "%zu",
-			     VIRTIO_BLK_ID_BYTES, strlen(o->serial));
+		return pv_sentence_wrong(
+			sentence,
+			"option '--serial': a serial number has at most %u bytes, this one has "
+			"%zu",
+			VIRTIO_BLK_ID_BYTES, strlen(o->serial));
 	return true;
 }
 
@@ -148,7 +140,8 @@ bool pv_disk_open(struct pv_disk *disk, const struct pv_disk_options *options,
 	error = pv_host_create(&disk->host, host);
 	if (!error && make_device(disk, options))
 		return true;
-	wrong(sentence, "cannot make the device: %s", strerror(error ? -error : ENOMEM));
+	pv_sentence_wrong(sentence, "cannot make the device: %s",
+			  strerror(error ? -error : ENOMEM));
 	pv_disk_close(disk);
 	return false;
 }
@@ -168,8 +161,7 @@ const char *pv_disk_text(const struct pv_disk *disk, char text[static PV_DISK_TE
 	const char *path = pv_store_path(disk->store);
 	char size[PV_SIZE_TEXT_BYTES];
 
-	snprintf(text, PV_DISK_TEXT_BYTES, "%s (%s%s)",
-		 *path ? path : pv_store_kind(disk->store),
+	snprintf(text, PV_DISK_TEXT_BYTES, "%s (%s%s)", *path ? path : pv_store_kind(disk->store),
 		 pv_size_text(store->capacity_bytes, size),
 		 store->limits.is_read_only ? ", read-only" : "");
 	return text;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -24,17 +23,6 @@
 #define LOCK_PAUSE_NS 20000000
 /* How long a listener is given to show that it is on its way out. */
 #define HANG_UP_MS 200
-
-__attribute__((format(printf, 2, 3))) static bool wrong(char sentence[static PV_SENTENCE_BYTES],
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(sentence, PV_SENTENCE_BYTES, format, arguments);
-	va_end(arguments);
-	return false;
-}
 
 /*
  * Two processes that start at once on one stale path must not both replace it: whoever holds the
@@ -101,17 +89,19 @@ static bool clear_path(const char *option, const char *path,
 	if (lstat(path, &there) < 0)
 		return true;
 	if (!S_ISSOCK(there.st_mode))
-		return wrong(sentence,
-			     "option '%s': %s exists and is no socket; choose another path", option,
-			     path);
+		return pv_sentence_wrong(
+			sentence, "option '%s': %s exists and is no socket; choose another path",
+			option, path);
 	if (is_in_use(path))
-		return wrong(sentence,
-			     "option '%s': another process listens on %s; end it or choose another "
-			     "path",
-			     option, path);
+		return pv_sentence_wrong(
+			sentence,
+			"option '%s': another process listens on %s; end it or choose another "
+			"path",
+			option, path);
 	if (unlink(path) < 0)
-		return wrong(sentence, "option '%s': cannot replace the old socket %s: %s", option,
-			     path, strerror(errno));
+		return pv_sentence_wrong(sentence,
+					 "option '%s': cannot replace the old socket %s: %s",
+					 option, path, strerror(errno));
 	return true;
 }
 
@@ -145,20 +135,21 @@ bool pv_listener_open(struct pv_listener *listener, const char *option, const ch
 	int fd, lock;
 
 	if (strlen(path) >= PV_LISTENER_PATH_BYTES)
-		return wrong(
+		return pv_sentence_wrong(
 			sentence,
 			"option '%s': a socket's path has at most %zu bytes, this one has %zu; "
 			"choose a shorter one",
 			option, PV_LISTENER_PATH_BYTES - 1, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return wrong(sentence, "option '%s': cannot make a socket: %s", option,
-			     strerror(errno));
+		return pv_sentence_wrong(sentence, "option '%s': cannot make a socket: %s", option,
+					 strerror(errno));
 	lock = lock_folder_of(path);
 	is_good = clear_path(option, path, sentence);
 	if (is_good && !bind_and_listen(listener, fd, path))
-		is_good = wrong(sentence, "option '%s': cannot listen on %s: %s", option, path,
-				errno == ENOENT ? "its folder does not exist" : strerror(errno));
+		is_good = pv_sentence_wrong(
+			sentence, "option '%s': cannot listen on %s: %s", option, path,
+			errno == ENOENT ? "its folder does not exist" : strerror(errno));
 	if (lock >= 0)
 		close(lock);
 	if (!is_good)
@@ -197,10 +188,11 @@ static bool parse_words(const char *option, const char *text,
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			is_known |= is_word(text, bytes, known[i]);
 		if (!is_known)
-			return wrong(sentence,
-				     "option '%s': '%.*s' is not possible here; server=on and "
-				     "wait=off are",
-				     option, (int)(bytes < 64 ? bytes : 64), text);
+			return pv_sentence_wrong(
+				sentence,
+				"option '%s': '%.*s' is not possible here; server=on and "
+				"wait=off are",
+				option, (int)(bytes < 64 ? bytes : 64), text);
 		text += bytes;
 	}
 	return true;
@@ -214,13 +206,15 @@ bool pv_listener_parse(const char *option, const char *text,
 	size_t bytes = 0;
 
 	if (strncmp(text, "unix:", strlen("unix:")) != 0 || !*from || *from == ',')
-		return wrong(sentence, "option '%s' takes unix:PATH, not '%.64s'", option, text);
+		return pv_sentence_wrong(sentence, "option '%s' takes unix:PATH, not '%.64s'",
+					 option, text);
 	for (; *from && (*from != ',' || from[1] == ','); from++) {
 		if (bytes == PV_LISTENER_PATH_BYTES - 1)
-			return wrong(sentence,
-				     "option '%s': a socket's path has at most %zu bytes; choose a "
-				     "shorter one",
-				     option, PV_LISTENER_PATH_BYTES - 1);
+			return pv_sentence_wrong(
+				sentence,
+				"option '%s': a socket's path has at most %zu bytes; choose a "
+				"shorter one",
+				option, PV_LISTENER_PATH_BYTES - 1);
 		from += *from == ',';
 		path[bytes++] = *from;
 	}

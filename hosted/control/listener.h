@@ -25,8 +25,8 @@ struct pv_listener {
 };
 
 /*
- * Creates, binds and listens. `option` is named in the sentence when it fails, with nothing created;
- * `listener` then stays as it was. The descriptor does not block.
+ * Creates, binds and listens. `option` is named in the sentence when it fails, with nothing
+ * created; `listener` then stays as it was. The descriptor does not block.
  */
 bool pv_listener_open(struct pv_listener *listener, const char *option, const char *path,
 		      char sentence[static PV_SENTENCE_BYTES]);

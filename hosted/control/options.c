@@ -2,12 +2,12 @@
 /* Parsing of command lines. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "hosted/control/options.h"
+#include "ring/err.h"
 
 struct parser {
 	const struct pv_command_line *command;
@@ -23,19 +23,8 @@ struct parser {
 struct found {
 	const struct pv_option *option;
 	unsigned int number; /* counted through all groups */
-	void *to;            /* its field */
+	void *to;	     /* its field */
 };
-
-__attribute__((format(printf, 2, 3))) static bool wrong(struct parser *parser, const char *format,
-							...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(parser->sentence, PV_SENTENCE_BYTES, format, arguments);
-	va_end(arguments);
-	return false;
-}
 
 static bool is_named(const char *name, const char *word, size_t chars)
 {
@@ -72,9 +61,11 @@ static bool unknown(struct parser *parser, const char *dashed, const char *word,
 			pv_nearest_offer(&nearest, o->name);
 	pv_nearest_offer(&nearest, "help");
 	if (nearest.best)
-		return wrong(parser, "unknown option '%.*s'; did you mean '--%s'?", dashed_chars,
-			     dashed, nearest.best);
-	return wrong(parser, "unknown option '%.*s'; --help lists them all", dashed_chars, dashed);
+		return pv_sentence_wrong(parser->sentence,
+					 "unknown option '%.*s'; did you mean '--%s'?",
+					 dashed_chars, dashed, nearest.best);
+	return pv_sentence_wrong(parser->sentence, "unknown option '%.*s'; --help lists them all",
+				 dashed_chars, dashed);
 }
 
 static bool parse_number(const char *text, uint64_t *number)
@@ -136,8 +127,10 @@ static bool set_number(struct parser *parser, const struct found *found, const c
 	uint64_t number;
 
 	if (!parse_number(text, &number) || number < o->min || number > o->max)
-		return wrong(parser, "option '--%s' takes a number from %llu to %llu, not '%s'",
-			     o->name, (unsigned long long)o->min, (unsigned long long)o->max, text);
+		return pv_sentence_wrong(parser->sentence,
+					 "option '--%s' takes a number from %llu to %llu, not '%s'",
+					 o->name, (unsigned long long)o->min,
+					 (unsigned long long)o->max, text);
 	*(uint64_t *)found->to = number;
 	return true;
 }
@@ -149,12 +142,15 @@ static bool set_size(struct parser *parser, const struct found *found, const cha
 	uint64_t bytes;
 
 	if (!pv_size_parse(text, &bytes))
-		return wrong(parser,
-			     "option '--%s' takes a size such as 4096, 4k, 512M or 1GiB, not '%s'",
-			     o->name, text);
+		return pv_sentence_wrong(
+			parser->sentence,
+			"option '--%s' takes a size such as 4096, 4k, 512M or 1GiB, not '%s'",
+			o->name, text);
 	if (bytes < o->min || bytes > o->max)
-		return wrong(parser, "option '--%s' takes a size from %s to %s, not '%s'", o->name,
-			     pv_size_text(o->min, min), pv_size_text(o->max, max), text);
+		return pv_sentence_wrong(parser->sentence,
+					 "option '--%s' takes a size from %s to %s, not '%s'",
+					 o->name, pv_size_text(o->min, min),
+					 pv_size_text(o->max, max), text);
 	*(uint64_t *)found->to = bytes;
 	return true;
 }
@@ -172,12 +168,13 @@ static bool set_choice(struct parser *parser, const struct found *found, const c
 			return true;
 		}
 		snprintf(list + used, sizeof(list) - used, "%s%s",
-			 i == 0              ? "" :
-			 o->choices[i + 1] ? ", " :
-					     " or ",
+			 i == 0		     ? ""
+			 : o->choices[i + 1] ? ", "
+					     : " or ",
 			 o->choices[i]);
 	}
-	return wrong(parser, "option '--%s' takes %s, not '%s'", o->name, list, text);
+	return pv_sentence_wrong(parser->sentence, "option '--%s' takes %s, not '%s'", o->name,
+				 list, text);
 }
 
 static bool set_fd(struct parser *parser, const struct found *found, const char *text)
@@ -185,13 +182,16 @@ static bool set_fd(struct parser *parser, const struct found *found, const char 
 	uint64_t number;
 
 	if (!parse_number(text, &number) || number > INT32_MAX)
-		return wrong(parser, "option '--%s' takes the number of an open descriptor, not '%s'",
-			     found->option->name, text);
+		return pv_sentence_wrong(
+			parser->sentence,
+			"option '--%s' takes the number of an open descriptor, not '%s'",
+			found->option->name, text);
 	if (fcntl((int)number, F_GETFD) < 0)
-		return wrong(parser,
-			     "option '--%s': descriptor %s is not open; whoever starts this program "
-			     "must pass it",
-			     found->option->name, text);
+		return pv_sentence_wrong(
+			parser->sentence,
+			"option '--%s': descriptor %s is not open; whoever starts this program "
+			"must pass it",
+			found->option->name, text);
 	*(int *)found->to = (int)number;
 	return true;
 }
@@ -222,7 +222,8 @@ static bool take_value(struct parser *parser, const struct pv_option *o, const c
 {
 	*text = equals ? equals + 1 : NULL;
 	if (o->type == PV_OPTION_FLAG)
-		return !equals || wrong(parser, "option '--%s' takes no value", o->name);
+		return !equals ||
+		       pv_sentence_wrong(parser->sentence, "option '--%s' takes no value", o->name);
 	if (!equals && parser->at + 1 < parser->argc)
 		*text = parser->argv[++parser->at];
 	/*
@@ -230,8 +231,8 @@ static bool take_value(struct parser *parser, const struct pv_option *o, const c
 	 * follows a forgotten value is the next option.
 	 */
 	if (!*text || !**text || (!equals && strncmp(*text, "--", 2) == 0))
-		return wrong(parser, "option '--%s' needs a value: --%s %s", o->name, o->name,
-			     o->argument);
+		return pv_sentence_wrong(parser->sentence, "option '--%s' needs a value: --%s %s",
+					 o->name, o->name, o->argument);
 	return true;
 }
 
@@ -245,17 +246,21 @@ static bool take(struct parser *parser)
 	const char *text;
 
 	if (word == dashed)
-		return wrong(parser, "unexpected argument '%s'; options begin with '--'", dashed);
+		return pv_sentence_wrong(parser->sentence,
+					 "unexpected argument '%s'; options begin with '--'",
+					 dashed);
 	if (word - dashed != 2 || !find(parser, word, chars, &found))
 		return unknown(parser, dashed, word, chars);
+	pv_bug_on(found.number >= PV_OPTIONS_MAX);
 	if (parser->given & UINT64_C(1) << found.number)
-		return wrong(parser, "option '--%s' is given twice", found.option->name);
+		return pv_sentence_wrong(parser->sentence, "option '--%s' is given twice",
+					 found.option->name);
 	parser->given |= UINT64_C(1) << found.number;
 	return take_value(parser, found.option, equals, &text) && set(parser, &found, text);
 }
 
-enum pv_options_outcome pv_options_parse(const struct pv_command_line *command,
-					 void *const *values, int argc, char *const *argv,
+enum pv_options_outcome pv_options_parse(const struct pv_command_line *command, void *const *values,
+					 int argc, char *const *argv,
 					 char sentence[static PV_SENTENCE_BYTES])
 {
 	struct parser parser = { command, values, argc, argv, 1, 0, sentence };

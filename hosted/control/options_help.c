@@ -5,7 +5,7 @@
 
 #include "hosted/control/options.h"
 
-#define COLUMNS     80u
+#define COLUMNS	    80u
 #define HELP_COLUMN 30u
 
 /* Prints words from column `indent` on, in lines that begin there. */

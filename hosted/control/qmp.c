@@ -45,8 +45,7 @@ static bool rest_poll(struct pv_poller *poller)
 
 static bool rest_arm(struct pv_poller *poller)
 {
-	return is_any_waiting(
-		(struct pv_qmp *)((char *)poller - offsetof(struct pv_qmp, rest)));
+	return is_any_waiting((struct pv_qmp *)((char *)poller - offsetof(struct pv_qmp, rest)));
 }
 
 static void rest_disarm(struct pv_poller *poller)

@@ -3,8 +3,8 @@
  * A QMP server: QEMU's machine protocol, on the control loop.
  *
  * Clients connect to a unix socket, are greeted, negotiate with qmp_capabilities, and send commands
- * as JSON objects; each is answered with a `return` or an `error`, in the order of the commands, and
- * its `id` comes back with the answer.  Events go to every client that has negotiated.  The
+ * as JSON objects; each is answered with a `return` or an `error`, in the order of the commands,
+ * and its `id` comes back with the answer.  Events go to every client that has negotiated.  The
  * protocol's grammar, classes of errors and recovery after nonsense are QEMU's, so that its
  * clients work; the words of the descriptions are ours and may change.
  *
@@ -13,8 +13,8 @@
  * there and of the right type.  A handler answers at once or later.
  *
  * Input, output and clients are bounded: a message has at most PV_QMP_MESSAGE_BYTES and
- * PV_QMP_DEPTH levels, a client whose answers pile up is not listened to until it reads, and one that
- * lets PV_QMP_OUTPUT_BYTES pile up is dropped.
+ * PV_QMP_DEPTH levels, a client whose answers pile up is not listened to until it reads, and one
+ * that lets PV_QMP_OUTPUT_BYTES pile up is dropped.
  *
  * All functions are for the loop's thread.
  */
@@ -28,9 +28,9 @@
 
 #include "hosted/loop/loop.h"
 
-#define PV_QMP_CLIENTS       16u
+#define PV_QMP_CLIENTS	     16u
 #define PV_QMP_MESSAGE_BYTES 65536u
-#define PV_QMP_DEPTH         64u
+#define PV_QMP_DEPTH	     64u
 #define PV_QMP_OUTPUT_BYTES  (1u << 20)
 
 struct pv_qmp;
@@ -43,7 +43,7 @@ enum pv_qmp_class {
 };
 
 enum pv_qmp_type {
-	PV_QMP_TEXT,    /* json_type_string, without a NUL inside */
+	PV_QMP_TEXT, /* json_type_string, without a NUL inside */
 	PV_QMP_BOOL,
 	PV_QMP_INTEGER, /* fits an int64_t */
 	PV_QMP_LIST,
@@ -57,7 +57,7 @@ struct pv_qmp_parameter {
 };
 
 struct pv_qmp_command {
-	const char *name; /* NULL ends a table */
+	const char *name;			   /* NULL ends a table */
 	const struct pv_qmp_parameter *parameters; /* NULL: none */
 
 	/*
@@ -77,7 +77,8 @@ struct pv_qmp_options {
 	void *arg;
 };
 
-/* Returns 0 or -ENOMEM. Knows qmp_capabilities, query-commands, query-status, query-version, quit. */
+/* Returns 0 or -ENOMEM. Knows qmp_capabilities, query-commands, query-status, query-version, quit.
+ */
 int pv_qmp_create(struct pv_qmp **qmp, const struct pv_qmp_options *options);
 
 /* Takes leave of all clients. Not from within a handler. */
@@ -94,9 +95,8 @@ int pv_qmp_listen(struct pv_qmp *qmp, int fd);
 
 /* An answer: `result` is taken over; NULL stands for an empty object. The request is gone then. */
 void pv_qmp_return(struct pv_qmp_request *request, struct json_object *result);
-__attribute__((format(printf, 3, 4))) void pv_qmp_fail(struct pv_qmp_request *request,
-						       enum pv_qmp_class class,
-						       const char *format, ...);
+__attribute__((format(printf, 3, 4))) void
+pv_qmp_fail(struct pv_qmp_request *request, enum pv_qmp_class class, const char *format, ...);
 
 /* Tells all clients that have negotiated. `data` is taken over; NULL: an event without data. */
 void pv_qmp_event(struct pv_qmp *qmp, const char *name, struct json_object *data);

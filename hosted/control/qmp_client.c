@@ -163,10 +163,9 @@ static void take_in(struct pv_qmp_client *client)
 	while (!is_paused(client) && client->unread_at < client->unread_bytes) {
 		enum pv_qmp_found found;
 
-		client->unread_at += pv_qmp_input_feed(&client->input,
-						       client->unread + client->unread_at,
-						       client->unread_bytes - client->unread_at,
-						       &found);
+		client->unread_at +=
+			pv_qmp_input_feed(&client->input, client->unread + client->unread_at,
+					  client->unread_bytes - client->unread_at, &found);
 		if (found == PV_QMP_MESSAGE)
 			pv_qmp_dispatch(client);
 		else if (found == PV_QMP_GARBAGE)

@@ -21,8 +21,7 @@ struct json_object *pv_qmp_version(void)
 	json_object_object_add(qemu, "minor", json_object_new_int(DIALECT_MINOR));
 	json_object_object_add(qemu, "major", json_object_new_int(DIALECT_MAJOR));
 	json_object_object_add(version, "qemu", qemu);
-	json_object_object_add(version, "package",
-			       json_object_new_string("paravane " PV_VERSION));
+	json_object_object_add(version, "package", json_object_new_string("paravane " PV_VERSION));
 	return version;
 }
 
@@ -44,8 +43,7 @@ static void capabilities(struct pv_qmp_request *request, void *arg, struct json_
 	pv_qmp_return(request, NULL);
 }
 
-static void query_commands(struct pv_qmp_request *request, void *arg,
-			   struct json_object *arguments)
+static void query_commands(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
 	const struct pv_qmp *qmp = arg;
 	struct json_object *list = json_object_new_array();

@@ -110,15 +110,14 @@ static bool has_type(struct json_object *value, enum pv_qmp_type type)
 
 static bool has_nul(struct json_object *text)
 {
-	return strlen(json_object_get_string(text)) !=
-	       (size_t)json_object_get_string_len(text);
+	return strlen(json_object_get_string(text)) != (size_t)json_object_get_string_len(text);
 }
 
 /* Returns what is wrong with a value, as the end of a sentence, or NULL. */
 static const char *fault_of(struct json_object *value, enum pv_qmp_type type)
 {
 	static const char *const expected[] = {
-		[PV_QMP_TEXT] = "must be a string",    [PV_QMP_BOOL] = "must be true or false",
+		[PV_QMP_TEXT] = "must be a string",	 [PV_QMP_BOOL] = "must be true or false",
 		[PV_QMP_INTEGER] = "must be an integer", [PV_QMP_LIST] = "must be an array",
 		[PV_QMP_OBJECT] = "must be an object",
 	};
@@ -159,8 +158,9 @@ static bool are_good(struct pv_qmp_request *request, const struct pv_qmp_command
 	}
 	for (const struct pv_qmp_parameter *p = command->parameters; p && p->name; p++) {
 		bool is_there = json_object_object_get_ex(arguments, p->name, &value);
-		const char *fault = is_there ? fault_of(value, p->type) :
-				    p->is_required ? "is missing" : NULL;
+		const char *fault = is_there	     ? fault_of(value, p->type)
+				    : p->is_required ? "is missing"
+						     : NULL;
 
 		if (!fault)
 			continue;

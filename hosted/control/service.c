@@ -6,9 +6,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -74,17 +74,6 @@ static const struct pv_option service_options[] = {
 };
 
 const struct pv_option_group pv_service_option_group = { "Service", service_options };
-
-__attribute__((format(printf, 2, 3))) static bool wrong(char sentence[static PV_SENTENCE_BYTES],
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(sentence, PV_SENTENCE_BYTES, format, arguments);
-	va_end(arguments);
-	return false;
-}
 
 /* ---- the end ---- */
 
@@ -170,10 +159,11 @@ static bool check_fd(int fd, char sentence[static PV_SENTENCE_BYTES])
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) < 0 || domain != AF_UNIX ||
 	    type != SOCK_STREAM)
-		return wrong(sentence,
-			     "option '--fd': descriptor %d is no unix stream socket; pass one that is "
-			     "connected or listens",
-			     fd);
+		return pv_sentence_wrong(
+			sentence,
+			"option '--fd': descriptor %d is no unix stream socket; pass one that is "
+			"connected or listens",
+			fd);
 	return true;
 }
 
@@ -182,13 +172,26 @@ static bool are_good(struct pv_service *service, char sentence[static PV_SENTENC
 	const struct pv_service_options *o = &service->options;
 
 	if (!o->socket_path && o->fd == PV_OPTION_UNSET_FD)
-		return wrong(sentence, "no socket: give --socket-path PATH or --fd N");
+		return pv_sentence_wrong(sentence, "no socket: give --socket-path PATH or --fd N");
 	if (o->socket_path && o->fd != PV_OPTION_UNSET_FD)
-		return wrong(sentence, "two sockets: give only one of --socket-path and --fd");
+		return pv_sentence_wrong(sentence,
+					 "two sockets: give only one of --socket-path and --fd");
 	if (o->fd != PV_OPTION_UNSET_FD && !check_fd(o->fd, sentence))
 		return false;
-	service->is_fd_listening = o->fd != PV_OPTION_UNSET_FD && is_listening(o->fd);
 	return !o->qmp || pv_listener_parse("--qmp", o->qmp, service->qmp_path, sentence);
+}
+
+/* What was passed may block, and then a look whether there is something new would. */
+static int adopt_fd(struct pv_service *service)
+{
+	int fd = service->options.fd;
+	int flags;
+
+	if (fd == PV_OPTION_UNSET_FD)
+		return 0;
+	service->is_fd_listening = is_listening(fd);
+	flags = fcntl(fd, F_GETFL);
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int make_loops(struct pv_service *service)
@@ -248,6 +251,18 @@ static int make_qmp(struct pv_service *service)
 	return service->options.qmp ? pv_qmp_create(&service->qmp, &options) : 0;
 }
 
+/* Containers often refuse io_uring, and the error's name does not say so. */
+static bool cannot_set_up(int error, char sentence[static PV_SENTENCE_BYTES])
+{
+	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
+		return pv_sentence_wrong(
+			sentence,
+			"io_uring is refused here (%s); allow it in the container's "
+			"seccomp profile, or with sysctl kernel.io_uring_disabled=0",
+			strerror(-error));
+	return pv_sentence_wrong(sentence, "cannot set up the event loops: %s", strerror(-error));
+}
+
 bool pv_service_create(struct pv_service **created, const char *name,
 		       const struct pv_service_options *options,
 		       char sentence[static PV_SENTENCE_BYTES])
@@ -256,14 +271,16 @@ bool pv_service_create(struct pv_service **created, const char *name,
 	int error;
 
 	if (!service)
-		return wrong(sentence, "%s", strerror(ENOMEM));
+		return pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
 	service->name = name;
 	service->options = *options;
 	service->signal_fd = service->guard_fd = -1;
 	service->listener.fd = service->qmp_listener.fd = -1;
 	if (!are_good(service, sentence))
 		goto failed;
-	error = make_loops(service);
+	error = adopt_fd(service);
+	if (!error)
+		error = make_loops(service);
 	if (!error)
 		error = catch_signals(service);
 	if (!error)
@@ -274,7 +291,7 @@ bool pv_service_create(struct pv_service **created, const char *name,
 		*created = service;
 		return true;
 	}
-	wrong(sentence, "cannot set up the event loops: %s", strerror(-error));
+	cannot_set_up(error, sentence);
 failed:
 	pv_service_destroy(service);
 	return false;
@@ -322,9 +339,10 @@ static int start_qmp(struct pv_service *service)
 	service->stats_device = (struct pv_stats_device){ service->name, service->device };
 	service->stats_loop[0] = (struct pv_stats_loop){ "control", service->control };
 	for (unsigned int i = 0; i < LOOPS; i++)
-		service->stats_loop[i + 1] = (struct pv_stats_loop){ data_name[i], service->data[i] };
-	service->stats = (struct pv_stats_commands){ &service->stats_device, 1,
-						     service->stats_loop, LOOPS + 1 };
+		service->stats_loop[i + 1] =
+			(struct pv_stats_loop){ data_name[i], service->data[i] };
+	service->stats = (struct pv_stats_commands){ &service->stats_device, 1, service->stats_loop,
+						     LOOPS + 1 };
 	pv_qmp_register(service->qmp, pv_stats_command_table, &service->stats);
 	error = pv_qmp_listen(service->qmp, service->qmp_listener.fd);
 	if (!error)
@@ -354,7 +372,7 @@ bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv
 		return true;
 	pv_listener_close(&service->listener);
 	pv_listener_close(&service->qmp_listener);
-	return wrong(sentence, "cannot serve: %s", strerror(-error));
+	return pv_sentence_wrong(sentence, "cannot serve: %s", strerror(-error));
 }
 
 /* ---- the time between ---- */
@@ -393,10 +411,11 @@ static bool start(struct pv_service *service, char sentence[static PV_SENTENCE_B
 		service->threads += !error;
 	}
 	if (error)
-		return wrong(sentence, "cannot start a thread: %s", strerror(-error));
+		return pv_sentence_wrong(sentence, "cannot start a thread: %s", strerror(-error));
 	error = pv_sandbox_enter();
 	if (error)
-		return wrong(sentence, "cannot give up privileges (seccomp): %s", strerror(-error));
+		return pv_sentence_wrong(sentence, "cannot give up privileges (seccomp): %s",
+					 strerror(-error));
 	if (!pv_sandbox_is_built_in())
 		pv_log(service->name, PV_LOG_WARNING,
 		       "runs without its sandbox: this is a build with sanitizers");
@@ -426,7 +445,7 @@ bool pv_service_run(struct pv_service *service, const char *what,
 		error = make_backend(service);
 	}
 	if (error)
-		is_good = wrong(sentence, "cannot serve: %s", strerror(-error));
+		is_good = pv_sentence_wrong(sentence, "cannot serve: %s", strerror(-error));
 	if (!is_good)
 		end(service, "host-error");
 	pv_loop_run(service->control);

@@ -3,9 +3,9 @@
  * A program that serves one device: what all `paravane serve DEVICE` have in common.
  *
  * It owns the control loop, which is the main thread's, and the data loops, each a thread; the
- * sockets, the vhost-user back-end on them and the QMP server; SIGTERM, SIGINT and the guard against
- * shrinking memory.  A command builds it in this order, and nothing can be seen from outside
- * before the third step:
+ * sockets, the vhost-user back-end on them and the QMP server; SIGTERM, SIGINT and the guard
+ * against shrinking memory.  A command builds it in this order, and nothing can be seen from
+ * outside before the third step:
  *
  *     pv_service_create()   loops and signals
  *     ... the device, on pv_service_host()
@@ -32,7 +32,10 @@ struct pv_service_options {
 	bool must_print_capabilities;
 };
 
-#define PV_SERVICE_DEFAULTS { .fd = PV_OPTION_UNSET_FD, .poll_max_us = 50 }
+#define PV_SERVICE_DEFAULTS                                                                        \
+	{                                                                                          \
+		.fd = PV_OPTION_UNSET_FD, .poll_max_us = 50                                        \
+	}
 
 extern const struct pv_option_group pv_service_option_group;
 

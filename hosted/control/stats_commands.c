@@ -103,8 +103,8 @@ static void collect(const struct pv_stats_commands *commands, const struct colle
 enum selection { NOT_SELECTED, SELECTED, NO_SELECTION };
 
 /*
- * Looks for ours among the providers that were asked for, and for the names that came with it (NULL:
- * none did). NO_SELECTION: the list is not one of providers.
+ * Looks for ours among the providers that were asked for, and for the names that came with it
+ * (NULL: none did). NO_SELECTION: the list is not one of providers.
  */
 static enum selection select_provider(struct json_object *providers, struct json_object **names)
 {

@@ -10,7 +10,6 @@ struct pv_vhu_bus_queue {
 	int kick_fd; /* eventfds, open from the first time the queue is set up */
 	int call_fd;
 	bool is_set_up;			     /* the back-end knows where it is */
-	bool is_owned;			     /* atomic: a thread waits for this queue by itself */
 	struct pv_vhu_bus_counters counters; /* atomic */
 };
 

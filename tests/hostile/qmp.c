@@ -15,48 +15,50 @@
 #include <cmocka.h>
 
 #include "tests/support/qmp_peer.h"
+#include "tests/support/random.h"
 
 #define STATUS "{\"return\":{\"status\":\"running\",\"singlestep\":false,\"running\":true}}"
 
-static struct peer *peer;
-static struct client *good;
+static struct pv_random random_source;
+static struct pv_qmp_peer *peer;
+static struct pv_qmp_caller *good;
 
 static int begin(void **state)
 {
 	(void)state;
-	peer = peer_create();
-	good = client_open(peer);
+	peer = pv_qmp_peer_create();
+	good = pv_qmp_caller_open(peer);
 	return 0;
 }
 
 static int end(void **state)
 {
 	(void)state;
-	client_close(good);
-	peer_destroy(peer);
+	pv_qmp_caller_close(good);
+	pv_qmp_peer_destroy(peer);
 	return 0;
 }
 
 static size_t below(size_t bound)
 {
-	return (size_t)random() % bound;
+	return pv_random_below(&random_source, (uint32_t)bound);
 }
 
 static void assert_the_good_one_is_served(void)
 {
-	assert_string_equal(client_ask(good, "{\"execute\":\"query-status\"}"), STATUS);
+	assert_string_equal(pv_qmp_caller_ask(good, "{\"execute\":\"query-status\"}"), STATUS);
 }
 
 /* Hostile clients do not read, and must not wait for the server either. */
-static struct client *hostile(void)
+static struct pv_qmp_caller *hostile(void)
 {
-	struct client *client = client_connect(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_connect(peer);
 
 	fcntl(client->fd, F_SETFL, O_NONBLOCK);
 	return client;
 }
 
-static void shout(struct client *client, const char *data, size_t bytes)
+static void shout(struct pv_qmp_caller *client, const char *data, size_t bytes)
 {
 	while (bytes > 0) {
 		size_t some = 1 + below(bytes);
@@ -115,14 +117,14 @@ static void broken_commands_harm_only_who_sent_them(void **state)
 
 	(void)state;
 	for (int round = 0; round < 600; round++) {
-		struct client *client = hostile();
+		struct pv_qmp_caller *client = hostile();
 
 		for (size_t i = 1 + below(4); i > 0; i--)
 			shout(client, data, mutated(data, sizeof(data)));
 		if (below(2))
 			shutdown(client->fd, SHUT_WR);
 		assert_the_good_one_is_served();
-		client_close(client);
+		pv_qmp_caller_close(client);
 	}
 }
 
@@ -132,13 +134,13 @@ static void noise_harms_only_who_makes_it(void **state)
 
 	(void)state;
 	for (int round = 0; round < 30; round++) {
-		struct client *client = hostile();
+		struct pv_qmp_caller *client = hostile();
 
 		for (size_t i = 0; i < sizeof(data); i++)
-			data[i] = (char)random();
+			data[i] = (char)below(256);
 		shout(client, data, 1 + below(sizeof(data)));
 		assert_the_good_one_is_served();
-		client_close(client);
+		pv_qmp_caller_close(client);
 	}
 }
 
@@ -151,7 +153,7 @@ static void endless_things_are_bounded(void **state)
 
 	(void)state;
 	for (size_t kind = 0; kind < sizeof(more); kind++) {
-		struct client *client = hostile();
+		struct pv_qmp_caller *client = hostile();
 
 		shout(client, start[kind], strlen(start[kind]));
 		memset(data, more[kind], sizeof(data));
@@ -160,13 +162,13 @@ static void endless_things_are_bounded(void **state)
 			if (i % 10 == 0)
 				assert_the_good_one_is_served();
 		}
-		client_close(client);
+		pv_qmp_caller_close(client);
 	}
 }
 
 static void a_crowd_that_never_reads_is_kept_out(void **state)
 {
-	struct client *crowd[40];
+	struct pv_qmp_caller *crowd[40];
 
 	(void)state;
 	for (size_t i = 0; i < 40; i++) {
@@ -179,7 +181,7 @@ static void a_crowd_that_never_reads_is_kept_out(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_the_good_one_is_served();
 	for (size_t i = 0; i < 40; i++)
-		client_close(crowd[i]);
+		pv_qmp_caller_close(crowd[i]);
 }
 
 static void who_leaves_at_any_moment_leaves_nothing_behind(void **state)
@@ -189,18 +191,16 @@ static void who_leaves_at_any_moment_leaves_nothing_behind(void **state)
 
 	(void)state;
 	for (size_t cut = 0; cut < sizeof(text); cut++) {
-		struct client *client = hostile();
+		struct pv_qmp_caller *client = hostile();
 
 		shout(client, text, cut);
-		client_close(client);
+		pv_qmp_caller_close(client);
 	}
 	assert_the_good_one_is_served();
 }
 
 int main(void)
 {
-	const char *env = getenv("PV_SEED");
-	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 0) : (unsigned int)getpid();
 #define with_peer(test) cmocka_unit_test_setup_teardown(test, begin, end)
 	const struct CMUnitTest tests[] = {
 		with_peer(broken_commands_harm_only_who_sent_them),
@@ -210,7 +210,6 @@ int main(void)
 		with_peer(who_leaves_at_any_moment_leaves_nothing_behind),
 	};
 
-	print_message("PV_SEED=%u\n", seed);
-	srandom(seed);
+	random_source = pv_random_start(pv_random_seed(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -383,6 +383,8 @@ static void run_all(uint32_t steps, bool may_move)
 {
 	static struct rig rig;
 
+	if (getenv("PV_LONG"))
+		steps *= 100;
 	for (size_t i = 0; i < COMBINATIONS; i++) {
 		rig_open(&rig, ring_combinations[i], i);
 		for (uint32_t step = 0; step < steps; step++)

@@ -18,7 +18,7 @@
 #include "ring/barrier.h"
 #include "tests/support/ring_pair.h"
 
-#define CHAINS	   20000u
+#define CHAINS	   6000u
 #define SLOTS	   64u
 #define SLOT_BYTES 32u
 #define PIECES	   (2 * SLOT_BYTES)

@@ -84,6 +84,7 @@ static void port_log(struct pv_port *port, enum pv_log_level level, const char *
 	struct pv_couple *couple = of_port(port);
 
 	(void)level;
+	couple->logs++;
 	snprintf(couple->last_log, sizeof(couple->last_log), "%s", line);
 }
 

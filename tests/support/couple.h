@@ -42,6 +42,7 @@ struct pv_couple {
 	uint32_t interrupts;
 	uint32_t config_changes;
 	uint32_t needs_resets;
+	uint32_t logs;          /* lines */
 	uint32_t allocs;        /* that are not freed */
 	bool is_sealed;
 	bool is_ring_next;

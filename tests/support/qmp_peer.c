@@ -17,7 +17,7 @@
 
 #define LATE_MAX 64
 
-struct peer {
+struct pv_qmp_peer {
 	struct pv_loop *loop;
 	struct pv_qmp *qmp;
 	char folder[32];
@@ -43,7 +43,7 @@ static void echo(struct pv_qmp_request *request, void *arg, struct json_object *
 
 static void later(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
-	struct peer *peer = arg;
+	struct pv_qmp_peer *peer = arg;
 
 	(void)arguments;
 	if (peer->lates == LATE_MAX)
@@ -69,8 +69,8 @@ static void big(struct pv_qmp_request *request, void *arg, struct json_object *a
 }
 
 static const struct pv_qmp_parameter echo_parameters[] = {
-	{ "text", PV_QMP_TEXT, true },    { "number", PV_QMP_INTEGER, false },
-	{ "flag", PV_QMP_BOOL, false },   { "list", PV_QMP_LIST, false },
+	{ "text", PV_QMP_TEXT, true },	    { "number", PV_QMP_INTEGER, false },
+	{ "flag", PV_QMP_BOOL, false },	    { "list", PV_QMP_LIST, false },
 	{ "object", PV_QMP_OBJECT, false }, { 0 },
 };
 
@@ -94,12 +94,12 @@ static const char *status(void *arg)
 
 static void quit(void *arg)
 {
-	struct peer *peer = arg;
+	struct pv_qmp_peer *peer = arg;
 
 	peer->quits++;
 }
 
-static int listen_at(struct peer *peer)
+static int listen_at(struct pv_qmp_peer *peer)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -113,9 +113,9 @@ static int listen_at(struct peer *peer)
 	return fd;
 }
 
-struct peer *peer_create(void)
+struct pv_qmp_peer *pv_qmp_peer_create(void)
 {
-	struct peer *peer = calloc(1, sizeof(*peer));
+	struct pv_qmp_peer *peer = calloc(1, sizeof(*peer));
 	const struct pv_loop_options loop = { .name = "qmp" };
 	struct pv_qmp_options options = { .status = status, .quit = quit, .arg = peer };
 
@@ -135,9 +135,9 @@ static void nothing(struct pv_qmp *qmp, void *arg)
 	(void)arg;
 }
 
-void peer_destroy(struct peer *peer)
+void pv_qmp_peer_destroy(struct pv_qmp_peer *peer)
 {
-	peer_do(peer, nothing, NULL);
+	pv_qmp_peer_do(peer, nothing, NULL);
 	pv_loop_thread_join(peer->loop);
 	for (unsigned int i = 0; i < peer->lates; i++)
 		pv_qmp_return(peer->late[i], NULL);
@@ -151,13 +151,15 @@ void peer_destroy(struct peer *peer)
 
 static void run_work(struct pv_loop_message *message)
 {
-	struct peer *peer = (struct peer *)((char *)message - offsetof(struct peer, message));
+	struct pv_qmp_peer *peer =
+		(struct pv_qmp_peer *)((char *)message - offsetof(struct pv_qmp_peer, message));
 
 	peer->work(peer->qmp, peer->work_arg);
 	sem_post(&peer->worked);
 }
 
-void peer_do(struct peer *peer, void (*work)(struct pv_qmp *qmp, void *arg), void *arg)
+void pv_qmp_peer_do(struct pv_qmp_peer *peer, void (*work)(struct pv_qmp *qmp, void *arg),
+		    void *arg)
 {
 	peer->work = work;
 	peer->work_arg = arg;
@@ -168,14 +170,14 @@ void peer_do(struct peer *peer, void (*work)(struct pv_qmp *qmp, void *arg), voi
 }
 
 struct answering {
-	struct peer *peer;
+	struct pv_qmp_peer *peer;
 	bool is_done;
 };
 
 static void answer_oldest(struct pv_qmp *qmp, void *arg)
 {
 	struct answering *answering = arg;
-	struct peer *peer = answering->peer;
+	struct pv_qmp_peer *peer = answering->peer;
 	struct pv_qmp_request *oldest = peer->late[0];
 
 	(void)qmp;
@@ -186,26 +188,26 @@ static void answer_oldest(struct pv_qmp *qmp, void *arg)
 	answering->is_done = true;
 }
 
-void peer_answer_late(struct peer *peer)
+void pv_qmp_peer_answer_late(struct pv_qmp_peer *peer)
 {
 	struct answering answering = { peer, false };
 
 	for (int i = 0; i < 2000 && !answering.is_done; i++) {
-		peer_do(peer, answer_oldest, &answering);
+		pv_qmp_peer_do(peer, answer_oldest, &answering);
 		usleep(answering.is_done ? 0 : 1000);
 	}
 	assert_true(answering.is_done);
 }
 
-unsigned int peer_quits(struct peer *peer)
+unsigned int pv_qmp_peer_quits(struct pv_qmp_peer *peer)
 {
-	peer_do(peer, nothing, NULL);
+	pv_qmp_peer_do(peer, nothing, NULL);
 	return peer->quits;
 }
 
-struct client *client_connect(struct peer *peer)
+struct pv_qmp_caller *pv_qmp_caller_connect(struct pv_qmp_peer *peer)
 {
-	struct client *client = malloc(sizeof(*client));
+	struct pv_qmp_caller *client = malloc(sizeof(*client));
 	const struct timeval patience = { .tv_sec = 5 };
 
 	client->bytes = 0;
@@ -218,23 +220,23 @@ struct client *client_connect(struct peer *peer)
 	return client;
 }
 
-struct client *client_open(struct peer *peer)
+struct pv_qmp_caller *pv_qmp_caller_open(struct pv_qmp_peer *peer)
 {
-	struct client *client = client_connect(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_connect(peer);
 
-	assert_non_null(client_line(client));
-	assert_string_equal(client_ask(client, "{\"execute\":\"qmp_capabilities\"}"),
+	assert_non_null(pv_qmp_caller_line(client));
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\"}"),
 			    "{\"return\":{}}");
 	return client;
 }
 
-void client_close(struct client *client)
+void pv_qmp_caller_close(struct pv_qmp_caller *client)
 {
 	close(client->fd);
 	free(client);
 }
 
-void client_send_bytes(struct client *client, const void *data, size_t bytes)
+void pv_qmp_caller_send_bytes(struct pv_qmp_caller *client, const void *data, size_t bytes)
 {
 	while (bytes > 0) {
 		ssize_t sent = send(client->fd, data, bytes, MSG_NOSIGNAL);
@@ -248,12 +250,12 @@ void client_send_bytes(struct client *client, const void *data, size_t bytes)
 	}
 }
 
-void client_send(struct client *client, const char *text)
+void pv_qmp_caller_send(struct pv_qmp_caller *client, const char *text)
 {
-	client_send_bytes(client, text, strlen(text));
+	pv_qmp_caller_send_bytes(client, text, strlen(text));
 }
 
-const char *client_line(struct client *client)
+const char *pv_qmp_caller_line(struct pv_qmp_caller *client)
 {
 	static char line[1 << 20];
 
@@ -284,12 +286,12 @@ const char *client_line(struct client *client)
 	}
 }
 
-const char *client_ask(struct client *client, const char *text)
+const char *pv_qmp_caller_ask(struct pv_qmp_caller *client, const char *text)
 {
 	const char *line;
 
-	client_send(client, text);
-	line = client_line(client);
+	pv_qmp_caller_send(client, text);
+	line = pv_qmp_caller_line(client);
 	if (!line)
 		fail_msg("the server has closed the connection");
 	return line;

@@ -642,8 +642,10 @@ static void descriptors_change_while_the_queue_runs(void **state)
 			assert_int_equal(pv_host_set_call(world->host, 0, calls[which]), 0);
 		}
 		send_command(world, 0, 0, 'x');
-		wait_for_either(world, calls);
-		assert_int_equal(take(world, 0), 1);
+		/* A new call descriptor is written once for what may have been lost: look again then. */
+		do
+			wait_for_either(world, calls);
+		while (take(world, 0) == 0);
 	}
 	run_in_vain(world);
 	assert_int_equal(open_descriptors(), before);

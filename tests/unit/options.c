@@ -31,7 +31,8 @@ static const struct pv_option first_options[] = {
 	{ "quiet", NULL, "say nothing", PV_OPTION_FLAG_AT(struct values, is_quiet) },
 	{ "path", "PATH", "where it is", PV_OPTION_TEXT_AT(struct values, path) },
 	{ "depth", "N", "how deep", PV_OPTION_NUMBER_AT(struct values, depth, 1, 100) },
-	{ "block-size", "SIZE", "how large", PV_OPTION_SIZE_AT(struct values, bytes, 512, 1 << 20) },
+	{ "block-size", "SIZE", "how large",
+	  PV_OPTION_SIZE_AT(struct values, bytes, 512, 1 << 20) },
 	{ "mode", "MODE", "how", PV_OPTION_CHOICE_AT(struct values, mode, modes) },
 	{ "fd", "N", "which", PV_OPTION_FD_AT(struct values, fd) },
 	{ 0 },
@@ -155,8 +156,9 @@ static void an_option_is_given_once(void **state)
 
 static void numbers_are_checked_against_their_bounds(void **state)
 {
-	static const char *const bad[] = { "0",  "101", "-1",   "+1",  "1x",
-					   "0x1", " 1", "1e1", "18446744073709551617" };
+	static const char *const bad[] = { "0",	 "101", "-1",
+					   "+1", "1x",	"0x1",
+					   " 1", "1e1", "18446744073709551617" };
 
 	(void)state;
 	assert_refused("option '--depth' takes a number from 1 to 100, not '0'", "--depth", "0");
@@ -171,12 +173,22 @@ static void sizes_take_suffixes_of_powers_of_1024(void **state)
 	static const struct {
 		const char *text;
 		uint64_t bytes;
-	} good[] = { { "512", 512 },          { "4k", 4096 },         { "4K", 4096 },
-		     { "4KiB", 4096 },        { "4kib", 4096 },       { "3m", 3 << 20 },
-		     { "2G", 2ull << 30 },    { "1TiB", 1ull << 40 }, { "0", 0 },
-		     { "18446744073709551615", UINT64_MAX } };
-	static const char *const bad[] = { "",   "k",    "1kb",	 "1.5G",  "1Kibi", "-1k",
-					   "1 k", "1kk", "1i", "16777216T", "18446744073709551616" };
+	} good[] = { { "512", 512 },	   { "4k", 4096 },
+		     { "4K", 4096 },	   { "4KiB", 4096 },
+		     { "4kib", 4096 },	   { "3m", 3 << 20 },
+		     { "2G", 2ull << 30 }, { "1TiB", 1ull << 40 },
+		     { "0", 0 },	   { "18446744073709551615", UINT64_MAX } };
+	static const char *const bad[] = { "",
+					   "k",
+					   "1kb",
+					   "1.5G",
+					   "1Kibi",
+					   "-1k",
+					   "1 k",
+					   "1kk",
+					   "1i",
+					   "16777216T",
+					   "18446744073709551616" };
 	uint64_t bytes;
 
 	(void)state;
@@ -209,10 +221,12 @@ static void choices_and_descriptors_are_checked(void **state)
 {
 	(void)state;
 	assert_refused("option '--mode' takes off, on or auto, not 'maybe'", "--mode", "maybe");
-	assert_refused("option '--fd' takes the number of an open descriptor, not 'x'", "--fd", "x");
-	assert_refused("option '--fd': descriptor 999 is not open; whoever starts this program must "
-		       "pass it",
-		       "--fd", "999");
+	assert_refused("option '--fd' takes the number of an open descriptor, not 'x'", "--fd",
+		       "x");
+	assert_refused(
+		"option '--fd': descriptor 999 is not open; whoever starts this program must "
+		"pass it",
+		"--fd", "999");
 }
 
 static void help_is_asked_for_anywhere_but_in_a_value(void **state)
@@ -240,24 +254,25 @@ static void help_is_sorted_within_groups_and_wrapped(void **state)
 
 	(void)state;
 	assert_string_equal(
-		text, "usage: test --path PATH\n"
-		      "\n"
-		      "Tests.\n"
-		      "\n"
-		      "First:\n"
-		      "  --block-size SIZE           how large\n"
-		      "  --depth N                   how deep\n"
-		      "  --fd N                      which\n"
-		      "  --mode MODE                 how\n"
-		      "  --path PATH                 where it is\n"
-		      "  --quiet                     say nothing\n"
-		      "\n"
-		      "Second:\n"
-		      "  --level N                   a level that needs more words than a single line\n"
-		      "                              of a terminal has room for beside it\n"
-		      "\n"
-		      "Other:\n"
-		      "  --help                      print this text and end\n");
+		text,
+		"usage: test --path PATH\n"
+		"\n"
+		"Tests.\n"
+		"\n"
+		"First:\n"
+		"  --block-size SIZE           how large\n"
+		"  --depth N                   how deep\n"
+		"  --fd N                      which\n"
+		"  --mode MODE                 how\n"
+		"  --path PATH                 where it is\n"
+		"  --quiet                     say nothing\n"
+		"\n"
+		"Second:\n"
+		"  --level N                   a level that needs more words than a single line\n"
+		"                              of a terminal has room for beside it\n"
+		"\n"
+		"Other:\n"
+		"  --help                      print this text and end\n");
 	free(text);
 }
 

@@ -12,20 +12,21 @@
 
 #include "hosted/control/qmp_input.h"
 #include "tests/support/qmp_peer.h"
+#include "tests/support/random.h"
 
-static struct peer *peer;
+static struct pv_qmp_peer *peer;
 
 static int begin(void **state)
 {
 	(void)state;
-	peer = peer_create();
+	peer = pv_qmp_peer_create();
 	return 0;
 }
 
 static int end(void **state)
 {
 	(void)state;
-	peer_destroy(peer);
+	pv_qmp_peer_destroy(peer);
 	return 0;
 }
 
@@ -43,53 +44,58 @@ static void assert_has(const char *text, const char *part)
 		fail_msg("'%s' does not have '%s'", text, part);
 }
 
-#define GENERIC "{\"error\":{\"class\":\"GenericError\",\"desc\":\""
+#define GENERIC	  "{\"error\":{\"class\":\"GenericError\",\"desc\":\""
 #define NOT_FOUND "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\""
-#define STATUS "{\"return\":{\"status\":\"running\",\"singlestep\":false,\"running\":true}}"
+#define STATUS	  "{\"return\":{\"status\":\"running\",\"singlestep\":false,\"running\":true}}"
 
 static void a_client_is_greeted_and_negotiates(void **state)
 {
-	struct client *client = client_connect(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_connect(peer);
 
 	(void)state;
-	assert_begins(client_line(client), "{\"QMP\":{\"version\":{\"qemu\":{\"micro\":");
-	assert_begins(client_ask(client, "{\"execute\":\"query-status\"}"), NOT_FOUND);
-	assert_begins(client_ask(client, "{\"execute\":\"nonsense\"}"), NOT_FOUND);
-	assert_string_equal(client_ask(client, "{\"execute\":\"qmp_capabilities\","
-					       "\"arguments\":{\"enable\":[\"oob\"]}}"),
+	assert_begins(pv_qmp_caller_line(client), "{\"QMP\":{\"version\":{\"qemu\":{\"micro\":");
+	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"), NOT_FOUND);
+	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"nonsense\"}"), NOT_FOUND);
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\","
+						      "\"arguments\":{\"enable\":[\"oob\"]}}"),
 			    GENERIC "capability 'oob' is not offered\"}}");
-	assert_begins(client_ask(client, "{\"execute\":\"query-status\"}"), NOT_FOUND);
-	assert_string_equal(client_ask(client, "{\"execute\":\"qmp_capabilities\","
-					       "\"arguments\":{\"enable\":[]}}"),
+	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"), NOT_FOUND);
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\","
+						      "\"arguments\":{\"enable\":[]}}"),
 			    "{\"return\":{}}");
-	assert_begins(client_ask(client, "{\"execute\":\"qmp_capabilities\"}"), NOT_FOUND);
-	assert_string_equal(client_ask(client, "{\"execute\":\"query-status\"}"), STATUS);
-	client_close(client);
+	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\"}"), NOT_FOUND);
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"), STATUS);
+	pv_qmp_caller_close(client);
 }
 
 static void the_version_is_that_of_the_greeting(void **state)
 {
-	struct client *client = client_connect(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_connect(peer);
 	char expected[512];
-	const char *greeting = client_line(client);
+	const char *greeting = pv_qmp_caller_line(client);
 
 	(void)state;
 	snprintf(expected, sizeof(expected), "{\"return\":%.*s}",
 		 (int)(strstr(greeting, ",\"capabilities\"") - strstr(greeting, "{\"qemu\"")),
 		 strstr(greeting, "{\"qemu\""));
-	client_ask(client, "{\"execute\":\"qmp_capabilities\"}");
-	assert_string_equal(client_ask(client, "{\"execute\":\"query-version\"}"), expected);
+	pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\"}");
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-version\"}"), expected);
 	assert_has(expected, "\"package\":\"paravane ");
-	client_close(client);
+	pv_qmp_caller_close(client);
 }
 
 static void any_kind_of_id_comes_back(void **state)
 {
-	static const char *const id[] = { "1", "\"a\\u00e9\\n\"", "null", "true", "1.50",
-					  "{\"a\":[1,{}]}", "18446744073709551615" };
+	static const char *const id[] = { "1",
+					  "\"a\\u00e9\\n\"",
+					  "null",
+					  "true",
+					  "1.50",
+					  "{\"a\":[1,{}]}",
+					  "18446744073709551615" };
 	/* What the parser lets through though it is no JSON. */
 	static const char *const no_id[] = { "NaN", "[-Infinity]", "{\"a\":[1.]}", "1.e5" };
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 	char text[256], expected[256];
 
 	(void)state;
@@ -97,17 +103,17 @@ static void any_kind_of_id_comes_back(void **state)
 		snprintf(text, sizeof(text), "{\"execute\":\"qmp_nothing\",\"id\":%s}", id[i]);
 		snprintf(expected, sizeof(expected), "\"id\":%s}",
 			 i == 1 ? "\"a\xc3\xa9\\n\"" : id[i]);
-		assert_has(client_ask(client, text), expected);
+		assert_has(pv_qmp_caller_ask(client, text), expected);
 		snprintf(text, sizeof(text), "{\"id\":%s,\"execute\":\"query-status\"}", id[i]);
-		assert_has(client_ask(client, text), expected);
+		assert_has(pv_qmp_caller_ask(client, text), expected);
 	}
 	for (size_t i = 0; i < sizeof(no_id) / sizeof(no_id[0]); i++) {
 		snprintf(text, sizeof(text), "{\"execute\":\"query-status\",\"id\":%s}", no_id[i]);
-		assert_begins(client_ask(client, text), GENERIC "JSON parse error, ");
+		assert_begins(pv_qmp_caller_ask(client, text), GENERIC "JSON parse error, ");
 	}
-	assert_string_equal(client_ask(client, "{\"id\":7}"),
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"id\":7}"),
 			    GENERIC "QMP input member 'execute' is missing\"},\"id\":7}");
-	client_close(client);
+	pv_qmp_caller_close(client);
 }
 
 static void what_is_no_command_is_refused_by_the_name_of_its_fault(void **state)
@@ -128,13 +134,13 @@ static void what_is_no_command_is_refused_by_the_name_of_its_fault(void **state)
 		{ "{\"execute\":\"quit\\u0000\"}",
 		  GENERIC "QMP input member 'execute' must not have a NUL in it\"}}" },
 	};
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_string_equal(client_ask(client, wrong[i][0]), wrong[i][1]);
-	client_close(client);
-	assert_int_equal(peer_quits(peer), 0);
+		assert_string_equal(pv_qmp_caller_ask(client, wrong[i][0]), wrong[i][1]);
+	pv_qmp_caller_close(client);
+	assert_int_equal(pv_qmp_peer_quits(peer), 0);
 }
 
 static void arguments_are_checked_against_the_table(void **state)
@@ -153,50 +159,53 @@ static void arguments_are_checked_against_the_table(void **state)
 		{ "{\"text\":\"a\",\"list\":{}}", "Parameter 'list' must be an array" },
 		{ "{\"text\":\"a\",\"object\":[]}", "Parameter 'object' must be an object" },
 	};
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 	char text[256], expected[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		snprintf(text, sizeof(text), "{\"execute\":\"echo\",\"arguments\":%s}", wrong[i][0]);
+		snprintf(text, sizeof(text), "{\"execute\":\"echo\",\"arguments\":%s}",
+			 wrong[i][0]);
 		snprintf(expected, sizeof(expected), GENERIC "%s\"}}", wrong[i][1]);
-		assert_string_equal(client_ask(client, text), expected);
+		assert_string_equal(pv_qmp_caller_ask(client, text), expected);
 	}
 	assert_string_equal(
-		client_ask(client, "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"flag\":"
-				   "false,\"number\":-9223372036854775808,\"list\":[1],"
-				   "\"object\":{\"b\":null}}}"),
+		pv_qmp_caller_ask(client,
+				  "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"flag\":"
+				  "false,\"number\":-9223372036854775808,\"list\":[1],"
+				  "\"object\":{\"b\":null}}}"),
 		"{\"return\":{\"text\":\"a\",\"flag\":false,\"number\":-9223372036854775808,"
 		"\"list\":[1],\"object\":{\"b\":null}}}");
-	assert_string_equal(client_ask(client, "{\"execute\":\"query-status\",\"arguments\":{}}"),
+	assert_string_equal(pv_qmp_caller_ask(client,
+					      "{\"execute\":\"query-status\",\"arguments\":{}}"),
 			    STATUS);
-	client_close(client);
+	pv_qmp_caller_close(client);
 }
 
 static void names_from_a_client_are_cut_at_whole_characters(void **state)
 {
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 	char text[512] = "{\"execute\":\"aa";
 
 	(void)state;
 	for (int i = 0; i < 60; i++)
 		strcat(text, "\xc3\xa9");
 	strcat(text, "\"}");
-	assert_has(client_ask(client, text), "\xc3\xa9'\"}}");
-	client_close(client);
+	assert_has(pv_qmp_caller_ask(client, text), "\xc3\xa9'\"}}");
+	pv_qmp_caller_close(client);
 }
 
 static void all_commands_are_listed(void **state)
 {
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 
 	(void)state;
-	assert_string_equal(client_ask(client, "{\"execute\":\"query-commands\"}"),
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-commands\"}"),
 			    "{\"return\":[{\"name\":\"qmp_capabilities\"},"
 			    "{\"name\":\"query-commands\"},{\"name\":\"query-status\"},"
 			    "{\"name\":\"query-version\"},{\"name\":\"quit\"},"
 			    "{\"name\":\"echo\"},{\"name\":\"later\"},{\"name\":\"big\"}]}");
-	client_close(client);
+	pv_qmp_caller_close(client);
 }
 
 static void after_nonsense_the_next_command_is_understood(void **state)
@@ -205,51 +214,63 @@ static void after_nonsense_the_next_command_is_understood(void **state)
 		const char *text;
 		unsigned int errors;
 	} nonsense[] = {
-		{ "hello world\n", 2 },       { "}\n", 1 },	       { "5 \"x\"\n", 2 },
-		{ "{\"execute\" 1}", 1 },     { "{\"execute\":1,}", 1 }, { "{\"a\":1]", 1 },
-		{ "{\"a\":nul}", 1 },	      { "\xff", 1 },	       { "\x01", 1 },
-		{ "{\"a\":\"b\xff", 1 },      { "{\"a\":[[[{\xff", 1 }, { "{\"a\":\"b\n", 1 },
-		{ "{\"a\":\"\xc3(\"}", 1 },   { "{\"a\":/*b*/1}", 1 },   { "{\"a\":01}", 1 },
-		{ "a\xff\xff", 3 },	      { " \t\r\n", 0 },
+		{ "hello world\n", 2 },
+		{ "}\n", 1 },
+		{ "5 \"x\"\n", 2 },
+		{ "{\"execute\" 1}", 1 },
+		{ "{\"execute\":1,}", 1 },
+		{ "{\"a\":1]", 1 },
+		{ "{\"a\":nul}", 1 },
+		{ "\xff", 1 },
+		{ "\x01", 1 },
+		{ "{\"a\":\"b\xff", 1 },
+		{ "{\"a\":[[[{\xff", 1 },
+		{ "{\"a\":\"b\n", 1 },
+		{ "{\"a\":\"\xc3(\"}", 1 },
+		{ "{\"a\":/*b*/1}", 1 },
+		{ "{\"a\":01}", 1 },
+		{ "a\xff\xff", 3 },
+		{ " \t\r\n", 0 },
 	};
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
-		client_send(client, nonsense[i].text);
-		client_send(client, "{\"execute\":\"query-status\"}");
+		pv_qmp_caller_send(client, nonsense[i].text);
+		pv_qmp_caller_send(client, "{\"execute\":\"query-status\"}");
 		for (unsigned int e = 0; e < nonsense[i].errors; e++)
-			assert_begins(client_line(client), GENERIC "JSON parse error, ");
-		assert_string_equal(client_line(client), STATUS);
+			assert_begins(pv_qmp_caller_line(client), GENERIC "JSON parse error, ");
+		assert_string_equal(pv_qmp_caller_line(client), STATUS);
 	}
-	client_close(client);
+	pv_qmp_caller_close(client);
 }
 
 static void quotes_may_be_single(void **state)
 {
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 
 	(void)state;
 	assert_string_equal(
-		client_ask(client, "{'execute':'echo','arguments':{'text':'it\\'s \"so\" \\\\'}}"),
+		pv_qmp_caller_ask(client,
+				  "{'execute':'echo','arguments':{'text':'it\\'s \"so\" \\\\'}}"),
 		"{\"return\":{\"text\":\"it's \\\"so\\\" \\\\\"}}");
-	client_close(client);
+	pv_qmp_caller_close(client);
 }
 
 static void messages_may_come_in_pieces_and_in_heaps(void **state)
 {
 	static const char text[] = "{\"execute\":\"query-status\",\"id\":\"}\\\"{\"}";
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 
 	(void)state;
 	for (const char *c = text; *c; c++)
-		client_send_bytes(client, c, 1);
-	assert_has(client_line(client), "\"id\":\"}\\\"{\"}");
+		pv_qmp_caller_send_bytes(client, c, 1);
+	assert_has(pv_qmp_caller_line(client), "\"id\":\"}\\\"{\"}");
 	for (int i = 0; i < 1000; i++)
-		client_send(client, text);
+		pv_qmp_caller_send(client, text);
 	for (int i = 0; i < 1000; i++)
-		assert_has(client_line(client), "\"id\":\"}\\\"{\"}");
-	client_close(client);
+		assert_has(pv_qmp_caller_line(client), "\"id\":\"}\\\"{\"}");
+	pv_qmp_caller_close(client);
 }
 
 /* A command of exactly so many bytes. */
@@ -266,23 +287,25 @@ static char *long_command(size_t bytes)
 
 static void a_message_has_at_most_64_kib(void **state)
 {
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 	const size_t too_long[] = { PV_QMP_MESSAGE_BYTES + 1, PV_QMP_MESSAGE_BYTES + 2, 300000 };
 	char *text = long_command(PV_QMP_MESSAGE_BYTES);
 
 	(void)state;
-	assert_begins(client_ask(client, text), "{\"return\":{\"text\":\"xxx");
+	assert_begins(pv_qmp_caller_ask(client, text), "{\"return\":{\"text\":\"xxx");
 	free(text);
 	for (size_t i = 0; i < sizeof(too_long) / sizeof(too_long[0]); i++) {
 		text = long_command(too_long[i]);
-		assert_begins(client_ask(client, text), GENERIC "JSON parse error, the message is");
-		assert_string_equal(client_ask(client, "{\"execute\":\"query-status\"}"), STATUS);
+		assert_begins(pv_qmp_caller_ask(client, text),
+			      GENERIC "JSON parse error, the message is");
+		assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"),
+				    STATUS);
 		free(text);
 	}
-	client_close(client);
+	pv_qmp_caller_close(client);
 }
 
-static const char *ask_nested(struct client *client, unsigned int levels)
+static const char *ask_nested(struct pv_qmp_caller *client, unsigned int levels)
 {
 	char text[2 * 1024 + 64] = "{\"id\":";
 
@@ -291,19 +314,19 @@ static const char *ask_nested(struct client *client, unsigned int levels)
 	for (unsigned int i = 1; i < levels; i++)
 		strcat(text, "]");
 	strcat(text, "}");
-	return client_ask(client, text);
+	return pv_qmp_caller_ask(client, text);
 }
 
 static void a_message_has_at_most_64_levels(void **state)
 {
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 
 	(void)state;
 	assert_begins(ask_nested(client, PV_QMP_DEPTH), GENERIC "QMP input member 'execute'");
 	assert_begins(ask_nested(client, PV_QMP_DEPTH + 1), GENERIC "JSON parse error, nesting");
 	assert_begins(ask_nested(client, 1000), GENERIC "JSON parse error, nesting");
-	assert_string_equal(client_ask(client, "{\"execute\":\"query-status\"}"), STATUS);
-	client_close(client);
+	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"), STATUS);
+	pv_qmp_caller_close(client);
 }
 
 static void send_event(struct pv_qmp *qmp, void *arg)
@@ -319,104 +342,108 @@ static void send_event(struct pv_qmp *qmp, void *arg)
 
 static void events_reach_those_who_have_negotiated(void **state)
 {
-	struct client *first = client_open(peer), *second = client_open(peer);
-	struct client *quiet = client_connect(peer);
+	struct pv_qmp_caller *first = pv_qmp_caller_open(peer), *second = pv_qmp_caller_open(peer);
+	struct pv_qmp_caller *quiet = pv_qmp_caller_connect(peer);
 	const char *line;
 
 	(void)state;
-	client_line(quiet);
-	peer_do(peer, send_event, (char *)"x");
-	peer_do(peer, send_event, NULL);
+	pv_qmp_caller_line(quiet);
+	pv_qmp_peer_do(peer, send_event, (char *)"x");
+	pv_qmp_peer_do(peer, send_event, NULL);
 	for (int i = 0; i < 2; i++) {
-		line = client_line(i ? second : first);
+		line = pv_qmp_caller_line(i ? second : first);
 		assert_begins(line, "{\"timestamp\":{\"seconds\":");
 		assert_has(line, ",\"microseconds\":");
 		assert_has(line, "},\"event\":\"NEWS\",\"data\":{\"what\":\"x\"}}");
-		assert_has(client_line(i ? second : first), "},\"event\":\"NEWS\"}");
+		assert_has(pv_qmp_caller_line(i ? second : first), "},\"event\":\"NEWS\"}");
 	}
-	assert_string_equal(client_ask(quiet, "{\"execute\":\"qmp_capabilities\"}"),
+	assert_string_equal(pv_qmp_caller_ask(quiet, "{\"execute\":\"qmp_capabilities\"}"),
 			    "{\"return\":{}}");
-	client_close(first);
-	client_close(second);
-	client_close(quiet);
+	pv_qmp_caller_close(first);
+	pv_qmp_caller_close(second);
+	pv_qmp_caller_close(quiet);
 }
 
 static void a_late_answer_holds_back_that_client_only(void **state)
 {
-	struct client *client = client_open(peer), *other = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer), *other = pv_qmp_caller_open(peer);
 
 	(void)state;
-	client_send(client, "{\"execute\":\"later\",\"id\":1}{\"execute\":\"query-status\",\"id\":2}");
+	pv_qmp_caller_send(
+		client, "{\"execute\":\"later\",\"id\":1}{\"execute\":\"query-status\",\"id\":2}");
 	for (int i = 0; i < 10; i++)
-		assert_string_equal(client_ask(other, "{\"execute\":\"query-status\"}"), STATUS);
-	peer_do(peer, send_event, NULL);
-	peer_answer_late(peer);
-	assert_has(client_line(client), "NEWS");
-	assert_string_equal(client_line(client), "{\"return\":{},\"id\":1}");
-	assert_has(client_line(client), "\"id\":2}");
-	client_close(client);
-	client_close(other);
+		assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"query-status\"}"),
+				    STATUS);
+	pv_qmp_peer_do(peer, send_event, NULL);
+	pv_qmp_peer_answer_late(peer);
+	assert_has(pv_qmp_caller_line(client), "NEWS");
+	assert_string_equal(pv_qmp_caller_line(client), "{\"return\":{},\"id\":1}");
+	assert_has(pv_qmp_caller_line(client), "\"id\":2}");
+	pv_qmp_caller_close(client);
+	pv_qmp_caller_close(other);
 }
 
 static void an_answer_to_one_who_has_left_is_dropped(void **state)
 {
-	struct client *client = client_open(peer), *other = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer), *other = pv_qmp_caller_open(peer);
 
 	(void)state;
-	client_send(client, "{\"execute\":\"later\"}");
-	client_close(client);
-	peer_answer_late(peer);
-	client = client_open(peer);
-	client_send(client, "{\"execute\":\"later\"}");
-	client_close(client);
-	assert_string_equal(client_ask(other, "{\"execute\":\"query-status\"}"), STATUS);
-	client_close(other);
+	pv_qmp_caller_send(client, "{\"execute\":\"later\"}");
+	pv_qmp_caller_close(client);
+	pv_qmp_peer_answer_late(peer);
+	client = pv_qmp_caller_open(peer);
+	pv_qmp_caller_send(client, "{\"execute\":\"later\"}");
+	pv_qmp_caller_close(client);
+	assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"query-status\"}"), STATUS);
+	pv_qmp_caller_close(other);
 }
 
 static void clients_beyond_the_bound_are_closed_until_one_leaves(void **state)
 {
-	struct client *clients[PV_QMP_CLIENTS], *other;
+	struct pv_qmp_caller *clients[PV_QMP_CLIENTS], *other;
 
 	(void)state;
 	for (unsigned int i = 0; i < PV_QMP_CLIENTS; i++)
-		clients[i] = client_open(peer);
-	other = client_connect(peer);
-	assert_null(client_line(other));
-	client_close(other);
+		clients[i] = pv_qmp_caller_open(peer);
+	other = pv_qmp_caller_connect(peer);
+	assert_null(pv_qmp_caller_line(other));
+	pv_qmp_caller_close(other);
 	for (unsigned int i = 0; i < PV_QMP_CLIENTS; i++)
-		assert_string_equal(client_ask(clients[i], "{\"execute\":\"query-status\"}"),
+		assert_string_equal(pv_qmp_caller_ask(clients[i], "{\"execute\":\"query-status\"}"),
 				    STATUS);
-	client_close(clients[3]);
+	pv_qmp_caller_close(clients[3]);
 	/* The server notices when it comes to it. */
 	for (int tries = 0;; tries++) {
-		other = client_connect(peer);
-		if (client_line(other) || tries == 1000)
+		other = pv_qmp_caller_connect(peer);
+		if (pv_qmp_caller_line(other) || tries == 1000)
 			break;
-		client_close(other);
+		pv_qmp_caller_close(other);
 		usleep(1000);
 	}
-	assert_string_equal(client_ask(other, "{\"execute\":\"qmp_capabilities\"}"),
+	assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"qmp_capabilities\"}"),
 			    "{\"return\":{}}");
-	client_close(other);
+	pv_qmp_caller_close(other);
 	for (unsigned int i = 0; i < PV_QMP_CLIENTS; i++)
 		if (i != 3)
-			client_close(clients[i]);
+			pv_qmp_caller_close(clients[i]);
 }
 
 static void answers_that_pile_up_hold_back_commands_and_are_not_lost(void **state)
 {
-	struct client *client = client_open(peer), *other = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer), *other = pv_qmp_caller_open(peer);
 
 	(void)state;
 	/* Far more than socket and server keep. */
 	for (int i = 0; i < 100; i++)
-		client_send(client, "{\"execute\":\"big\",\"arguments\":{\"bytes\":60000}}");
+		pv_qmp_caller_send(client, "{\"execute\":\"big\",\"arguments\":{\"bytes\":60000}}");
 	for (int i = 0; i < 10; i++)
-		assert_string_equal(client_ask(other, "{\"execute\":\"query-status\"}"), STATUS);
+		assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"query-status\"}"),
+				    STATUS);
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(strlen(client_line(client)), 60000 + strlen("{\"return\":\"\"}"));
-	client_close(client);
-	client_close(other);
+		assert_int_equal(strlen(pv_qmp_caller_line(client)),
+				 60000 + strlen("{\"return\":\"\"}"));
+	pv_qmp_caller_close(client);
+	pv_qmp_caller_close(other);
 }
 
 static void send_many_events(struct pv_qmp *qmp, void *arg)
@@ -430,50 +457,50 @@ static void send_many_events(struct pv_qmp *qmp, void *arg)
 
 static void a_client_that_never_reads_is_dropped(void **state)
 {
-	struct client *client = client_open(peer), *other = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer), *other = pv_qmp_caller_open(peer);
 	unsigned int events = 0;
 
 	(void)state;
 	for (int i = 0; i < 60; i++) {
-		peer_do(peer, send_many_events, NULL);
-		assert_has(client_line(other), "NEWS");
+		pv_qmp_peer_do(peer, send_many_events, NULL);
+		assert_has(pv_qmp_caller_line(other), "NEWS");
 	}
-	assert_string_equal(client_ask(other, "{\"execute\":\"query-status\"}"), STATUS);
-	while (client_line(client))
+	assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"query-status\"}"), STATUS);
+	while (pv_qmp_caller_line(client))
 		events++;
 	assert_in_range(events, 1, 59);
-	client_close(client);
-	client_close(other);
+	pv_qmp_caller_close(client);
+	pv_qmp_caller_close(other);
 }
 
 static void who_only_writes_gets_all_answers_and_the_end(void **state)
 {
-	struct client *client = client_connect(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_connect(peer);
 	unsigned int answers = 0;
 
 	(void)state;
-	client_send(client, "{\"execute\":\"qmp_capabilities\"}");
+	pv_qmp_caller_send(client, "{\"execute\":\"qmp_capabilities\"}");
 	for (int i = 0; i < 50; i++)
-		client_send(client, "{\"execute\":\"big\",\"arguments\":{\"bytes\":30000}}");
-	client_send(client, "{\"execute\":\"later\"}");
+		pv_qmp_caller_send(client, "{\"execute\":\"big\",\"arguments\":{\"bytes\":30000}}");
+	pv_qmp_caller_send(client, "{\"execute\":\"later\"}");
 	shutdown(client->fd, SHUT_WR);
 	for (; answers < 1 + 1 + 50; answers++)
-		assert_non_null(client_line(client));
-	peer_answer_late(peer);
-	assert_string_equal(client_line(client), "{\"return\":{}}");
-	assert_null(client_line(client));
-	client_close(client);
+		assert_non_null(pv_qmp_caller_line(client));
+	pv_qmp_peer_answer_late(peer);
+	assert_string_equal(pv_qmp_caller_line(client), "{\"return\":{}}");
+	assert_null(pv_qmp_caller_line(client));
+	pv_qmp_caller_close(client);
 }
 
 static void quit_is_answered_and_nothing_after_it_counts(void **state)
 {
-	struct client *client = client_open(peer);
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
 
 	(void)state;
-	client_send(client, "{\"execute\":\"quit\"}{\"execute\":\"quit\"}");
-	assert_string_equal(client_line(client), "{\"return\":{}}");
-	assert_int_equal(peer_quits(peer), 1);
-	client_close(client);
+	pv_qmp_caller_send(client, "{\"execute\":\"quit\"}{\"execute\":\"quit\"}");
+	assert_string_equal(pv_qmp_caller_line(client), "{\"return\":{}}");
+	assert_int_equal(pv_qmp_peer_quits(peer), 1);
+	pv_qmp_caller_close(client);
 }
 
 /* ---- where a message ends ---- */
@@ -499,21 +526,18 @@ static void split(const char *data, size_t bytes, size_t step, char *found_text)
 
 static void messages_do_not_depend_on_how_their_bytes_arrive(void **state)
 {
-	const char *env = getenv("PV_SEED");
-	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 0) : (unsigned int)getpid();
+	struct pv_random random = pv_random_start(pv_random_seed(), 0);
 	static const char alphabet[] = "{}[]{}[]\"\"''\\,:a1 \n\x01\xff";
 
 	(void)state;
-	print_message("PV_SEED=%u\n", seed);
-	srandom(seed);
 	for (int round = 0; round < 2000; round++) {
 		char data[200], whole[1024], pieces[1024];
-		size_t bytes = 1 + (size_t)random() % sizeof(data);
+		size_t bytes = 1 + pv_random_below(&random, sizeof(data));
 
 		for (size_t i = 0; i < bytes; i++)
-			data[i] = alphabet[(size_t)random() % (sizeof(alphabet) - 1)];
+			data[i] = alphabet[pv_random_below(&random, sizeof(alphabet) - 1)];
 		split(data, bytes, bytes, whole);
-		split(data, bytes, 1 + (size_t)random() % 7, pieces);
+		split(data, bytes, 1 + pv_random_below(&random, 7), pieces);
 		assert_string_equal(pieces, whole);
 	}
 }

@@ -94,7 +94,8 @@ static void try_what_is_refused(void)
 	must_be_refused(kill(parent, SIGTERM));
 	must_be_refused(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
 	must_be_refused(ioctl(0, TIOCSTI, "x"));
-	must_be_refused(mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	must_be_refused(
+		mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	must_be_refused(syscall(SYS_io_uring_setup, 1, NULL));
 	must_be_refused(rename("/tmp/a", "/tmp/b"));
 	must_be_refused(setuid(0));

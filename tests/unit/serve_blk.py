@@ -8,6 +8,7 @@ import pathlib
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -290,6 +291,62 @@ class Control(Case):
         self.assertEqual(messages[1:3], [{'return': {}}, {'return': {}}])
         self.assertEqual(messages[3]['event'], 'SHUTDOWN')
         self.assertEqual(messages[3]['data'], {'guest': False, 'reason': 'host-qmp-quit'})
+        self.assert_ends_well(process)
+
+
+class Memory(Case):
+    """A front-end that takes back memory it has shared."""
+    SIZE = 1 << 16
+    GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
+    SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_KICK = 8, 9, 10, 12
+    VERSION_1 = 1 << 32
+    GUEST, USER = 0x10000, 0x7000000000
+
+    @staticmethod
+    def send(front_end, request, payload=b'', fds=()):
+        header = struct.pack('<III', request, 1, len(payload))
+        socket.send_fds(front_end, [header + payload], fds)
+
+    def start_queue(self, front_end, memory, kick):
+        self.send(front_end, self.SET_OWNER)
+        self.send(front_end, self.SET_FEATURES, struct.pack('<Q', self.VERSION_1))
+        self.send(front_end, self.SET_MEM_TABLE,
+                  struct.pack('<IIQQQQ', 1, 0, self.GUEST, self.SIZE, self.USER, 0), [memory])
+        self.send(front_end, self.SET_VRING_NUM, struct.pack('<II', 0, 8))
+        self.send(front_end, self.SET_VRING_BASE, struct.pack('<II', 0, 0))
+        self.send(front_end, self.SET_VRING_ADDR,
+                  struct.pack('<IIQQQQ', 0, 0, self.USER, self.USER + 0x2000, self.USER + 0x1000,
+                              0))
+        self.send(front_end, self.SET_VRING_KICK, struct.pack('<Q', 0), [kick])
+        self.send(front_end, self.GET_FEATURES)
+        self.assertEqual(len(front_end.recv(20)), 20)
+
+    def connect(self):
+        front_end = socket.socket(socket.AF_UNIX)
+        self.addCleanup(front_end.close)
+        front_end.settimeout(PATIENCE_S)
+        front_end.connect(str(self.socket))
+        return front_end
+
+    def test_memory_that_shrinks_ends_the_connection_and_nothing_else(self):
+        process, _ = self.start('--null', '1M', '--socket-path', self.socket)
+        for _ in range(3):
+            # Without MFD_ALLOW_SEALING the back-end cannot forbid it.
+            memory, kick = os.memfd_create('guest', 0), os.eventfd(0)
+            os.ftruncate(memory, self.SIZE)
+            front_end = self.connect()
+            self.start_queue(front_end, memory, kick)
+            os.ftruncate(memory, 0)
+            os.eventfd_write(kick, 1)
+            self.assertEqual(front_end.recv(20), b'')
+            os.close(memory)
+            os.close(kick)
+            while 'shorter' not in (line := process.stderr.readline()):
+                self.assertTrue(line)
+        front_end = self.connect()
+        self.send(front_end, self.GET_FEATURES)
+        self.assertEqual(len(front_end.recv(20)), 20)
+        process.terminate()
         self.assert_ends_well(process)
 
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "hosted/control/sentence.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+bool pv_sentence_wrong(char sentence[static PV_SENTENCE_BYTES], const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(sentence, PV_SENTENCE_BYTES, format, arguments);
+	va_end(arguments);
+	return false;
+}

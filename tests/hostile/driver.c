@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A hostile driver: rings that no driver would write, on every kind of ring.  The request fails or the
+ * queue breaks, is counted and logged once, the guard bytes around the driver's memory hold, and after a
+ * plain reset the device serves again.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "abi/virtio_features.h"
+#include "ring/barrier.h"
+#include "tests/hostile/rig.h"
+
+static struct rig rig;
+
+static bool has(uint64_t features)
+{
+	return (rig.features & features) == features;
+}
+
+/* Runs a case on each kind of ring; and after it the device must serve again. */
+static void on_every_ring(void (*evil)(void))
+{
+	for (size_t i = 0; i < rig_feature_sets; i++) {
+		rig_open(&rig, rig_features[i]);
+		evil();
+		rig_expect_recovery(&rig);
+		rig_close(&rig);
+	}
+}
+
+#define EVIL(name)                                                                                 \
+	static void name##_case(void);                                                             \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		on_every_ring(name##_case);                                                        \
+	}                                                                                          \
+	static void name##_case(void)
+
+static struct raw header(uint16_t flags)
+{
+	return (struct raw){ rig.header.v, 16, flags, 0 };
+}
+
+static struct raw data(uint32_t bytes, uint16_t flags)
+{
+	return (struct raw){ rig.data.v, bytes, flags, 0 };
+}
+
+static struct raw status(void)
+{
+	return (struct raw){ rig.status.v, 1, F_WRITE, 0 };
+}
+
+/* A good read, each of its descriptors for the case to spoil. */
+static void good_read(struct raw raw[3])
+{
+	rig_header(&rig, VIRTIO_BLK_T_IN, 0);
+	raw[0] = header(F_NEXT);
+	raw[1] = data(512, F_NEXT | F_WRITE);
+	raw[2] = status();
+}
+
+/* ---- chains ---- */
+
+EVIL(a_chain_that_loops_breaks_the_queue)
+{
+	const uint16_t last = RIG_SIZE - 1;
+
+	for (uint16_t length = 1; length <= RIG_SIZE; length++) {
+		for (uint16_t i = 0; i < (rig.is_packed ? RIG_SIZE : length); i++)
+			rig_desc(&rig, i,
+				 (struct raw){ rig.data.v, 4, F_NEXT,
+					       i + 1 < length ? (uint16_t)(i + 1) : 0 });
+		rig_offer(&rig, 0, last);
+		rig_expect_broken(&rig, PV_RING_LOOP);
+		rig_restart(&rig);
+	}
+}
+
+EVIL(a_chain_that_goes_on_to_no_descriptor_breaks_the_queue)
+{
+	const uint16_t beyond[] = { RIG_SIZE, RIG_SIZE + 1, 0x7fff, 0x8000, 0xffff };
+
+	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+		/* Packed: on to a place that the driver has not made available. */
+		rig_desc(&rig, 0, (struct raw){ rig.header.v, 16, F_NEXT, beyond[i] });
+		rig_offer(&rig, 0, 2);
+		rig_expect_broken(&rig, PV_RING_BAD_NEXT);
+		rig_restart(&rig);
+	}
+}
+
+EVIL(a_readable_buffer_behind_a_writable_one_breaks_the_queue)
+{
+	const struct raw chain[] = { header(F_NEXT), data(512, F_WRITE | F_NEXT),
+				     data(512, F_NEXT), status() };
+	const struct raw backwards[] = { data(1, F_WRITE | F_NEXT), header(0) };
+
+	rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 4);
+	rig_expect_broken(&rig, PV_RING_BAD_ORDER);
+	rig_restart(&rig);
+	rig_request(&rig, VIRTIO_BLK_T_IN, 0, backwards, 2);
+	rig_expect_broken(&rig, PV_RING_BAD_ORDER);
+	if (!has(INDIRECT))
+		return;
+	rig_restart(&rig);
+	rig_table(&rig, rig.table, chain, 4);
+	rig_indirect(&rig, rig.table, 4 * 16, 0);
+	rig_expect_broken(&rig, PV_RING_BAD_ORDER);
+}
+
+/* ---- indexes ---- */
+
+EVIL(an_available_index_that_runs_ahead_breaks_the_queue)
+{
+	const uint16_t ahead[] = { RIG_SIZE + 1, 0x7fff, 0x8000, 0xffff };
+	struct virtq_avail *avail = rig.driver;
+
+	if (rig.is_packed)
+		return;
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		pv_publish_le16(&avail->idx, ahead[i]);
+		rig_expect_broken(&rig, PV_RING_BAD_INDEX);
+		rig_restart(&rig);
+		/* And after some work, also backwards. */
+		rig_expect_service(&rig);
+		pv_publish_le16(&avail->idx, (uint16_t)(rig.at + ahead[i]));
+		rig_expect_broken(&rig, PV_RING_BAD_INDEX);
+		rig_restart(&rig);
+	}
+}
+
+EVIL(a_head_that_is_no_descriptor_breaks_the_queue)
+{
+	const uint16_t heads[] = { RIG_SIZE, 0x7fff, 0x8000, 0xffff };
+
+	if (rig.is_packed)
+		return;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		rig_offer(&rig, heads[i], 1);
+		rig_expect_broken(&rig, PV_RING_BAD_HEAD);
+		rig_restart(&rig);
+	}
+}
+
+/* Flags of neither lap, and those of the lap before or after: nothing is available. */
+EVIL(packed_flags_of_another_lap_are_not_taken)
+{
+	const uint16_t both = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+	const uint16_t wrong[] = { 0, both, VIRTQ_DESC_F_USED };
+	struct pvirtq_desc *ring = rig.desc;
+	uint32_t bytes;
+
+	if (!rig.is_packed)
+		return;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		for (uint16_t at = 0; at < RIG_SIZE; at++)
+			ring[at] = (struct pvirtq_desc){ pv_le64_of(rig.status.v), pv_le32_of(1),
+							 pv_le16_of(1),
+							 pv_le16_of(wrong[i] | F_WRITE) };
+		rig_run(&rig);
+		assert_int_equal(rig_counters(&rig)->requests, 0);
+		assert_int_equal(rig.couple.needs_resets, 0);
+	}
+	memset(ring, 0, virtq_desc_bytes(RIG_SIZE));
+	assert_false(rig_used(&rig, &bytes));
+	rig_expect_service(&rig);
+}
+
+/* Ends what is with the store, and has the device see it. */
+static void finish_all(void)
+{
+	while (pv_slow_store_finish_one(&rig.store))
+		pv_couple_wake(&rig.couple, 0);
+	rig_run(&rig);
+}
+
+/* The same head again and again: each is a chain of its own. */
+static void crowd_split_ring(const struct raw chain[3])
+{
+	uint32_t bytes;
+
+	for (uint16_t i = RIG_SIZE / 3; i < RIG_SIZE; i++)
+		rig_chain(&rig, chain, 3);
+	rig_run(&rig);
+	assert_int_equal(rig.store.pendings, RIG_SIZE);
+	rig_chain(&rig, chain, 3);
+	rig_run(&rig);
+	assert_int_equal(rig.store.pendings, RIG_SIZE);
+	finish_all();
+	if (has(IN_ORDER)) {
+		assert_int_equal(rig.device->queue[0].ring.fault, PV_RING_TOO_MANY);
+		assert_int_equal(rig.couple.needs_resets, 1);
+		return;
+	}
+	finish_all();
+	for (uint16_t i = 0; i < RIG_SIZE + 1; i++)
+		assert_true(rig_used(&rig, &bytes));
+}
+
+/* What is out and not returned is made available once more. */
+EVIL(more_chains_than_the_ring_holds_are_never_in_flight)
+{
+	struct raw chain[3];
+
+	good_read(chain);
+	rig.store.at_once_percent = 0;
+	for (uint16_t i = 0; i < RIG_SIZE / 3; i++)
+		rig_chain(&rig, chain, 3);
+	rig_run(&rig);
+	assert_int_equal(rig.store.pendings, RIG_SIZE / 3);
+	if (rig.is_packed) {
+		rig_chain(&rig, chain, 3);
+		rig_expect_broken(&rig, PV_RING_TOO_MANY);
+	} else {
+		crowd_split_ring(chain);
+	}
+	rig_restart(&rig);
+	rig.store.at_once_percent = 100;
+}
+
+/* A chain that is in flight is in the ring a second time, and the queue breaks behind both. */
+EVIL(what_is_in_flight_when_the_queue_breaks_harms_nothing)
+{
+	struct raw chain[3];
+	uint8_t before[4096];
+
+	good_read(chain);
+	rig.store.at_once_percent = 0;
+	rig_chain(&rig, chain, 3);
+	if (!rig.is_packed)
+		rig_offer(&rig, 0, 0);
+	rig_desc(&rig, rig.is_packed ? 0 : 4, (struct raw){ rig.table.v, 5, F_INDIRECT, 0 });
+	rig_offer(&rig, 4, 1);
+	rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
+	memcpy(before, rig.device_area, virtq_used_bytes(RIG_SIZE));
+	finish_all();
+	assert_memory_equal(before, rig.device_area, virtq_used_bytes(RIG_SIZE));
+	assert_int_equal(rig_status(&rig), RIG_STATUS_NOTHING);
+	assert_int_equal(rig.couple.logs, 1);
+	rig.store.at_once_percent = 100;
+}
+
+/* ---- indirect tables ---- */
+
+EVIL(an_indirect_table_that_was_not_agreed_on_breaks_the_queue)
+{
+	struct raw chain[3];
+
+	if (has(INDIRECT))
+		return;
+	good_read(chain);
+	rig_table(&rig, rig.table, chain, 3);
+	rig_indirect(&rig, rig.table, 3 * 16, 0);
+	rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
+}
+
+EVIL(an_indirect_table_with_next_or_of_no_shape_breaks_the_queue)
+{
+	const uint32_t misshapen[] = { 0, 1, 8, 15, 17, 3 * 16 + 8, UINT32_MAX };
+	struct raw chain[3];
+
+	if (!has(INDIRECT))
+		return;
+	for (size_t i = 0; i < sizeof(misshapen) / sizeof(misshapen[0]); i++) {
+		good_read(chain);
+		rig_table(&rig, rig.table, chain, 3);
+		rig_indirect(&rig, rig.table, misshapen[i], 0);
+		rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
+		rig_restart(&rig);
+	}
+	good_read(chain);
+	rig_table(&rig, rig.table, chain, 3);
+	rig_desc(&rig, 1, data(512, F_WRITE));
+	rig_desc(&rig, 0, (struct raw){ rig.table.v, 3 * 16, F_INDIRECT | F_NEXT, 1 });
+	rig_offer(&rig, 0, 2);
+	rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
+}
+
+EVIL(a_table_within_a_table_is_not_followed)
+{
+	struct raw chain[3], nested[] = { { rig.table.v, 3 * 16, F_INDIRECT, 0 } };
+	uint32_t bytes;
+
+	if (!has(INDIRECT))
+		return;
+	good_read(chain);
+	rig_table(&rig, rig.table, chain, 3);
+	rig_table(&rig, rig.cut_table, nested, 1);
+	rig_indirect(&rig, rig.cut_table, 16, 0);
+	if (!rig.is_packed) {
+		rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
+		return;
+	}
+	/* A packed table has no such flag (section 2.8.7): it is a buffer, and no request. */
+	rig_run(&rig);
+	assert_int_equal(rig_status(&rig), RIG_STATUS_NOTHING);
+	assert_true(rig_used(&rig, &bytes));
+	assert_int_equal(bytes, 0);
+	assert_int_equal(rig_counters(&rig)->bad_chains, 1);
+}
+
+EVIL(an_indirect_table_that_loops_breaks_the_queue)
+{
+	const struct raw self[] = { { rig.data.v, 0, F_NEXT, 0 }, { rig.data.v, 0, F_NEXT, 1 } };
+	const struct raw beyond[] = { { rig.data.v, 1, F_NEXT, 3 } };
+
+	if (!has(INDIRECT) || rig.is_packed)
+		return;
+	rig_table(&rig, rig.table, self, 2);
+	rig_indirect(&rig, rig.table, 2 * 16, 0);
+	rig_expect_broken(&rig, PV_RING_LOOP);
+	rig_restart(&rig);
+	rig_table(&rig, rig.table, beyond, 1);
+	rig_indirect(&rig, rig.table, 3 * 16, 0);
+	rig_expect_broken(&rig, PV_RING_BAD_NEXT);
+}
+
+EVIL(an_indirect_table_that_is_no_memory_fails_its_request)
+{
+	const uint64_t nowhere[] = { NOWHERE, 0, UINT64_MAX - 15, UINT64_MAX - 31,
+				     rig.table.v + 4096 - 16 };
+
+	if (!has(INDIRECT))
+		return;
+	for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
+		const struct raw last[] = { header(F_NEXT) };
+
+		rig_table(&rig, pv_gpa_of(rig.table.v + 4096 - 16), last, 1);
+		rig_indirect(&rig, pv_gpa_of(nowhere[i]), 3 * 16, 0);
+		rig_expect_bare(&rig);
+	}
+	/* As large as can be said: a packed table's size is what it holds, a split one's is room. */
+	rig_indirect(&rig, pv_gpa_of(NOWHERE), UINT32_MAX - 15, 0);
+	if (rig.is_packed)
+		rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
+	else
+		rig_expect_bare(&rig);
+}
+
+EVIL(an_indirect_table_in_many_regions_is_read_whole)
+{
+	struct raw chain[3];
+
+	if (!has(INDIRECT))
+		return;
+	good_read(chain);
+	rig_table(&rig, rig.cut_table, chain, 3);
+	rig_indirect(&rig, rig.cut_table, 3 * 16, 0);
+	rig_expect_status(&rig, VIRTIO_BLK_S_OK);
+	if (rig.is_packed)
+		return;
+	/* Some direct buffers first, then the table (section 2.7.5.3.2). */
+	good_read(chain);
+	rig_table(&rig, rig.cut_table, chain + 1, 2);
+	rig_desc(&rig, 0, (struct raw){ rig.header.v, 16, F_NEXT, 1 });
+	rig_desc(&rig, 1, (struct raw){ rig.cut_table.v, 2 * 16, F_INDIRECT, 0 });
+	rig_offer(&rig, 0, 2);
+	rig_expect_status(&rig, VIRTIO_BLK_S_OK);
+}
+
+EVIL(a_packed_chain_whose_second_descriptor_is_a_table_breaks_the_queue)
+{
+	struct raw chain[3];
+
+	if (!rig.is_packed || !has(INDIRECT))
+		return;
+	good_read(chain);
+	rig_table(&rig, rig.table, chain, 3);
+	rig_desc(&rig, 1, (struct raw){ rig.table.v, 3 * 16, F_INDIRECT, 0 });
+	rig_desc(&rig, 0, header(F_NEXT));
+	rig_offer(&rig, 0, 2);
+	rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
+}
+
+/* ---- addresses and lengths ---- */
+
+static const struct {
+	uint64_t addr;
+	uint32_t bytes;
+} outside[] = {
+	{ NOWHERE, 512 },
+	{ 0, 512 },
+	{ UINT64_MAX, 1 },
+	{ UINT64_MAX, 512 },
+	{ UINT64_MAX - 511, 512 },
+	{ UINT64_MAX - 511, UINT32_MAX },
+	{ UINT64_MAX - 3, 16 },
+	{ 1ull << 63, UINT32_MAX },
+};
+#define OUTSIDE (sizeof(outside) / sizeof(outside[0]))
+
+EVIL(a_buffer_outside_of_memory_fails_its_request)
+{
+	for (size_t i = 0; i < OUTSIDE; i++) {
+		for (int spoilt = 0; spoilt < 3; spoilt++) {
+			struct raw chain[3];
+
+			good_read(chain);
+			chain[spoilt].addr = outside[i].addr;
+			chain[spoilt].bytes = outside[i].bytes;
+			rig_chain(&rig, chain, 3);
+			if (spoilt < 2)
+				rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+			else
+				rig_expect_bare(&rig);
+		}
+	}
+}
+
+EVIL(a_buffer_that_runs_out_of_memory_fails_its_request)
+{
+	const uint32_t beyond[] = { RIG_BUFFER_BYTES + 1, 1u << 31, UINT32_MAX };
+
+	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+		struct raw chain[3];
+
+		good_read(chain);
+		chain[1].bytes = beyond[i];
+		rig_chain(&rig, chain, 3);
+		rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+		good_read(chain);
+		chain[0].bytes = beyond[i];
+		rig_chain(&rig, chain, 3);
+		rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+		/* The status byte is the last one, and it is outside. */
+		good_read(chain);
+		chain[2].bytes = beyond[i];
+		rig_chain(&rig, chain, 3);
+		rig_expect_bare(&rig);
+	}
+}
+
+EVIL(buffers_of_more_than_four_gibibytes_fail_their_request)
+{
+	const struct raw chain[] = { header(F_NEXT),
+				     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
+				     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
+				     status() };
+	const struct raw out[] = { header(F_NEXT),
+				   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
+				   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
+				   status() };
+
+	rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 4);
+	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+	rig_request(&rig, VIRTIO_BLK_T_OUT, 0, out, 4);
+	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+}
+
+EVIL(bad_chains_are_logged_once_for_each_start)
+{
+	struct raw chain[3];
+
+	for (int start = 0; start < 2; start++) {
+		uint64_t bad = rig_counters(&rig)->bad_chains;
+		uint32_t logs = 0;
+
+		for (int i = 0; i < 5; i++) {
+			good_read(chain);
+			chain[1].addr = NOWHERE;
+			rig_chain(&rig, chain, 3);
+			rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+			logs += rig.couple.logs;
+		}
+		assert_int_equal(logs, 1);
+		assert_int_equal(rig_counters(&rig)->bad_chains, bad + 5);
+		rig_restart(&rig);
+	}
+}
+
+/* ---- the ring as a buffer, and nonsense where the device looks for advice ---- */
+
+EVIL(a_ring_that_is_its_own_buffer_harms_the_driver_only)
+{
+	const struct pv_gpa area[] = { rig.desc_gpa, rig.driver_gpa, rig.device_gpa };
+
+	for (int i = 0; i < 3; i++) {
+		struct raw chain[3];
+
+		memset(rig.disk, 0x11 * (i + 1), sizeof(rig.disk));
+		good_read(chain);
+		chain[1].addr = area[i].v;
+		chain[1].bytes = i == 0 ? RIG_SIZE * 16 : 32;
+		rig_chain(&rig, chain, 3);
+		rig_run(&rig);
+		rig_expect_recovery(&rig);
+	}
+}
+
+EVIL(nonsense_in_the_drivers_event_fields_does_no_harm)
+{
+	for (uint32_t word = 0; word < 0x10000; word += 0x1111) {
+		if (rig.is_packed) {
+			struct pvirtq_event_suppress *event = rig.driver;
+
+			event->off_wrap = pv_le16_of((uint16_t)word);
+			event->flags = pv_le16_of((uint16_t)(word ^ 0x5555));
+		} else {
+			struct virtq_avail *avail = rig.driver;
+
+			avail->flags = pv_le16_of((uint16_t)word);
+			avail->ring[RIG_SIZE] = pv_le16_of((uint16_t)(word ^ 0x5555));
+		}
+		rig_expect_service(&rig);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_chain_that_loops_breaks_the_queue),
+		cmocka_unit_test(a_chain_that_goes_on_to_no_descriptor_breaks_the_queue),
+		cmocka_unit_test(a_readable_buffer_behind_a_writable_one_breaks_the_queue),
+		cmocka_unit_test(an_available_index_that_runs_ahead_breaks_the_queue),
+		cmocka_unit_test(a_head_that_is_no_descriptor_breaks_the_queue),
+		cmocka_unit_test(packed_flags_of_another_lap_are_not_taken),
+		cmocka_unit_test(more_chains_than_the_ring_holds_are_never_in_flight),
+		cmocka_unit_test(what_is_in_flight_when_the_queue_breaks_harms_nothing),
+		cmocka_unit_test(an_indirect_table_that_was_not_agreed_on_breaks_the_queue),
+		cmocka_unit_test(an_indirect_table_with_next_or_of_no_shape_breaks_the_queue),
+		cmocka_unit_test(a_table_within_a_table_is_not_followed),
+		cmocka_unit_test(an_indirect_table_that_loops_breaks_the_queue),
+		cmocka_unit_test(an_indirect_table_that_is_no_memory_fails_its_request),
+		cmocka_unit_test(an_indirect_table_in_many_regions_is_read_whole),
+		cmocka_unit_test(
+			a_packed_chain_whose_second_descriptor_is_a_table_breaks_the_queue),
+		cmocka_unit_test(a_buffer_outside_of_memory_fails_its_request),
+		cmocka_unit_test(a_buffer_that_runs_out_of_memory_fails_its_request),
+		cmocka_unit_test(buffers_of_more_than_four_gibibytes_fail_their_request),
+		cmocka_unit_test(bad_chains_are_logged_once_for_each_start),
+		cmocka_unit_test(a_ring_that_is_its_own_buffer_harms_the_driver_only),
+		cmocka_unit_test(nonsense_in_the_drivers_event_fields_does_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
