@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-blk, both real halves, when things do not just go on: a queue is taken back in
+ * mid-flight, the disk changes its size, a ring breaks, the driver gives the device up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "devices/blk/blk.h"
+#include "drivers/blk/internal.h"
+#include "ring/barrier.h"
+#include "ring/err.h"
+#include "tests/support/couple.h"
+#include "tests/support/slow_store.h"
+
+#define DISK_BYTES (64u << 10)
+#define QUEUES	   2u
+#define REQUESTS   5u /* for each queue */
+
+struct rig {
+	struct pv_couple couple;
+	struct pv_random random;
+	struct pv_slow_store store;
+	void *storage;
+	uint8_t disk[DISK_BYTES];
+	struct pv_blkdrv *driver;
+	struct pv_blkdrv_request request[QUEUES][REQUESTS];
+	struct pv_sg sg;
+	uint32_t ends;
+};
+
+static void rig_open(struct rig *rig, uint64_t format)
+{
+	const struct pv_blk_options options = { .queues = QUEUES, .queue_size_max = 32 };
+	const struct pv_blkdrv_options chosen = {
+		.required = format | VIRTIO_F_RING_RESET,
+		.wanted = (PV_BLKDRV_FEATURES & ~VIRTIO_F_RING_PACKED) | format,
+		.queues = QUEUES,
+	};
+
+	*rig = (struct rig){ .random = pv_random_start(pv_random_seed(), format) };
+	pv_couple_open(&rig->couple, 4u << 20, rig->random);
+	rig->storage = aligned_alloc(64, (pv_blk_bytes(QUEUES) + 63) & ~(size_t)63);
+	memset(rig->storage, 0, pv_blk_bytes(QUEUES));
+	pv_slow_store_open(&rig->store, rig->disk, DISK_BYTES, &rig->random);
+	rig->store.at_once_percent = 0;
+	rig->store.withdraw_percent = 100;
+	pv_couple_set_device(&rig->couple,
+			     pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk,
+					 &options),
+			     PV_VIEW_DEVICE);
+	rig->sg.addr = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
+	rig->sg.bytes = 512;
+	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &chosen),
+			 0);
+}
+
+static void rig_close(struct rig *rig)
+{
+	pv_blkdrv_destroy(rig->driver);
+	pv_couple_close(&rig->couple);
+	free(rig->storage);
+}
+
+static void count_end(struct pv_blkdrv_request *request)
+{
+	++*(uint32_t *)request->arg;
+}
+
+/* Reads on both queues, all of them with the store, none of them answered. */
+static void load(struct rig *rig)
+{
+	for (uint16_t q = 0; q < QUEUES; q++) {
+		struct pv_blkdrv_queue *queue = pv_blkdrv_queue(rig->driver, q);
+
+		for (uint32_t i = 0; i < REQUESTS; i++) {
+			rig->request[q][i] = (struct pv_blkdrv_request){
+				.op = PV_BLKDRV_READ,
+				.sg = &rig->sg,
+				.sgs = 1,
+				.sector = i,
+				.done = count_end,
+				.arg = &rig->ends,
+			};
+			assert_int_equal(pv_blkdrv_submit(queue, &rig->request[q][i]), 0);
+		}
+		pv_blkdrv_publish(queue);
+	}
+	pv_couple_run(&rig->couple);
+	assert_int_equal(rig->store.pendings, QUEUES * REQUESTS);
+}
+
+static void finish(struct rig *rig)
+{
+	for (int i = 0; i < 100; i++) {
+		pv_slow_store_finish_one(&rig->store);
+		for (uint16_t q = 0; q < QUEUES; q++) {
+			pv_couple_wake(&rig->couple, q);
+			pv_couple_run(&rig->couple);
+			pv_blkdrv_poll(pv_blkdrv_queue(rig->driver, q));
+		}
+	}
+}
+
+static void expect_errors(const struct rig *rig, uint16_t queue, int error)
+{
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		assert_true(rig->request[queue][i].is_done);
+		assert_int_equal(rig->request[queue][i].error, error);
+	}
+}
+
+static void take_back(uint64_t format)
+{
+	static struct rig rig;
+	struct pv_blkdrv_request again = { .op = PV_BLKDRV_FLUSH };
+	struct pv_blkdrv_queue *queue;
+
+	rig_open(&rig, format);
+	queue = pv_blkdrv_queue(rig.driver, 1);
+	load(&rig);
+	assert_int_equal(pv_blkdrv_queue_reset(queue), 0);
+	assert_int_equal(rig.ends, REQUESTS);
+	expect_errors(&rig, 1, -PV_EIO);
+	finish(&rig);
+	assert_int_equal(rig.ends, 2 * REQUESTS);
+	expect_errors(&rig, 0, 0);
+
+	assert_int_equal(pv_blkdrv_submit(queue, &again), 0);
+	pv_blkdrv_publish(queue);
+	finish(&rig);
+	assert_true(again.is_done);
+	assert_int_equal(again.error, 0);
+	rig_close(&rig);
+}
+
+static void a_queue_taken_back_in_mid_flight_leaves_the_other_alone(void **state)
+{
+	(void)state;
+	take_back(0);
+	take_back(VIRTIO_F_RING_PACKED);
+}
+
+static void a_disk_that_changes_its_size_is_seen_by_the_driver(void **state)
+{
+	static struct rig rig;
+	struct pv_blkdrv_request read;
+
+	(void)state;
+	rig_open(&rig, 0);
+	read = (struct pv_blkdrv_request){
+		.op = PV_BLKDRV_READ, .sg = &rig.sg, .sgs = 1, .sector = 100
+	};
+	assert_int_equal(pv_blkdrv_capacity(rig.driver), DISK_BYTES / 512);
+	rig.store.blk.capacity_bytes = DISK_BYTES / 2;
+	assert_int_equal(pv_blk_resized(rig.couple.device, DISK_BYTES / 2), 0);
+	assert_int_equal(rig.couple.config_changes, 1);
+	assert_int_equal(pv_blkdrv_config_changed(rig.driver), 0);
+	assert_int_equal(pv_blkdrv_capacity(rig.driver), DISK_BYTES / 1024);
+	assert_int_equal(pv_blkdrv_submit(pv_blkdrv_queue(rig.driver, 0), &read), -PV_EINVAL);
+	rig_close(&rig);
+}
+
+static void giving_the_device_up_under_load_ends_every_request_once(void **state)
+{
+	static struct rig rig;
+
+	(void)state;
+	rig_open(&rig, VIRTIO_F_RING_PACKED);
+	load(&rig);
+	assert_int_equal(pv_blkdrv_fail(rig.driver), 0);
+	assert_int_equal(pv_device_status(rig.couple.device), 0);
+	assert_int_equal(rig.store.pendings, 0);
+	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	for (uint16_t q = 0; q < QUEUES; q++)
+		expect_errors(&rig, q, -PV_EBROKEN);
+	rig_close(&rig);
+	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+}
+
+static void a_ring_that_breaks_is_told_to_the_driver(void **state)
+{
+	static struct rig rig;
+	struct pv_drv_ring *ring;
+
+	(void)state;
+	rig_open(&rig, 0);
+	load(&rig);
+	assert_false(pv_blkdrv_is_broken(rig.driver));
+	/* Somebody writes over the driver's index. */
+	ring = &pv_blkdrv_queue(rig.driver, 0)->base.ring;
+	pv_publish_le16(&ring->avail->idx, (uint16_t)(ring->published + 1000));
+	pv_couple_wake(&rig.couple, 0);
+	pv_couple_run(&rig.couple);
+	assert_true(pv_blkdrv_is_broken(rig.driver));
+	assert_int_equal(pv_blkdrv_config_changed(rig.driver), -PV_EBROKEN);
+	assert_int_equal(pv_blkdrv_fail(rig.driver), 0);
+	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	rig_close(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_queue_taken_back_in_mid_flight_leaves_the_other_alone),
+		cmocka_unit_test(a_disk_that_changes_its_size_is_seen_by_the_driver),
+		cmocka_unit_test(giving_the_device_up_under_load_ends_every_request_once),
+		cmocka_unit_test(a_ring_that_breaks_is_told_to_the_driver),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
