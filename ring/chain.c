@@ -46,19 +46,6 @@ size_t pv_cursor_write(struct pv_cursor *cursor, const void *data, size_t bytes)
 	return done;
 }
 
-size_t pv_cursor_zero(struct pv_cursor *cursor, size_t bytes)
-{
-	size_t done = 0, piece;
-	uint8_t *here;
-
-	while (done < bytes && (piece = piece_here(cursor, bytes - done, &here)) > 0) {
-		__builtin_memset(here, 0, piece);
-		cursor->offset += piece;
-		done += piece;
-	}
-	return done;
-}
-
 size_t pv_cursor_skip(struct pv_cursor *cursor, size_t bytes)
 {
 	size_t done = 0, piece;

@@ -69,9 +69,6 @@ static inline struct pv_cursor pv_chain_writer(const struct pv_chain *chain)
 size_t pv_cursor_read(struct pv_cursor *cursor, void *copy, size_t bytes);
 size_t pv_cursor_write(struct pv_cursor *cursor, const void *data, size_t bytes);
 
-/* Writes up to `bytes` zeros and moves on. Returns the bytes written. */
-size_t pv_cursor_zero(struct pv_cursor *cursor, size_t bytes);
-
 /* Moves on by up to `bytes`. Returns how far it went. */
 size_t pv_cursor_skip(struct pv_cursor *cursor, size_t bytes);
 

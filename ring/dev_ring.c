@@ -246,7 +246,7 @@ void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
 /*
  * Returns what is at the front of the order. A chain that was written to its end needs no used
  * entry of its own where another follows: the driver concludes it from the next one's id (virtio
- * 1.3, section 2.7.9 and 2.8.9).
+ * 1.3, sections 2.7.9 and 2.8.8).
  */
 static void return_in_order(struct pv_dev_ring *ring)
 {

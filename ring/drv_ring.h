@@ -20,7 +20,7 @@
  *
  * With IN_ORDER the descriptors are used in ring order and chains come back in the order they went
  * out.  The device may then write one used entry for several chains, with the id of the last: those
- * before it count as written to their end (virtio 1.3, sections 2.7.9 and 2.8.12).
+ * before it count as written to their end (virtio 1.3, sections 2.7.9 and 2.8.8).
  *
  * One thread at a time may use a ring.
  */

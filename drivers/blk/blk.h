@@ -189,7 +189,11 @@ void pv_blkdrv_interrupts_off(struct pv_blkdrv_queue *queue);
 int pv_blkdrv_wait(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
 		   uint64_t timeout_ns);
 
-/* Submit, publish and wait. An error with `request->is_done` unset and of submit: never begun. */
+/*
+ * Submit, publish and wait. With `request->is_done` unset, an error of pv_blkdrv_submit() means
+ * that nothing was begun, -PV_ETIMEDOUT that it is in flight; after -PV_EBROKEN it may be either,
+ * and its storage is free once pv_blkdrv_fail() has returned.
+ */
 int pv_blkdrv_do(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
 		 uint64_t timeout_ns);
 

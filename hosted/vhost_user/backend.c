@@ -308,8 +308,3 @@ void pv_vhu_backend_destroy(struct pv_vhu_backend *backend)
 	free(backend->vring);
 	free(backend);
 }
-
-bool pv_vhu_backend_is_connected(const struct pv_vhu_backend *backend)
-{
-	return backend->phase == PV_VHU_CONNECTED || backend->phase == PV_VHU_WAITING;
-}

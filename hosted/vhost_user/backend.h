@@ -51,7 +51,4 @@ void pv_vhu_backend_destroy(struct pv_vhu_backend *backend);
 /* Ends the connection, if there is one, with a log line that says why. */
 void pv_vhu_backend_drop(struct pv_vhu_backend *backend, const char *why);
 
-/* Is a front-end connected? */
-bool pv_vhu_backend_is_connected(const struct pv_vhu_backend *backend);
-
 #endif

@@ -97,7 +97,7 @@ class Demo:
         print(f"  {'fio in the guest':38}{'written':24}read back and verified")
         for job, name in LOADS.items():
             field = values[job].split(";")
-            # The terse format, version 3: KiB/s and IOPS of reads at 7 and 8, of writes at 48 and 49.
+            # The terse format, version 3: reads' KiB/s and IOPS at 7 and 8, writes' at 48, 49.
             print(f"  {name:38}{speed(field[48], field[47]):24}{speed(field[7], field[6])}")
         print(f"\n  an 8 MiB file    sha256 {digest[:16]}... in the guest, the same on the host")
         print(f"  the image        {mib(self.blocks['made'])} on the host's disk after mkfs, "

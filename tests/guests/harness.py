@@ -42,14 +42,16 @@ class Test:
 
 def e2fsck(report, image):
     """Judges the image from outside, changing nothing."""
-    run = subprocess.run(["/sbin/e2fsck", "-fn", image], capture_output=True, text=True, check=False)
+    run = subprocess.run(["/sbin/e2fsck", "-fn", image], capture_output=True, text=True,
+                         check=False)
     return report.ok(run.returncode == 0, "e2fsck on the host finds the file system clean",
                      run.stdout + run.stderr)
 
 
 def replay_and_check(report, image):
     """After a crash: the journal is replayed, then nothing may be left to mend."""
-    run = subprocess.run(["/sbin/e2fsck", "-fy", image], capture_output=True, text=True, check=False)
+    run = subprocess.run(["/sbin/e2fsck", "-fy", image], capture_output=True, text=True,
+                         check=False)
     report.ok(run.returncode in (0, 1), "e2fsck replays the journal", run.stdout + run.stderr)
     e2fsck(report, image)
 

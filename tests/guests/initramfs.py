@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a QEMU guest boots from: kernel, initramfs, and a disk with the host's tools.
 
-The initramfs holds busybox, the modules and the test's script; the programs that are too heavy for it
-(fio links 60 libraries) lie with their libraries on a read-only ext4 image. Kernel and
-tools are made once per work folder, under a lock, since tests run side by side.
+The initramfs holds busybox, the modules and the test's script; the programs that are too heavy
+for it (fio links 60 libraries) lie with their libraries on a read-only ext4 image. Kernel and tools
+are made once per work folder, under a lock, since tests run side by side.
 """
 
 import contextlib

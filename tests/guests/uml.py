@@ -38,8 +38,9 @@ def boot(report, test, socket_path, script, limit_s=60, **values):
     need()
     mount_point = os.path.join(test.work, "mnt")
     os.makedirs(mount_point, exist_ok=True)
-    values = {"SCRIPT": os.path.join(HERE, "scripts", script), "LIB": os.path.join(HERE, "guest.sh"),
-              "MNT": mount_point, "DISK": "/dev/vda", "MODULE": "virtio_blk",
+    values = {"SCRIPT": os.path.join(HERE, "scripts", script),
+              "LIB": os.path.join(HERE, "guest.sh"), "MNT": mount_point,
+              "DISK": "/dev/vda", "MODULE": "virtio_blk",
               **{name: str(value) for name, value in values.items()}}
     argv = ["linux.uml", f"mem={MEMORY_MIB}M", "root=/dev/root", "rootfstype=hostfs",
             "rootflags=/", "ro", quoted("init", os.path.join(HERE, "init-uml.sh")),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each option of the device seen by the guest; the driver reloaded; an idle device costs nothing."""
+"""The guest sees the device's options; its driver is reloaded; an idle device costs nothing."""
 
 import harness
 import uml

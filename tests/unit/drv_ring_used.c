@@ -45,7 +45,7 @@ static void one_packed_entry_can_stand_for_a_batch(void **state)
 	pv_drv_rig_added(&rig, 0, 0, 2);
 	pv_drv_rig_added(&rig, 1, 1, 1);
 	pv_drv_rig_added(&rig, 2, 0, 1);
-	/* At the place of the batch's first (2.8.12), with the id of its last. */
+	/* At the place of the batch's first (2.8.8), with the id of its last. */
 	pv_drv_rig_use_packed(&rig, 0, pv_le16_get(rig.packed[3].id), 7,
 			      AVAIL_USED | VIRTQ_DESC_F_WRITE);
 	pv_drv_rig_expect_taken(&rig, 0, 32);

@@ -3,7 +3,8 @@
 # shellcheck shell=sh
 same "the serial number is the option's" "$(cat "$(disk_file serial)")" "$SERIAL"
 same "the logical block size is the option's" "$(cat "$(queue_file logical_block_size)")" "$BLOCK"
-same "the physical block size is the option's" "$(cat "$(queue_file physical_block_size)")" "$PHYSICAL"
+same "the physical block size is the option's" \
+	"$(cat "$(queue_file physical_block_size)")" "$PHYSICAL"
 same "the size is the image's" "$(cat "$(disk_file size)")" "$SECTORS"
 cache=$(disk_file cache_type)
 same "the write cache is on at first" "$(cat "$cache")" "write back"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The back-end dies under load (SIGKILL); the guest sees errors and goes on living.
-# A request that was with the back-end when it died never comes back, and Linux 6.1 has no time limit
-# on a virtio disk: nothing here waits for a process that may hold such a request.
+# A request that was with the back-end when it died never comes back, and Linux 6.1 has no time
+# limit on a virtio disk: nothing here waits for a process that may hold such a request.
 # shellcheck shell=sh
 check "mkfs.ext4 makes a file system" mkfs.ext4 -q -F "$DISK"
 check "the file system mounts" mount "$DISK" "$MNT"
