@@ -17,9 +17,11 @@ check-long:
 	@./check --long
 
 bench: build
+	@tools/packages.sh bench || :
 	@bench/run
 
 fuzz:
+	@tools/packages.sh check || :
 	@tests/fuzz/run.sh
 
 format:

@@ -49,14 +49,14 @@ enum vhost_user_backend_request {
 /* The feature bit that announces protocol features. */
 #define VHOST_USER_F_PROTOCOL_FEATURES (1ull << 30)
 
-#define VHOST_USER_PROTOCOL_F_MQ                    (1ull << 0)
-#define VHOST_USER_PROTOCOL_F_REPLY_ACK             (1ull << 3)
-#define VHOST_USER_PROTOCOL_F_BACKEND_REQ           (1ull << 5)
-#define VHOST_USER_PROTOCOL_F_CONFIG                (1ull << 9)
-#define VHOST_USER_PROTOCOL_F_RESET_DEVICE          (1ull << 13)
-#define VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS  (1ull << 14)
-#define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS   (1ull << 15)
-#define VHOST_USER_PROTOCOL_F_STATUS                (1ull << 16)
+#define VHOST_USER_PROTOCOL_F_MQ                   (1ull << 0)
+#define VHOST_USER_PROTOCOL_F_REPLY_ACK            (1ull << 3)
+#define VHOST_USER_PROTOCOL_F_BACKEND_REQ          (1ull << 5)
+#define VHOST_USER_PROTOCOL_F_CONFIG               (1ull << 9)
+#define VHOST_USER_PROTOCOL_F_RESET_DEVICE         (1ull << 13)
+#define VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS (1ull << 14)
+#define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS  (1ull << 15)
+#define VHOST_USER_PROTOCOL_F_STATUS               (1ull << 16)
 
 struct vhost_user_header {
 	uint32_t request;
@@ -73,10 +73,10 @@ PV_AT(struct vhost_user_header, size, 8);
 #define VHOST_USER_FLAG_REPLY      4u
 #define VHOST_USER_FLAG_NEED_REPLY 8u
 
-#define VHOST_USER_MEM_REGIONS 8u   /* in one SET_MEM_TABLE */
-#define VHOST_USER_MEM_SLOTS   509u /* with CONFIGURE_MEM_SLOTS */
+#define VHOST_USER_MEM_REGIONS  8u   /* in one SET_MEM_TABLE */
+#define VHOST_USER_MEM_SLOTS    509u /* with CONFIGURE_MEM_SLOTS */
 #define VHOST_USER_CONFIG_BYTES 256u
-#define VHOST_USER_FDS         VHOST_USER_MEM_REGIONS
+#define VHOST_USER_FDS          VHOST_USER_MEM_REGIONS
 
 struct vhost_user_vring_state {
 	uint32_t index;

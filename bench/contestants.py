@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 import time
 
-PARAVANE = os.environ.get("PARAVANE", "build/paravane")
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PARAVANE = os.path.abspath(os.environ.get("PARAVANE", os.path.join(ROOT, "build/paravane")))
 QSD = "qemu-storage-daemon"
 START_S = 20
 RUN_MARGIN_S = 60
@@ -25,6 +26,18 @@ class Failed(Exception):
 def last_line(text):
     lines = text.strip().splitlines()
     return lines[-1] if lines else "it said nothing"
+
+
+def output_of(command, seconds):
+    """What a measuring program prints."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False,
+                              timeout=seconds + RUN_MARGIN_S)
+    except subprocess.TimeoutExpired as expired:
+        raise Failed(f"{os.path.basename(command[0])} does not end") from expired
+    if done.returncode != 0:
+        raise Failed(last_line(done.stderr))
+    return done.stdout
 
 
 def settle(workload, place):
@@ -84,11 +97,7 @@ class BackEnd:
                    "--seconds", str(seconds)]
         if workload.is_blocking:
             command.append("--blocking")
-        done = subprocess.run(command, capture_output=True, text=True, check=False,
-                              timeout=seconds + RUN_MARGIN_S)
-        if done.returncode != 0:
-            raise Failed(f"{self.name}: {last_line(done.stderr)}")
-        figures = json.loads(done.stdout)
+        figures = json.loads(output_of(command, seconds))
         return {
             "iops": figures["iops"],
             "mb_per_s": figures["mb_per_s"],
@@ -183,17 +192,14 @@ class Fio:
             raise Failed(place.problem)
         settle(workload, place)
         kind = ("rand" if workload.is_random else "") + ("write" if workload.is_write else "read")
-        done = subprocess.run(
+        output = output_of(
             ["fio", "--name=bench", f"--filename={place.path}", f"--rw={kind}",
              f"--bs={workload.block_bytes}", f"--size={place.bytes}",
              f"--ioengine={self.engine(workload)}", f"--iodepth={workload.depth}",
              f"--direct={int(workload.storage == 'direct')}", "--time_based",
              f"--runtime={seconds}", "--invalidate=0", "--norandommap", "--randrepeat=0",
-             "--fallocate=none", "--thread", "--output-format=json"],
-            capture_output=True, text=True, check=False, timeout=seconds + RUN_MARGIN_S)
-        if done.returncode != 0:
-            raise Failed(f"fio: {last_line(done.stderr)}")
-        return self.figures(json.loads(done.stdout[done.stdout.index("{"):]), workload)
+             "--fallocate=none", "--thread", "--output-format=json"], seconds)
+        return self.figures(json.loads(output[output.index("{"):]), workload)
 
     @staticmethod
     def figures(report, workload):

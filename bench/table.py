@@ -6,6 +6,9 @@ import statistics
 
 OURS, QSD, FIO = "paravane", "qsd", "fio"
 
+# Kernel threads and the like are always there.
+OTHERS_PERCENT_MAX = 5
+
 FIGURES = ["iops", "mb_per_s", "p50_us", "p99_us", "cpu_us", "client_cpu_us", "kicks",
            "interrupts"]
 
@@ -85,6 +88,9 @@ def show(rows, facts):
         for reason in dict.fromkeys(row.missing.values()):
             print(f"      not measured: {reason}")
     show_verdict(rows)
+    if int(facts["other programs"].split()[0]) > OTHERS_PERCENT_MAX:
+        print(f"other programs took {facts['other programs']} meanwhile: take these figures with "
+              "care")
 
 
 def write_csv(rows, path):

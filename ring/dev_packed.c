@@ -5,7 +5,8 @@
 
 #define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
-/* An available descriptor carries the driver's wrap counter in one bit and its inverse in the other. */
+/* An available descriptor carries the driver's wrap counter in one bit and its inverse in the
+ * other. */
 static bool is_available(uint16_t flags, bool wrap)
 {
 	return (flags & AVAIL_USED) == (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED);
@@ -24,7 +25,7 @@ static void step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint1
 
 /* A table's descriptors are its buffers, all of them, one after another. */
 static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *chain,
-				     struct pv_gpa addr, uint32_t bytes)
+                                     struct pv_gpa addr, uint32_t bytes)
 {
 	struct pv_table table;
 	enum pv_ring_fault fault = pv_table_open(ring, addr, bytes, &table);
@@ -41,8 +42,8 @@ static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *
 			return PV_RING_SOUND;
 		}
 		fault = pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-				       pv_le32_get(desc.len),
-				       pv_le16_get(desc.flags) & VIRTQ_DESC_F_WRITE);
+		                       pv_le32_get(desc.len),
+		                       pv_le16_get(desc.flags) & VIRTQ_DESC_F_WRITE);
 		if (fault)
 			return fault;
 	}
@@ -51,7 +52,7 @@ static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *
 
 /* Walks a chain from `position`, which ends up behind it. The head's flags were read already. */
 static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain, uint16_t flags,
-			       struct pv_ring_position *position)
+                               struct pv_ring_position *position)
 {
 	const uint32_t room = (uint32_t)ring->size - ring->in_flight_descs;
 
@@ -71,10 +72,10 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain,
 			if (chain->descs > 1 || flags & VIRTQ_DESC_F_NEXT)
 				return PV_RING_BAD_INDIRECT;
 			return walk_table(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-					  pv_le32_get(desc.len));
+			                  pv_le32_get(desc.len));
 		}
 		fault = pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-				       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
+		                       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
 		if (fault || !(flags & VIRTQ_DESC_F_NEXT))
 			return fault;
 	}
@@ -157,9 +158,8 @@ bool pv_dev_packed_must_interrupt(struct pv_dev_ring *ring)
 	if (undecided > ring->size)
 		return true; /* more than once around: it passed everything */
 	before = (ring->published + ring->size - undecided) % ring->size;
-	return pv_notify_passed_packed(pv_read_le16(&ring->driver_event->off_wrap),
-				       ring->published, (uint16_t)before, ring->published_wrap,
-				       ring->size);
+	return pv_notify_passed_packed(pv_read_le16(&ring->driver_event->off_wrap), ring->published,
+	                               (uint16_t)before, ring->published_wrap, ring->size);
 }
 
 bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring)
@@ -177,7 +177,7 @@ bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring)
 	pv_publish_le16(&ring->device_event->flags, flags);
 	pv_full_barrier(); /* arm - recheck, with the driver's publish - decide */
 	return is_available(pv_observe_le16(&ring->packed[ring->at.avail].flags),
-			    ring->at.avail_wrap);
+	                    ring->at.avail_wrap);
 }
 
 void pv_dev_packed_kicks_off(struct pv_dev_ring *ring)

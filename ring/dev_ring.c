@@ -34,8 +34,7 @@ size_t pv_dev_ring_storage_bytes(const struct pv_ring_config *config)
 	return sizeof(struct pv_ring_order) * config->size;
 }
 
-static int check_shape(const struct pv_ring_config *config,
-		       const struct pv_ring_position *position)
+static int check_shape(const struct pv_ring_config *config, const struct pv_ring_position *position)
 {
 	if (config->size == 0 || config->size > VIRTQ_SIZE_MAX)
 		return -PV_EINVAL;
@@ -48,7 +47,7 @@ static int check_shape(const struct pv_ring_config *config,
 
 /* One area of the ring on the host: whole, and aligned on both sides. */
 static int find_area(struct pv_mem_view *view, struct pv_gpa gpa, uint64_t bytes, uint64_t align,
-		     void **host)
+                     void **host)
 {
 	if (gpa.v % align)
 		return -PV_EALIGN;
@@ -65,19 +64,19 @@ static int find_areas(struct pv_dev_ring *ring, struct pv_mem_view *view)
 	int err;
 
 	err = find_area(view, config->desc_area, virtq_desc_bytes(ring->size), VIRTQ_ALIGN_DESC,
-			&desc);
+	                &desc);
 	if (err)
 		return err;
 	err = find_area(view, config->driver_area,
-			ring->is_packed ? sizeof(struct pvirtq_event_suppress)
-					: virtq_avail_bytes(ring->size),
-			ring->is_packed ? PVIRTQ_ALIGN_EVENT : VIRTQ_ALIGN_AVAIL, &driver);
+	                ring->is_packed ? sizeof(struct pvirtq_event_suppress)
+	                                : virtq_avail_bytes(ring->size),
+	                ring->is_packed ? PVIRTQ_ALIGN_EVENT : VIRTQ_ALIGN_AVAIL, &driver);
 	if (err)
 		return err;
 	err = find_area(view, config->device_area,
-			ring->is_packed ? sizeof(struct pvirtq_event_suppress)
-					: virtq_used_bytes(ring->size),
-			ring->is_packed ? PVIRTQ_ALIGN_EVENT : VIRTQ_ALIGN_USED, &device);
+	                ring->is_packed ? sizeof(struct pvirtq_event_suppress)
+	                                : virtq_used_bytes(ring->size),
+	                ring->is_packed ? PVIRTQ_ALIGN_EVENT : VIRTQ_ALIGN_USED, &device);
 	if (err)
 		return err;
 	if (ring->is_packed) {
@@ -93,8 +92,8 @@ static int find_areas(struct pv_dev_ring *ring, struct pv_mem_view *view)
 }
 
 int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *config,
-		     const struct pv_ring_position *position, const struct pv_mem *mem,
-		     void *storage)
+                     const struct pv_ring_position *position, const struct pv_mem *mem,
+                     void *storage)
 {
 	int err = check_shape(config, position);
 
@@ -149,7 +148,7 @@ enum pv_take pv_dev_ring_broken(struct pv_dev_ring *ring, enum pv_ring_fault fau
 }
 
 void pv_walk_pieces(struct pv_dev_ring *ring, struct pv_chain *chain, struct pv_gpa addr,
-		    uint32_t bytes, bool is_writable)
+                    uint32_t bytes, bool is_writable)
 {
 	/* Each turn reaches the end of a region: there are at most as many as the table has. */
 	while (bytes > 0) {
@@ -182,7 +181,7 @@ void pv_walk_pieces(struct pv_dev_ring *ring, struct pv_chain *chain, struct pv_
 }
 
 enum pv_ring_fault pv_table_open(struct pv_dev_ring *ring, struct pv_gpa addr, uint32_t bytes,
-				 struct pv_table *table)
+                                 struct pv_table *table)
 {
 	if (!ring->has_indirect || bytes == 0 || bytes % sizeof(struct virtq_desc))
 		return PV_RING_BAD_INDIRECT;
@@ -209,8 +208,7 @@ enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 
 	if (__builtin_expect(ring->fault != PV_RING_SOUND, 0))
 		return PV_TAKE_BROKEN;
-	taken = ring->is_packed ? pv_dev_packed_take(ring, chain)
-				: pv_dev_split_take(ring, chain);
+	taken = ring->is_packed ? pv_dev_packed_take(ring, chain) : pv_dev_split_take(ring, chain);
 	if (taken == PV_TAKEN && ring->has_in_order)
 		remember_order(ring, chain);
 	return taken;
@@ -225,7 +223,7 @@ static void used(struct pv_dev_ring *ring, uint16_t id, uint16_t descs, uint32_t
 }
 
 void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
-			uint32_t written_bytes)
+                        uint32_t written_bytes)
 {
 	pv_bug_on(ring->in_flight == 0);
 	if (chain->born != ring->born)
@@ -283,7 +281,7 @@ bool pv_dev_ring_must_interrupt(struct pv_dev_ring *ring)
 {
 	pv_full_barrier(); /* publish - decide, with the driver's arm - recheck */
 	return ring->is_packed ? pv_dev_packed_must_interrupt(ring)
-			       : pv_dev_split_must_interrupt(ring);
+	                       : pv_dev_split_must_interrupt(ring);
 }
 
 bool pv_dev_ring_kicks_on(struct pv_dev_ring *ring)
@@ -319,11 +317,26 @@ int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem)
 	return err ? -PV_EFAULT : 0;
 }
 
+/* The chain's place in the order, which no other chain has and which says the same of it. */
+static bool adopt_order(struct pv_dev_ring *ring, const struct pv_chain *chain)
+{
+	struct pv_ring_order *entry;
+
+	if (chain->order >= ring->size)
+		return false;
+	entry = &ring->order[chain->order];
+	if (entry->is_adopted || entry->is_returned || entry->id != chain->id ||
+	    entry->descs != chain->descs)
+		return false;
+	entry->is_adopted = true;
+	return true;
+}
+
 bool pv_dev_ring_adopt(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
 	if (chain->descs == 0 || chain->descs > ring->size - ring->in_flight_descs)
 		return false;
-	if (ring->has_in_order && chain->order >= ring->size)
+	if (ring->has_in_order && !adopt_order(ring, chain))
 		return false;
 	chain->born = ring->born;
 	ring->in_flight++;

@@ -18,7 +18,8 @@
  * before their first use; a walk ends after as many descriptors as the queue has; what we wrote
  * is kept in this structure and never read back.  A driver that breaks the rules of the ring makes
  * it broken: pv_dev_ring_take() says PV_TAKE_BROKEN from then on, the ring's memory is not touched
- * any more, what is in flight returns to nowhere, and only a new start helps.  A buffer that is no memory harms only its own chain (pv_chain.is_incomplete).
+ * any more, what is in flight returns to nowhere, and only a new start helps.  A buffer that is no
+ * memory harms only its own chain (pv_chain.is_incomplete).
  *
  * One thread at a time may use a ring.
  */
@@ -67,14 +68,14 @@ enum pv_take {
 /* Why a ring is broken; PV_RING_SOUND if it is not. */
 enum pv_ring_fault {
 	PV_RING_SOUND,
-	PV_RING_BAD_INDEX,     /* the available index runs ahead of the ring's size */
-	PV_RING_BAD_HEAD,      /* an available entry names no descriptor */
-	PV_RING_BAD_NEXT,      /* a chain goes on to no descriptor */
-	PV_RING_LOOP,          /* a chain is longer than the ring: it loops */
-	PV_RING_BAD_INDIRECT,  /* a table not negotiated, nested, mixed in, empty or misshapen */
-	PV_RING_BAD_ORDER,     /* a readable buffer behind a writable one */
-	PV_RING_TOO_MANY,      /* more chains available than the ring can hold */
-	PV_RING_NO_MEMORY,     /* after a change of memory the ring itself is gone */
+	PV_RING_BAD_INDEX,    /* the available index runs ahead of the ring's size */
+	PV_RING_BAD_HEAD,     /* an available entry names no descriptor */
+	PV_RING_BAD_NEXT,     /* a chain goes on to no descriptor */
+	PV_RING_LOOP,         /* a chain is longer than the ring: it loops */
+	PV_RING_BAD_INDIRECT, /* a table not negotiated, nested, mixed in, empty or misshapen */
+	PV_RING_BAD_ORDER,    /* a readable buffer behind a writable one */
+	PV_RING_TOO_MANY,     /* more chains available than the ring can hold */
+	PV_RING_NO_MEMORY,    /* after a change of memory the ring itself is gone */
 };
 
 /* A fault in a few words, for logs. */
@@ -86,7 +87,8 @@ struct pv_ring_order {
 	uint16_t descs;
 	uint32_t written_bytes;
 	bool is_returned;
-	bool is_filled; /* all it could be written to was written */
+	bool is_filled;  /* all it could be written to was written */
+	bool is_adopted; /* loaded: its chain has been found */
 };
 
 /* No used descriptor of a packed ring waits to be made visible. */
@@ -116,23 +118,23 @@ struct pv_dev_ring {
 
 	/* Where we are, in our own memory only. */
 	struct pv_ring_position at;
-	uint16_t avail_seen;     /* split: the driver's index when last read and found good */
-	uint16_t published;      /* `at.used` when last made visible ... */
-	bool published_wrap;     /* ... and, packed, its wrap counter */
-	uint16_t signalled;      /* split: `at.used` when last decided on an interrupt; ... */
-	uint32_t undecided;      /* ... packed: places published since then, see dev_packed.c */
-	uint16_t pending_slot;   /* packed: the first used descriptor of the batch ... */
-	uint16_t pending_flags;  /* ... and the flags that will make it visible */
+	uint16_t avail_seen;    /* split: the driver's index when last read and found good */
+	uint16_t published;     /* `at.used` when last made visible ... */
+	bool published_wrap;    /* ... and, packed, its wrap counter */
+	uint16_t signalled;     /* split: `at.used` when last decided on an interrupt; ... */
+	uint32_t undecided;     /* ... packed: places published since then, see dev_packed.c */
+	uint16_t pending_slot;  /* packed: the first used descriptor of the batch ... */
+	uint16_t pending_flags; /* ... and the flags that will make it visible */
 	bool are_kicks_on;
 	enum pv_ring_fault fault;
 
 	/* Chains out with the device. */
 	uint16_t in_flight;
-	uint16_t in_flight_descs; /* places in the ring they take up */
-	uint32_t born;            /* count of memory tables so far */
+	uint16_t in_flight_descs;  /* places in the ring they take up */
+	uint32_t born;             /* count of memory tables so far */
 	uint16_t in_flight_before; /* of them, born under earlier tables */
 
-	uint16_t waiting;          /* of them, returned, but behind older ones in order */
+	uint16_t waiting; /* of them, returned, but behind older ones in order */
 
 	struct pv_ring_order *order; /* in-order queues: `size` entries, a ring of its own */
 	uint16_t order_head;         /* the oldest chain not yet returned in order */
@@ -150,8 +152,8 @@ size_t pv_dev_ring_storage_bytes(const struct pv_ring_config *config);
  * -PV_EFAULT for an area that is not wholly in one region of memory.
  */
 int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *config,
-		     const struct pv_ring_position *position, const struct pv_mem *mem,
-		     void *storage);
+                     const struct pv_ring_position *position, const struct pv_mem *mem,
+                     void *storage);
 
 /* Takes the next chain. `chain->iov` and `chain->capacity` are the caller's to set before. */
 enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain);
@@ -161,7 +163,7 @@ enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain);
  * it before pv_dev_ring_publish(). On an in-order queue it may wait for older chains.
  */
 void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
-			uint32_t written_bytes);
+                        uint32_t written_bytes);
 
 /* Makes what was returned visible. Returns whether there was anything new. */
 bool pv_dev_ring_publish(struct pv_dev_ring *ring);

@@ -22,7 +22,7 @@ static uint16_t available(const struct pv_dev_ring *ring)
 
 /* Walks an indirect table, whose descriptors are chained by `next` like those of the ring. */
 static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *chain,
-				     struct pv_gpa addr, uint32_t bytes)
+                                     struct pv_gpa addr, uint32_t bytes)
 {
 	struct pv_table table;
 	enum pv_ring_fault fault = pv_table_open(ring, addr, bytes, &table);
@@ -42,7 +42,7 @@ static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *
 		if (flags & VIRTQ_DESC_F_INDIRECT)
 			return PV_RING_BAD_INDIRECT;
 		fault = pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-				       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
+		                       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
 		if (fault || !(flags & VIRTQ_DESC_F_NEXT))
 			return fault;
 		at = pv_le16_get(desc.next);
@@ -68,10 +68,10 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain)
 			if (flags & VIRTQ_DESC_F_NEXT)
 				return PV_RING_BAD_INDIRECT;
 			return walk_table(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-					  pv_le32_get(desc.len));
+			                  pv_le32_get(desc.len));
 		}
 		fault = pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-				       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
+		                       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
 		if (fault || !(flags & VIRTQ_DESC_F_NEXT))
 			return fault;
 		at = pv_le16_get(desc.next);

@@ -30,12 +30,12 @@ static inline void pv_walk_start(struct pv_dev_ring *ring, struct pv_chain *chai
 
 /* A buffer that does not lie in one region, or not in any, or that there is no room for. */
 void pv_walk_pieces(struct pv_dev_ring *ring, struct pv_chain *chain, struct pv_gpa addr,
-		    uint32_t bytes, bool is_writable);
+                    uint32_t bytes, bool is_writable);
 
 /* Adds one buffer to the chain. Returns the fault of a buffer that breaks the order of buffers. */
 static inline enum pv_ring_fault pv_walk_buffer(struct pv_dev_ring *ring, struct pv_chain *chain,
-						struct pv_gpa addr, uint32_t bytes,
-						bool is_writable)
+                                                struct pv_gpa addr, uint32_t bytes,
+                                                bool is_writable)
 {
 	uint16_t pieces = (uint16_t)(chain->readable + chain->writable);
 	uint64_t run_bytes;
@@ -77,17 +77,17 @@ struct pv_table {
 
 /* Returns the fault of a table that cannot be. */
 enum pv_ring_fault pv_table_open(struct pv_dev_ring *ring, struct pv_gpa addr, uint32_t bytes,
-				 struct pv_table *table);
+                                 struct pv_table *table);
 
 /* Copies a descriptor out. False where the table is no memory. */
 static inline bool pv_table_read(struct pv_dev_ring *ring, const struct pv_table *table,
-				 uint32_t index, void *desc)
+                                 uint32_t index, void *desc)
 {
 	size_t offset = sizeof(struct virtq_desc) * (size_t)index;
 
 	if (!table->host)
 		return pv_mem_read(&ring->view, pv_gpa_add(table->gpa, offset), desc,
-				   sizeof(struct virtq_desc));
+		                   sizeof(struct virtq_desc));
 	pv_copy_once(desc, table->host + offset, sizeof(struct virtq_desc));
 	return true;
 }

@@ -35,7 +35,7 @@ static void put(struct pv_drv_ring *ring, const struct pv_sg *sg, uint16_t id, u
 }
 
 static struct pv_sg fill_table(struct pv_drv_ring *ring, const struct pv_drv_chain *chain,
-			       uint16_t id)
+                               uint16_t id)
 {
 	struct pv_gpa gpa;
 	struct pvirtq_desc *table = pv_drv_table(ring, id, &gpa);
@@ -101,7 +101,7 @@ bool pv_drv_packed_must_kick(const struct pv_drv_ring *ring)
 		return true; /* more than once around: it passed everything */
 	before = (ring->published + ring->size - ring->undecided) % ring->size;
 	return pv_notify_passed_packed(pv_read_le16(&ring->device_event->off_wrap), ring->published,
-				       (uint16_t)before, ring->published_wrap, ring->size);
+	                               (uint16_t)before, ring->published_wrap, ring->size);
 }
 
 /* A used descriptor carries the device's wrap counter in both bits. */

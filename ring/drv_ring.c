@@ -53,7 +53,7 @@ static void place_areas(struct pv_drv_ring *ring, const struct pv_drv_ring_memor
 }
 
 int pv_drv_ring_init(struct pv_drv_ring *ring, uint64_t features, uint16_t size,
-		     const struct pv_drv_ring_memory *memory)
+                     const struct pv_drv_ring_memory *memory)
 {
 	const bool is_packed = features & VIRTIO_F_RING_PACKED;
 
@@ -101,7 +101,7 @@ static uint64_t sum_bytes(const struct pv_sg *sg, uint32_t count)
 }
 
 int pv_drv_ring_add(struct pv_drv_ring *ring, const struct pv_sg *sg, uint16_t readable,
-		    uint16_t writable, void *token)
+                    uint16_t writable, void *token)
 {
 	struct pv_drv_chain chain = { .sg = sg, .readable = readable };
 	struct pv_drv_slot *slot;
@@ -117,7 +117,7 @@ int pv_drv_ring_add(struct pv_drv_ring *ring, const struct pv_sg *sg, uint16_t r
 	if (!token || sum_bytes(sg, readable) + writable_bytes > UINT32_MAX)
 		return -PV_EINVAL;
 	slot = &ring->slot[ring->is_packed ? pv_drv_packed_add(ring, &chain)
-					   : pv_drv_split_add(ring, &chain)];
+	                                   : pv_drv_split_add(ring, &chain)];
 	slot->token = token;
 	slot->writable_bytes = (uint32_t)writable_bytes;
 	slot->descs = chain.places;
@@ -187,7 +187,7 @@ static void keep_order(struct pv_drv_ring *ring, struct pv_drv_used *used)
 	ring->is_in_batch = ring->oldest != ring->batch_end;
 	used->id = ring->oldest;
 	used->bytes = ring->is_in_batch ? ring->slot[ring->oldest].writable_bytes
-					: ring->batch_end_bytes;
+	                                : ring->batch_end_bytes;
 }
 
 static uint16_t step(const struct pv_drv_ring *ring, uint16_t at, uint16_t places)
@@ -260,7 +260,7 @@ enum pv_drv_take pv_drv_ring_take(struct pv_drv_ring *ring, void **token, uint32
 bool pv_drv_ring_interrupts_on(struct pv_drv_ring *ring)
 {
 	bool has_used = ring->is_packed ? pv_drv_packed_interrupts_on(ring)
-					: pv_drv_split_interrupts_on(ring);
+	                                : pv_drv_split_interrupts_on(ring);
 
 	ring->are_interrupts_on = true;
 	return has_used || ring->is_in_batch;

@@ -44,7 +44,7 @@ struct pv_drv_slot {
 	void *token;
 	uint32_t writable_bytes;
 	uint16_t descs; /* places it takes up in the ring; 0: not in flight */
-	uint16_t next;	/* in the free list, or in a chain; in-order: the next in the ring */
+	uint16_t next;  /* in the free list, or in a chain; in-order: the next in the ring */
 };
 
 struct pv_drv_ring {
@@ -80,12 +80,12 @@ struct pv_drv_ring {
 
 	/* Where the next chain goes, and where the next used entry is expected. */
 	struct pv_ring_position at;
-	uint16_t used_seen;	/* split: the device's index when last read */
-	uint16_t published;	/* `at.avail` when last made visible ... */
-	bool published_wrap;	/* ... and its wrap counter */
-	bool is_pending;	/* packed: the head at `published` waits for ... */
+	uint16_t used_seen;     /* split: the device's index when last read */
+	uint16_t published;     /* `at.avail` when last made visible ... */
+	bool published_wrap;    /* ... and its wrap counter */
+	bool is_pending;        /* packed: the head at `published` waits for ... */
 	uint16_t pending_flags; /* ... these flags, which make the batch visible */
-	uint32_t undecided;	/* published since the last decision: chains, or packed places */
+	uint32_t undecided;     /* published since the last decision: chains, or packed places */
 
 	/* In-order: the chain to come back next, and a batch of which one entry tells. */
 	uint16_t oldest;
@@ -128,7 +128,7 @@ struct pv_ring_bytes pv_ring_bytes(uint64_t features, uint16_t size);
  * cannot be. The memory stays with the ring until its last use.
  */
 int pv_drv_ring_init(struct pv_drv_ring *ring, uint64_t features, uint16_t size,
-		     const struct pv_drv_ring_memory *memory);
+                     const struct pv_drv_ring_memory *memory);
 
 /*
  * Adds a chain of `readable` then `writable` buffers, with `token` (not NULL) to come back. A chain
@@ -139,7 +139,7 @@ int pv_drv_ring_init(struct pv_drv_ring *ring, uint64_t features, uint16_t size,
  * until the token comes back; the list does not.
  */
 int pv_drv_ring_add(struct pv_drv_ring *ring, const struct pv_sg *sg, uint16_t readable,
-		    uint16_t writable, void *token);
+                    uint16_t writable, void *token);
 
 /* Makes what was added visible. Returns whether there was anything new. */
 bool pv_drv_ring_publish(struct pv_drv_ring *ring);

@@ -14,7 +14,7 @@ static const struct pv_le16 *avail_event(const struct pv_drv_ring *ring)
 }
 
 static void write_desc(struct virtq_desc *desc, const struct pv_sg *sg, uint16_t flags,
-		       uint16_t next)
+                       uint16_t next)
 {
 	pv_write_le64(&desc->addr, sg->addr.v);
 	pv_write_le32(&desc->len, sg->bytes);
@@ -23,14 +23,14 @@ static void write_desc(struct virtq_desc *desc, const struct pv_sg *sg, uint16_t
 }
 
 static struct pv_sg fill_table(struct pv_drv_ring *ring, const struct pv_drv_chain *chain,
-			       uint16_t head)
+                               uint16_t head)
 {
 	struct pv_gpa gpa;
 	struct virtq_desc *table = pv_drv_table(ring, head, &gpa);
 
 	for (uint16_t i = 0; i < chain->buffers; i++)
 		write_desc(&table[i], &chain->sg[i],
-			   pv_drv_direction(chain, i) | pv_drv_link(chain, i), (uint16_t)(i + 1));
+		           pv_drv_direction(chain, i) | pv_drv_link(chain, i), (uint16_t)(i + 1));
 	return (struct pv_sg){ gpa, (uint32_t)(chain->buffers * sizeof(*table)) };
 }
 
@@ -48,7 +48,7 @@ uint16_t pv_drv_split_add(struct pv_drv_ring *ring, const struct pv_drv_chain *c
 			uint16_t next = ring->slot[at].next;
 
 			write_desc(&ring->table[at], &chain->sg[i],
-				   pv_drv_direction(chain, i) | pv_drv_link(chain, i), next);
+			           pv_drv_direction(chain, i) | pv_drv_link(chain, i), next);
 			at = next;
 		}
 	}
@@ -73,7 +73,7 @@ bool pv_drv_split_must_kick(const struct pv_drv_ring *ring)
 	if (ring->undecided > UINT16_MAX)
 		return true; /* the index came round: it passed everything */
 	return pv_notify_passed(pv_read_le16(avail_event(ring)), ring->published,
-				(uint16_t)(ring->published - ring->undecided));
+	                        (uint16_t)(ring->published - ring->undecided));
 }
 
 enum pv_drv_take pv_drv_split_look(struct pv_drv_ring *ring, struct pv_drv_used *used)

@@ -21,7 +21,7 @@ static inline bool pv_notify_passed(uint16_t event, uint16_t now, uint16_t befor
  * wrap bit on top.
  */
 static inline bool pv_notify_passed_packed(uint16_t event, uint16_t now, uint16_t before,
-					   bool now_wrap, uint16_t size)
+                                           bool now_wrap, uint16_t size)
 {
 	uint16_t position = event & 0x7fffu;
 

@@ -1,22 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# packages.sh build|demo|check: installs those Debian packages that are missing, each set with the
-# ones before it. Says and does nothing when all are there.
+# packages.sh build|bench|demo|check: installs those Debian packages that are missing, each set with
+# what it needs of the others. Says and does nothing when all are there.
 # packages.sh update: refreshes apt's lists.
 set -eu
 
-build="gcc libc6-dev meson ninja-build pkg-config python3
+build="gcc libc6-dev make meson ninja-build pkg-config python3
 	liburing-dev libjson-c-dev libseccomp-dev libcmocka-dev"
+bench="fio qemu-system-common"
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static"
 check="clang libclang-rt-dev llvm clang-format qemu-system-x86"
 
 case ${1-} in
 build) wanted=$build ;;
+bench) wanted="$build $bench" ;;
 demo) wanted="$build $demo" ;;
 check) wanted="$build $demo $check" ;;
 update) wanted= ;;
 *)
-	echo "usage: tools/packages.sh build|demo|check|update" >&2
+	echo "usage: tools/packages.sh build|bench|demo|check|update" >&2
 	exit 2
 	;;
 esac
@@ -41,19 +43,21 @@ if [ "$1" != update ] && [ -z "$missing" ]; then
 	exit 0
 fi
 
-command="apt-get install$missing"
+command="apt-get install --no-install-recommends$missing"
 [ "$1" != update ] || command="apt-get update"
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
 	command -v sudo >/dev/null ||
-		fail "not root and no sudo here; as root: $command"
+		fail "not root and no sudo here; as root: $0 $1, which does: $command"
 	as_root=sudo
 	[ -t 0 ] || as_root="sudo -n"
-	$as_root true || fail "sudo refused; as root: $command"
+	$as_root true || fail "sudo refused; as root: $0 $1, which does: $command"
 fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
 
 # Waits for another apt rather than failing beside it.
 apt() {

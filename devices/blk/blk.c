@@ -5,20 +5,22 @@
 #include "abi/virtio_ids.h"
 #include "ring/err.h"
 
-#define COUNTER(field) { #field, offsetof(struct pv_blk_counters, field) }
+#define COUNTER(field)                                                                             \
+	{                                                                                          \
+#field, offsetof(struct pv_blk_counters, field)                                    \
+	}
 
 const struct pv_counter_name pv_blk_counter_names[] = {
-	COUNTER(reads),      COUNTER(writes),        COUNTER(flushes),
-	COUNTER(discards),   COUNTER(write_zeroes),  COUNTER(get_ids),
-	COUNTER(bytes_read), COUNTER(bytes_written), COUNTER(errors),
-	COUNTER(unsupported), { NULL, 0 },
+	COUNTER(reads),        COUNTER(writes),      COUNTER(flushes),    COUNTER(discards),
+	COUNTER(write_zeroes), COUNTER(get_ids),     COUNTER(bytes_read), COUNTER(bytes_written),
+	COUNTER(errors),       COUNTER(unsupported), { NULL, 0 },
 };
 
 static uint64_t features(const struct pv_device *device)
 {
 	const struct pv_blk *blk = pv_blk_of_const(device);
 	uint64_t bits = VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE |
-			VIRTIO_BLK_F_TOPOLOGY | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE;
+	                VIRTIO_BLK_F_TOPOLOGY | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE;
 
 	if (device->queues > 1)
 		bits |= VIRTIO_BLK_F_MQ;
@@ -67,8 +69,7 @@ static void config_read(const struct pv_device *device, uint16_t offset, void *t
 }
 
 /* The one field that is the driver's is `writeback`, and only with CONFIG_WCE (section 5.2.5.1). */
-static int config_write(struct pv_device *device, uint16_t offset, const void *from,
-			uint16_t bytes)
+static int config_write(struct pv_device *device, uint16_t offset, const void *from, uint16_t bytes)
 {
 	const uint8_t *value = from;
 
@@ -163,19 +164,19 @@ size_t pv_blk_bytes(uint16_t queues)
 }
 
 struct pv_device *pv_blk_init(void *storage, struct pv_port *port, struct pv_blk_store *store,
-			      const struct pv_blk_options *options)
+                              const struct pv_blk_options *options)
 {
 	struct pv_blk *blk = storage;
 	struct pv_queue *queue = (void *)((char *)storage + rounded(sizeof(*blk)));
-	uint64_t ring_features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
-				 VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET;
+	uint64_t ring_features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 |
+	                         VIRTIO_F_RING_RESET;
 
 	if (!options->no_packed)
 		ring_features |= VIRTIO_F_RING_PACKED;
 	if (options->is_in_order)
 		ring_features |= VIRTIO_F_IN_ORDER;
 	pv_device_init(&blk->device, &blk_ops, port, ring_features, queue, options->queues,
-		       options->queue_size_max);
+	               options->queue_size_max);
 	blk->store = store;
 	blk->options = *options;
 	blk->options.is_read_only |= store->limits.is_read_only;

@@ -7,13 +7,13 @@
 #include "devices/core/device.h"
 
 struct pv_blk_options {
-	const char *serial;        /* at most VIRTIO_BLK_ID_BYTES are shown; NULL: none */
+	const char *serial; /* at most VIRTIO_BLK_ID_BYTES are shown; NULL: none */
 	uint16_t queues;
 	uint16_t queue_size_max;
 	bool is_read_only;
-	bool has_write_cache;      /* the state of `writeback` after a reset */
-	bool is_in_order;          /* offer IN_ORDER: a slow request then holds the rest */
-	bool no_packed;            /* do not offer RING_PACKED */
+	bool has_write_cache; /* the state of `writeback` after a reset */
+	bool is_in_order;     /* offer IN_ORDER: a slow request then holds the rest */
+	bool no_packed;       /* do not offer RING_PACKED */
 };
 
 struct pv_blk;
@@ -26,7 +26,7 @@ size_t pv_blk_bytes(uint16_t queues);
  * device's common part, which everything else goes through.
  */
 struct pv_device *pv_blk_init(void *storage, struct pv_port *port, struct pv_blk_store *store,
-			      const struct pv_blk_options *options);
+                              const struct pv_blk_options *options);
 
 /*
  * Control side. The store has another size now; the driver is told. Requests past a new end fail

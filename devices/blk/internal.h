@@ -7,10 +7,10 @@
 #include "devices/blk/blk.h"
 
 /* What we tell drivers. */
-#define PV_BLK_SEG_MAX        126u
-#define PV_BLK_SIZE_MAX       (1u << 20)
-#define PV_BLK_RANGES_MAX     32u
-#define PV_BLK_RANGE_SECTORS  (1u << 22)
+#define PV_BLK_SEG_MAX       126u
+#define PV_BLK_SIZE_MAX      (1u << 20)
+#define PV_BLK_RANGES_MAX    32u
+#define PV_BLK_RANGE_SECTORS (1u << 22)
 
 /*
  * Pieces of one request: its data, a header cut into single bytes, the status, and the rest for
@@ -70,8 +70,8 @@ struct pv_blk_request {
 	struct pv_queue *queue;
 	struct pv_blk_request *next;
 	enum pv_blk_request_state state;
-	uint32_t written_bytes;      /* to its data, once it succeeds */
-	struct pv_cursor ranges;     /* discard, write zeroes: those still to do */
+	uint32_t written_bytes;  /* to its data, once it succeeds */
+	struct pv_cursor ranges; /* discard, write zeroes: those still to do */
 	struct pv_iov iov[PV_BLK_PIECES];
 	/* The data, where it shares a piece with the header or the status. */
 	struct pv_iov data[PV_BLK_PIECES];

@@ -62,7 +62,7 @@ static void finish(struct pv_blk_request *request, uint8_t status)
  * The chain keeps its pieces as they came, for it may have to be saved.
  */
 static void aim_at_data(struct pv_blk_request *request, struct pv_iov *iov, uint16_t count,
-			uint64_t skip, uint64_t bytes)
+                        uint64_t skip, uint64_t bytes)
 {
 	struct pv_blk_io *io = &request->io;
 
@@ -83,7 +83,8 @@ static void aim_at_data(struct pv_blk_request *request, struct pv_iov *iov, uint
 	pv_bug_on(!pv_iov_cut(&io->iov, &io->iovs, skip, bytes));
 }
 
-/* Checks a range of sectors and sets it as the I/O's. Overflow-safe: nothing is multiplied before. */
+/* Checks a range of sectors and sets it as the I/O's. Overflow-safe: nothing is multiplied before.
+ */
 static bool aim_at_sectors(struct pv_blk_request *request, uint64_t sector, uint64_t bytes)
 {
 	const struct pv_blk *blk = blk_of(request);
@@ -174,7 +175,7 @@ static uint8_t check_range(struct pv_blk_request *request, const struct virtio_b
 		return VIRTIO_BLK_S_UNSUPP;
 	if (sectors > PV_BLK_RANGE_SECTORS ||
 	    !aim_at_sectors(request, pv_le64_get(range->sector),
-			    (uint64_t)sectors << VIRTIO_BLK_SECTOR_SHIFT))
+	                    (uint64_t)sectors << VIRTIO_BLK_SECTOR_SHIFT))
 		return VIRTIO_BLK_S_IOERR;
 	request->io.may_unmap = may_unmap;
 	return VIRTIO_BLK_S_OK;
@@ -207,7 +208,7 @@ static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, u
 	    bytes / sizeof(struct virtio_blk_range) > PV_BLK_RANGES_MAX)
 		return VIRTIO_BLK_S_IOERR;
 	pv_count(op == PV_BLK_DISCARD ? &counters_of(request)->discards
-				      : &counters_of(request)->write_zeroes);
+	                              : &counters_of(request)->write_zeroes);
 	request->io.op = op;
 	request->io.is_stable = must_be_stable(request);
 	request->ranges = pv_chain_reader(&request->chain);
@@ -398,8 +399,7 @@ void pv_blk_queue_drain(struct pv_queue *queue)
 	for (uint16_t i = 0; i < lane->touched; i++) {
 		struct pv_blk_request *request = &lane->request[i];
 
-		if (request->state == PV_BLK_WORKED_ON &&
-		    store->ops->withdraw(store, &request->io))
+		if (request->state == PV_BLK_WORKED_ON && store->ops->withdraw(store, &request->io))
 			hold(request);
 	}
 }

@@ -19,7 +19,7 @@ enum pv_blk_op {
 	PV_BLK_READ,
 	PV_BLK_WRITE,
 	PV_BLK_FLUSH,
-	PV_BLK_DISCARD,      /* content undefined from here on, space given back */
+	PV_BLK_DISCARD, /* content undefined from here on, space given back */
 	PV_BLK_WRITE_ZEROES,
 };
 
@@ -60,8 +60,8 @@ struct pv_blk_store_ops {
 	enum pv_blk_submit (*submit)(struct pv_blk_store *store, struct pv_blk_io *io);
 
 	/*
-	 * Lane. Takes back a pending I/O that has had no effect yet: true if it did, and done() will
-	 * not be called then. NULL: never possible.
+	 * Lane. Takes back a pending I/O that has had no effect yet: true if it did, and done()
+	 * will not be called then. NULL: never possible.
 	 */
 	bool (*withdraw)(struct pv_blk_store *store, struct pv_blk_io *io);
 };
@@ -70,8 +70,8 @@ struct pv_blk_store_ops {
 struct pv_blk_limits {
 	uint32_t logical_block_bytes;
 	uint32_t physical_block_bytes;
-	uint32_t optimal_io_bytes;      /* 0: nothing to tell */
-	uint32_t discard_granularity;   /* 0: no discard */
+	uint32_t optimal_io_bytes;    /* 0: nothing to tell */
+	uint32_t discard_granularity; /* 0: no discard */
 	bool can_write_zeroes;
 	bool is_read_only;
 };

@@ -4,12 +4,12 @@
 #include "ring/err.h"
 
 #define RING_FEATURES                                                                              \
-	(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 |                        \
-	 VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_RING_RESET)
+	(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED | \
+	 VIRTIO_F_IN_ORDER | VIRTIO_F_RING_RESET)
 
-void pv_device_init(struct pv_device *device, const struct pv_device_ops *ops,
-		    struct pv_port *port, uint64_t ring_features, struct pv_queue *queue,
-		    uint16_t queues, uint16_t queue_size_max)
+void pv_device_init(struct pv_device *device, const struct pv_device_ops *ops, struct pv_port *port,
+                    uint64_t ring_features, struct pv_queue *queue, uint16_t queues,
+                    uint16_t queue_size_max)
 {
 	pv_bug_on(ring_features & ~RING_FEATURES);
 	*device = (struct pv_device){
@@ -92,8 +92,7 @@ static bool is_in_config(const struct pv_device *device, uint32_t offset, uint32
 	return bytes > 0 && offset <= end && bytes <= end - offset;
 }
 
-int pv_device_config_read(const struct pv_device *device, uint32_t offset, void *to,
-			  uint32_t bytes)
+int pv_device_config_read(const struct pv_device *device, uint32_t offset, void *to, uint32_t bytes)
 {
 	if (!is_in_config(device, offset, bytes))
 		return -PV_EINVAL;
@@ -102,7 +101,7 @@ int pv_device_config_read(const struct pv_device *device, uint32_t offset, void 
 }
 
 int pv_device_config_write(struct pv_device *device, uint32_t offset, const void *from,
-			   uint32_t bytes)
+                           uint32_t bytes)
 {
 	if (!is_in_config(device, offset, bytes))
 		return -PV_EINVAL;
@@ -123,8 +122,8 @@ void pv_device_mem_set(struct pv_device *device, const struct pv_mem *mem)
 }
 
 int pv_device_queue_set(struct pv_device *device, uint16_t index,
-			const struct pv_ring_config *config,
-			const struct pv_ring_position *position)
+                        const struct pv_ring_config *config,
+                        const struct pv_ring_position *position)
 {
 	struct pv_queue *queue;
 

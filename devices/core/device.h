@@ -31,11 +31,11 @@ struct pv_virtio_ops {
 
 	/* Reads the configuration; the range was checked. */
 	void (*config_read)(const struct pv_device *device, uint16_t offset, void *to,
-			    uint16_t bytes);
+	                    uint16_t bytes);
 
 	/* A write to it. Returns 0, or -PV_ENOTSUP for a field that is not the driver's. */
 	int (*config_write)(struct pv_device *device, uint16_t offset, const void *from,
-			    uint16_t bytes);
+	                    uint16_t bytes);
 
 	/*
 	 * Control side, queue idle, its ring ready. Allocates what its requests will need, so that
@@ -95,9 +95,9 @@ struct pv_device {
 	uint64_t ring_features;
 
 	const struct pv_mem *mem;
-	uint64_t features;         /* accepted by the driver */
+	uint64_t features; /* accepted by the driver */
 	uint8_t status;
-	bool is_resetting;         /* a reset waits for queues to stop */
+	bool is_resetting; /* a reset waits for queues to stop */
 	uint32_t config_generation;
 
 	struct pv_queue *queue;
@@ -107,16 +107,16 @@ struct pv_device {
 	/* Who waits for queues to stop, and for a reset. */
 	struct pv_waiter stop_waiter;
 	struct pv_waiter reset_waiter;
-	bool is_stopping;          /* the first of the two is in force */
+	bool is_stopping; /* the first of the two is in force */
 };
 
 /*
  * Sets up the common part on the caller's storage, with `queues` queues, also the caller's, zeroed.
  * `ring_features` are the bits 24 to 41 to offer.
  */
-void pv_device_init(struct pv_device *device, const struct pv_device_ops *ops,
-		    struct pv_port *port, uint64_t ring_features, struct pv_queue *queue,
-		    uint16_t queues, uint16_t queue_size_max);
+void pv_device_init(struct pv_device *device, const struct pv_device_ops *ops, struct pv_port *port,
+                    uint64_t ring_features, struct pv_queue *queue, uint16_t queues,
+                    uint16_t queue_size_max);
 
 /* ---- features and status (virtio 1.3, sections 2.1, 2.2 and 3.1) ---- */
 
@@ -133,8 +133,8 @@ uint8_t pv_device_status(const struct pv_device *device);
 
 /*
  * The driver writes its status. Zero resets (see pv_device_reset); bits cannot be taken back but by
- * a reset, and NEEDS_RESET is not the driver's. A transport calls pv_device_features_set() first and
- * leaves FEATURES_OK out when that fails.
+ * a reset, and NEEDS_RESET is not the driver's. A transport calls pv_device_features_set() first
+ * and leaves FEATURES_OK out when that fails.
  */
 void pv_device_status_set(struct pv_device *device, uint8_t status);
 
@@ -152,9 +152,9 @@ void pv_device_needs_reset(struct pv_device *device);
 
 /* Return 0, or -PV_EINVAL for a range outside, -PV_ENOTSUP for a field not the driver's. */
 int pv_device_config_read(const struct pv_device *device, uint32_t offset, void *to,
-			  uint32_t bytes);
+                          uint32_t bytes);
 int pv_device_config_write(struct pv_device *device, uint32_t offset, const void *from,
-			   uint32_t bytes);
+                           uint32_t bytes);
 
 /* For devices: the configuration changed. New generation, and the driver is told. */
 void pv_device_config_changed(struct pv_device *device);
@@ -174,8 +174,8 @@ void pv_device_mem_set(struct pv_device *device, const struct pv_mem *mem);
  * -PV_EBUSY. The addresses are checked when it starts.
  */
 int pv_device_queue_set(struct pv_device *device, uint16_t index,
-			const struct pv_ring_config *config,
-			const struct pv_ring_position *position);
+                        const struct pv_ring_config *config,
+                        const struct pv_ring_position *position);
 
 /*
  * Starts a queue that was described. Returns 0 or why not: an error of pv_dev_ring_init(), or
@@ -212,8 +212,8 @@ void pv_queue_stopped(struct pv_queue *queue);
 int pv_device_save(const struct pv_device *device, struct pv_state_writer *to);
 
 /*
- * Loads it into a fresh device of the same kind and options, with memory set; the queues that ran are
- * paused, and pv_device_resume() lets them go on. Returns 0, -PV_ESTATE for a state that is
+ * Loads it into a fresh device of the same kind and options, with memory set; the queues that ran
+ * are paused, and pv_device_resume() lets them go on. Returns 0, -PV_ESTATE for a state that is
  * damaged, newer or of another kind, -PV_EFEATURES where this device offers less; the device is as
  * after a reset then.
  */

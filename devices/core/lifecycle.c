@@ -39,7 +39,7 @@ int pv_queue_prepare(struct pv_queue *queue)
 	queue->is_broke_reported = false;
 	queue->is_bad_chain_reported = false;
 	err = pv_dev_ring_init(&queue->ring, &queue->config, &queue->position, device->mem,
-			       queue->ring_storage);
+	                       queue->ring_storage);
 	if (!err)
 		err = device->ops->virtio->queue_start(queue);
 	if (err)
@@ -159,7 +159,7 @@ void pv_queue_stopped(struct pv_queue *queue)
 }
 
 static int stop_some(struct pv_device *device, uint16_t first, uint16_t end, bool is_for_good,
-		     struct pv_waiter waiter)
+                     struct pv_waiter waiter)
 {
 	if (device->is_stopping || device->is_resetting)
 		return -PV_EBUSY;

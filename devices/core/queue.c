@@ -4,12 +4,14 @@
 #include "devices/core/device.h"
 #include "ring/err.h"
 
-#define COUNTER(field) { #field, offsetof(struct pv_queue_counters, field) }
+#define COUNTER(field)                                                                             \
+	{                                                                                          \
+#field, offsetof(struct pv_queue_counters, field)                                  \
+	}
 
 const struct pv_counter_name pv_queue_counter_names[] = {
-	COUNTER(requests),   COUNTER(completions), COUNTER(bursts),
-	COUNTER(kicks),      COUNTER(interrupts),  COUNTER(bad_chains),
-	COUNTER(ring_faults), { NULL, 0 },
+	COUNTER(requests),   COUNTER(completions), COUNTER(bursts),      COUNTER(kicks),
+	COUNTER(interrupts), COUNTER(bad_chains),  COUNTER(ring_faults), { NULL, 0 },
 };
 
 static void report_broken(struct pv_queue *queue)
@@ -44,7 +46,7 @@ bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 		pv_count(&queue->counters.requests);
 		if (chain->is_incomplete)
 			pv_queue_bad_chain(queue, "a request with a buffer that is no memory, or "
-						  "in too many pieces");
+			                          "in too many pieces");
 		return true;
 	case PV_TAKE_BROKEN:
 		report_broken(queue);

@@ -24,13 +24,13 @@ enum pv_queue_state {
 };
 
 struct pv_queue_counters {
-	pv_counter requests;       /* chains taken */
-	pv_counter completions;    /* chains returned */
-	pv_counter bursts;         /* runs that took at least one chain */
-	pv_counter kicks;          /* kicks that reached us */
-	pv_counter interrupts;     /* sent */
-	pv_counter bad_chains;     /* failed: not memory, too many pieces, or no request at all */
-	pv_counter ring_faults;    /* times the driver broke the ring */
+	pv_counter requests;    /* chains taken */
+	pv_counter completions; /* chains returned */
+	pv_counter bursts;      /* runs that took at least one chain */
+	pv_counter kicks;       /* kicks that reached us */
+	pv_counter interrupts;  /* sent */
+	pv_counter bad_chains;  /* failed: not memory, too many pieces, or no request at all */
+	pv_counter ring_faults; /* times the driver broke the ring */
 };
 
 extern const struct pv_counter_name pv_queue_counter_names[];
@@ -73,8 +73,8 @@ bool pv_queue_publish(struct pv_queue *queue);
 void pv_queue_drain(struct pv_queue *queue);
 
 /*
- * Lane. Nothing is being worked on: what is in flight, if anything, is held, or waits behind what is
- * held for its turn to return.
+ * Lane. Nothing is being worked on: what is in flight, if anything, is held, or waits behind what
+ * is held for its turn to return.
  */
 static inline bool pv_queue_is_quiet(const struct pv_queue *queue)
 {
@@ -94,21 +94,21 @@ static inline void pv_queue_kicked(struct pv_queue *queue)
 bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain);
 
 /*
- * For devices, on the lane: a chain that no device of the kind can work on. Counts it, and says `why`
- * once for each start of the queue; the chain is still to be returned. A chain that is incomplete was
- * counted when it was taken.
+ * For devices, on the lane: a chain that no device of the kind can work on. Counts it, and says
+ * `why` once for each start of the queue; the chain is still to be returned. A chain that is
+ * incomplete was counted when it was taken.
  */
 void pv_queue_bad_chain(struct pv_queue *queue, const char *why);
 
 /*
  * For devices: a chain in saved state, as guest addresses. Loading sets the pieces in
- * `chain->iov` (of `chain->capacity`) to where this device's memory has them; a chain that cannot be
- * marks the state bad.
+ * `chain->iov` (of `chain->capacity`) to where this device's memory has them; a chain that cannot
+ * be marks the state bad.
  */
 void pv_queue_chain_save(const struct pv_queue *queue, const struct pv_chain *chain,
-			 struct pv_state_writer *to);
+                         struct pv_state_writer *to);
 void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
-			 struct pv_state_reader *from);
+                         struct pv_state_reader *from);
 
 /* For devices, on the lane: gives a chain back. */
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);

@@ -21,7 +21,7 @@
 
 /* Each piece goes out as the guest address it came from. */
 void pv_queue_chain_save(const struct pv_queue *queue, const struct pv_chain *chain,
-			 struct pv_state_writer *to)
+                         struct pv_state_writer *to)
 {
 	uint16_t oldest = queue->ring.order_head;
 	uint16_t size = queue->ring.size;
@@ -45,7 +45,7 @@ void pv_queue_chain_save(const struct pv_queue *queue, const struct pv_chain *ch
 
 /* The other memory may be cut differently: a piece that was whole there may be several here. */
 static bool load_piece(struct pv_queue *queue, struct pv_chain *chain, bool is_writable,
-		       struct pv_state_reader *from)
+                       struct pv_state_reader *from)
 {
 	struct pv_gpa gpa = pv_gpa_of(pv_state_get_u64(from));
 	uint32_t bytes = pv_state_get_u32(from);
@@ -74,8 +74,16 @@ static bool load_piece(struct pv_queue *queue, struct pv_chain *chain, bool is_w
 	return true;
 }
 
+/* A device reckons with the byte counts of a chain that is complete. */
+static bool is_all_there(const struct pv_chain *chain)
+{
+	return chain->readable_bytes <= UINT32_MAX && chain->writable_bytes <= UINT32_MAX &&
+	       pv_iov_bytes(chain->iov, chain->readable) == chain->readable_bytes &&
+	       pv_iov_bytes(chain->iov + chain->readable, chain->writable) == chain->writable_bytes;
+}
+
 void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
-			 struct pv_state_reader *from)
+                         struct pv_state_reader *from)
 {
 	uint16_t readable, writable;
 
@@ -96,6 +104,8 @@ void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
 	for (uint16_t i = 0; i < writable; i++)
 		if (!load_piece(queue, chain, true, from))
 			return;
+	if (!pv_state_check(from, chain->is_incomplete || is_all_there(chain)))
+		return;
 	if (queue->ring.is_packed || pv_state_check(from, chain->id < queue->ring.size))
 		pv_state_check(from, pv_dev_ring_adopt(&queue->ring, chain));
 }
@@ -121,15 +131,16 @@ static void save_order(const struct pv_dev_ring *ring, struct pv_state_writer *t
 	}
 }
 
-static void load_order(struct pv_dev_ring *ring, struct pv_state_reader *from)
+/* Returns how many there are. */
+static uint16_t load_order(struct pv_dev_ring *ring, struct pv_state_reader *from)
 {
 	uint16_t count;
 
 	if (!ring->has_in_order)
-		return;
+		return 0;
 	count = pv_state_get_u16(from);
 	if (!pv_state_check(from, count <= ring->size))
-		return;
+		return 0;
 	ring->order_head = 0;
 	ring->order_tail = (uint16_t)(count % ring->size);
 	for (uint16_t i = 0; i < count && !from->is_bad; i++) {
@@ -149,14 +160,26 @@ static void load_order(struct pv_dev_ring *ring, struct pv_state_reader *from)
 			pv_state_check(from, ring->in_flight_descs <= ring->size);
 		}
 	}
+	return count;
+}
+
+/* The chains that are out of the ring and those that are in flight must be the same. */
+static bool is_balanced(const struct pv_queue *queue, uint16_t ordered)
+{
+	const struct pv_dev_ring *ring = &queue->ring;
+	const struct pv_ring_position *at = &queue->position;
+
+	if (ring->has_in_order && ring->in_flight != ordered)
+		return false;
+	return ring->is_packed || ring->in_flight == (uint16_t)(at->avail - at->used);
 }
 
 static void save_queue(const struct pv_queue *queue, struct pv_state_writer *to)
 {
 	const struct pv_virtio_ops *virtio = queue->device->ops->virtio;
 
-	pv_state_put_u8(to, queue->state == PV_QUEUE_PAUSED ? STATE_QUEUE_PAUSED
-							    : STATE_QUEUE_IDLE);
+	pv_state_put_u8(to,
+	                queue->state == PV_QUEUE_PAUSED ? STATE_QUEUE_PAUSED : STATE_QUEUE_IDLE);
 	pv_state_put_u16(to, queue->config.size);
 	pv_state_put_u64(to, queue->config.desc_area.v);
 	pv_state_put_u64(to, queue->config.driver_area.v);
@@ -176,6 +199,7 @@ static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
 	struct pv_device *device = queue->device;
 	uint8_t kind = pv_state_get_u8(from);
 	struct pv_ring_config *config = &queue->config;
+	uint16_t ordered;
 
 	config->features = device->features;
 	config->size = pv_state_get_u16(from);
@@ -186,20 +210,16 @@ static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
 	queue->position.used = pv_state_get_u16(from);
 	queue->position.avail_wrap = pv_state_get_u8(from);
 	queue->position.used_wrap = pv_state_get_u8(from);
-	if (!pv_state_check(from, config->size <= device->queue_size_max &&
-					  kind <= STATE_QUEUE_PAUSED))
+	if (!pv_state_check(from,
+	                    config->size <= device->queue_size_max && kind <= STATE_QUEUE_PAUSED))
 		return;
 	if (kind == STATE_QUEUE_IDLE || !pv_state_check(from, pv_queue_prepare(queue) == 0))
 		return;
 	queue->state = PV_QUEUE_PAUSED;
-	load_order(&queue->ring, from);
+	ordered = load_order(&queue->ring, from);
 	if (!from->is_bad)
 		device->ops->virtio->queue_load(queue, from);
-	/* The chains that are out of the ring and those that are in flight must be the same. */
-	pv_state_check(from, queue->ring.is_packed ||
-				     queue->ring.in_flight ==
-					     (uint16_t)(queue->position.avail -
-							queue->position.used));
+	pv_state_check(from, is_balanced(queue, ordered));
 }
 
 /* ---- the device ---- */
@@ -284,8 +304,8 @@ int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes)
 	uint32_t checksum = pv_state_get_u32(&from);
 	int err;
 
-	if (from.is_bad || magic != STATE_MAGIC || version != STATE_VERSION ||
-	    body != from.bytes || checksum != pv_state_checksum(from.data, from.bytes))
+	if (from.is_bad || magic != STATE_MAGIC || version != STATE_VERSION || body != from.bytes ||
+	    checksum != pv_state_checksum(from.data, from.bytes))
 		return -PV_ESTATE;
 	err = load_body(device, &from);
 	if (err)

@@ -17,7 +17,7 @@
 struct pv_state_writer {
 	uint8_t *data; /* NULL: only count */
 	size_t capacity;
-	size_t bytes;  /* written so far, or needed where there was no room */
+	size_t bytes; /* written so far, or needed where there was no room */
 };
 
 void pv_state_put_u8(struct pv_state_writer *to, uint8_t value);
@@ -27,8 +27,8 @@ void pv_state_put_u64(struct pv_state_writer *to, uint64_t value);
 
 struct pv_state_reader {
 	const uint8_t *data;
-	size_t bytes;  /* left */
-	bool is_bad;   /* read past the end, or a field that cannot be */
+	size_t bytes; /* left */
+	bool is_bad;  /* read past the end, or a field that cannot be */
 };
 
 /* Past the end these return 0 and mark the state bad. */

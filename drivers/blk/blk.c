@@ -66,7 +66,7 @@ static bool alloc_private(struct pv_blkdrv_queue *queue)
 }
 
 static int queue_setup(struct pv_blkdrv *blk, uint16_t index,
-		       const struct pv_blkdrv_options *options)
+                       const struct pv_blkdrv_options *options)
 {
 	struct pv_blkdrv_queue *queue = &blk->queue[index];
 	const struct pv_driver_queue_options ring = {
@@ -139,7 +139,7 @@ static struct pv_blkdrv *alloc_driver(struct pv_os *os, uint16_t queues)
 }
 
 int pv_blkdrv_create(struct pv_blkdrv **blk, struct pv_bus *bus, struct pv_os *os,
-		     const struct pv_blkdrv_options *options)
+                     const struct pv_blkdrv_options *options)
 {
 	const struct pv_driver_wish wish = {
 		.required = options->required,

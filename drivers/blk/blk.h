@@ -47,16 +47,16 @@ struct pv_blkdrv_disk {
 	uint32_t block_bytes; /* logical block: power of two, 512 at least */
 	uint32_t physical_block_bytes;
 	uint32_t alignment_offset_bytes; /* first aligned logical block */
-	uint64_t min_io_bytes;		 /* advice; 0: none */
+	uint64_t min_io_bytes;           /* advice; 0: none */
 	uint64_t opt_io_bytes;
-	uint16_t segments_max;	      /* data buffers of one request */
+	uint16_t segments_max;        /* data buffers of one request */
 	uint32_t segment_bytes_max;   /* bytes of one of them */
 	uint32_t discard_sectors_max; /* of one request; 0: cannot discard */
 	uint32_t discard_alignment_sectors;
 	uint32_t write_zeroes_sectors_max; /* of one request; 0: cannot write zeroes */
-	bool can_unmap;			   /* writing zeroes may give space back */
+	bool can_unmap;                    /* writing zeroes may give space back */
 	bool is_read_only;
-	bool has_flush;	       /* writes are not stable before a flush, and it exists */
+	bool has_flush;        /* writes are not stable before a flush, and it exists */
 	bool has_cache_switch; /* pv_blkdrv_set_write_cache() */
 	uint16_t queues;
 };
@@ -71,7 +71,7 @@ struct pv_blkdrv_queue;
  * error of pv_driver_init() or pv_driver_queue_init(). `bus` and `os` must outlive the driver.
  */
 int pv_blkdrv_create(struct pv_blkdrv **blk, struct pv_bus *bus, struct pv_os *os,
-		     const struct pv_blkdrv_options *options);
+                     const struct pv_blkdrv_options *options);
 
 /*
  * Resets the device and frees the driver, once no thread uses it; requests still in flight end
@@ -130,8 +130,8 @@ struct pv_blkdrv_request {
 	enum pv_blkdrv_op op;
 	bool may_unmap; /* write zeroes: space may be given back */
 	uint64_t sector;
-	uint32_t sectors;	/* discard, write zeroes */
-	uint16_t sgs;		/* read, write: data buffers, whole sectors in total; */
+	uint32_t sectors;       /* discard, write zeroes */
+	uint16_t sgs;           /* read, write: data buffers, whole sectors in total; */
 	const struct pv_sg *sg; /* get id: VIRTIO_BLK_ID_BYTES in total */
 	/* Called by the poll that finds it done; may submit, must not poll. NULL: see is_done. */
 	void (*done)(struct pv_blkdrv_request *request);
@@ -187,7 +187,7 @@ void pv_blkdrv_interrupts_off(struct pv_blkdrv_queue *queue);
  * pv_blkdrv_fail().
  */
 int pv_blkdrv_wait(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
-		   uint64_t timeout_ns);
+                   uint64_t timeout_ns);
 
 /*
  * Submit, publish and wait. With `request->is_done` unset, an error of pv_blkdrv_submit() means
@@ -195,14 +195,14 @@ int pv_blkdrv_wait(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *requ
  * and its storage is free once pv_blkdrv_fail() has returned.
  */
 int pv_blkdrv_do(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
-		 uint64_t timeout_ns);
+                 uint64_t timeout_ns);
 
 /*
  * Asks the disk for its serial number: a string of at most VIRTIO_BLK_ID_BYTES bytes. Returns as
  * pv_blkdrv_do(), and -PV_EBUSY while an earlier one that timed out is still in flight.
  */
 int pv_blkdrv_id(struct pv_blkdrv_queue *queue, char id[VIRTIO_BLK_ID_BYTES + 1],
-		 uint64_t timeout_ns);
+                 uint64_t timeout_ns);
 
 /*
  * Control, while no thread uses the queue. Takes the queue back from the device and gives it back
@@ -216,8 +216,8 @@ struct pv_blkdrv_counters {
 	uint64_t requests;    /* submitted */
 	uint64_t completions; /* done, with or without an error */
 	uint64_t errors;      /* of them, with one */
-	uint64_t kicks;	      /* sent */
-	uint64_t lies;	      /* used lengths beyond what could have been written */
+	uint64_t kicks;       /* sent */
+	uint64_t lies;        /* used lengths beyond what could have been written */
 };
 
 struct pv_blkdrv_counters pv_blkdrv_queue_counters(const struct pv_blkdrv_queue *queue);

@@ -3,8 +3,8 @@
 #include "drivers/blk/internal.h"
 #include "ring/err.h"
 
-#define BLOCK_BYTES_MAX	     (1u << 20)
-#define CAPACITY_MAX	     (UINT64_MAX >> VIRTIO_BLK_SECTOR_SHIFT)
+#define BLOCK_BYTES_MAX      (1u << 20)
+#define CAPACITY_MAX         (UINT64_MAX >> VIRTIO_BLK_SECTOR_SHIFT)
 #define SEGMENTS_MAX_DEFAULT 16u
 
 /* Bytes of the configuration that exist with these features: older devices have less of it. */
@@ -57,7 +57,7 @@ static void take_topology(struct pv_blkdrv_disk *disk, const struct virtio_blk_c
 }
 
 static bool take_segments(struct pv_blkdrv_disk *disk, const struct virtio_blk_config *config,
-			  uint16_t wanted)
+                          uint16_t wanted)
 {
 	uint32_t segments = 1, bytes = UINT32_MAX;
 
@@ -76,7 +76,7 @@ static bool take_segments(struct pv_blkdrv_disk *disk, const struct virtio_blk_c
 }
 
 static bool take_queues(struct pv_blkdrv_disk *disk, const struct virtio_blk_config *config,
-			uint16_t wanted)
+                        uint16_t wanted)
 {
 	uint16_t queues = 1;
 
@@ -146,7 +146,7 @@ int pv_blkdrv_config_changed(struct pv_blkdrv *blk)
 	if (pv_driver_needs_reset(&blk->driver))
 		return -PV_EBROKEN;
 	error = pv_driver_config_read(&blk->driver, offsetof(struct virtio_blk_config, capacity),
-				      &capacity, sizeof(capacity));
+	                              &capacity, sizeof(capacity));
 	return error ? error : take_capacity(blk, capacity);
 }
 
@@ -157,7 +157,7 @@ int pv_blkdrv_set_write_cache(struct pv_blkdrv *blk, bool is_on)
 	if (!blk->disk.has_cache_switch)
 		return -PV_ENOTSUP;
 	return pv_driver_config_write(&blk->driver, offsetof(struct virtio_blk_config, writeback),
-				      &writeback, sizeof(writeback));
+	                              &writeback, sizeof(writeback));
 }
 
 int pv_blkdrv_write_cache(struct pv_blkdrv *blk, bool *is_on)
@@ -168,7 +168,7 @@ int pv_blkdrv_write_cache(struct pv_blkdrv *blk, bool *is_on)
 	if (!blk->disk.has_cache_switch)
 		return -PV_ENOTSUP;
 	error = pv_driver_config_read(&blk->driver, offsetof(struct virtio_blk_config, writeback),
-				      &writeback, sizeof(writeback));
+	                              &writeback, sizeof(writeback));
 	/* Anything but "off" may lose writes: take it for "on". */
 	*is_on = writeback != 0;
 	return error;

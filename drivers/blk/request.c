@@ -16,7 +16,7 @@ static bool is_on_disk(const struct pv_blkdrv *blk, uint64_t sector, uint64_t se
 
 /* Data buffers within the disk's limits; their sum. */
 static bool sum_data(const struct pv_blkdrv_disk *disk, const struct pv_blkdrv_request *request,
-		     uint64_t *bytes)
+                     uint64_t *bytes)
 {
 	*bytes = 0;
 	if (request->sgs == 0 || request->sgs > disk->segments_max)
@@ -47,8 +47,8 @@ static int check_data(const struct pv_blkdrv *blk, struct pv_blkdrv_request *req
 static int check_range(const struct pv_blkdrv *blk, const struct pv_blkdrv_request *request)
 {
 	uint32_t sectors_max = request->op == PV_BLKDRV_DISCARD
-				       ? blk->disk.discard_sectors_max
-				       : blk->disk.write_zeroes_sectors_max;
+	                               ? blk->disk.discard_sectors_max
+	                               : blk->disk.write_zeroes_sectors_max;
 
 	if (sectors_max == 0 || blk->disk.is_read_only)
 		return -PV_ENOTSUP;
@@ -122,7 +122,7 @@ static uint16_t put_data(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_r
 	case PV_BLKDRV_WRITE_ZEROES:
 		write_range(queue, request);
 		sg->addr = pv_gpa_add(queue->slots.range_gpa,
-				      sizeof(struct virtio_blk_range) * request->slot);
+		                      sizeof(struct virtio_blk_range) * request->slot);
 		sg->bytes = sizeof(struct virtio_blk_range);
 		return 1;
 	default:
@@ -142,12 +142,12 @@ static int add_chain(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *re
 	write_header(queue, request);
 	data = put_data(queue, request);
 	sg[0].addr = pv_gpa_add(queue->slots.header_gpa,
-				sizeof(struct virtio_blk_req_header) * request->slot);
+	                        sizeof(struct virtio_blk_req_header) * request->slot);
 	sg[0].bytes = sizeof(struct virtio_blk_req_header);
 	sg[data + 1].addr = pv_gpa_add(queue->slots.status_gpa, request->slot);
 	sg[data + 1].bytes = 1;
 	return pv_drv_ring_add(&queue->base.ring, sg, (uint16_t)(is_inward ? 1 : data + 1),
-			       (uint16_t)(is_inward ? data + 1 : 1), request);
+	                       (uint16_t)(is_inward ? data + 1 : 1), request);
 }
 
 int pv_blkdrv_submit(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
@@ -189,7 +189,7 @@ static int error_of(uint8_t status)
 }
 
 static void end(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request, int error,
-		uint32_t written_bytes)
+                uint32_t written_bytes)
 {
 	queue->free_slot[queue->free_slots++] = request->slot;
 	queue->counters.completions++;

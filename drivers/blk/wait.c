@@ -4,7 +4,7 @@
 #include "ring/err.h"
 
 int pv_blkdrv_wait(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
-		   uint64_t timeout_ns)
+                   uint64_t timeout_ns)
 {
 	struct pv_os *os = queue->blk->driver.os;
 	uint64_t begin_ns = os->ops->now_ns(os);
@@ -26,7 +26,7 @@ int pv_blkdrv_wait(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *requ
 }
 
 int pv_blkdrv_do(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request,
-		 uint64_t timeout_ns)
+                 uint64_t timeout_ns)
 {
 	int error = pv_blkdrv_submit(queue, request);
 
@@ -37,7 +37,7 @@ int pv_blkdrv_do(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *reques
 }
 
 int pv_blkdrv_id(struct pv_blkdrv_queue *queue, char id[VIRTIO_BLK_ID_BYTES + 1],
-		 uint64_t timeout_ns)
+                 uint64_t timeout_ns)
 {
 	struct pv_blkdrv_request *request = &queue->id_request;
 	int error;

@@ -69,7 +69,7 @@ static int negotiate(struct pv_driver *driver, const struct pv_driver_wish *wish
 }
 
 int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *os,
-		   const struct pv_driver_wish *wish)
+                   const struct pv_driver_wish *wish)
 {
 	int error;
 
@@ -136,7 +136,7 @@ int pv_driver_config_read(struct pv_driver *driver, uint32_t offset, void *to, u
 }
 
 int pv_driver_config_write(struct pv_driver *driver, uint32_t offset, const void *from,
-			   uint32_t bytes)
+                           uint32_t bytes)
 {
 	return driver->bus->ops->config_write(driver->bus, offset, from, bytes);
 }

@@ -53,7 +53,7 @@ struct pv_driver {
  * the device has been told FAILED, where it listens, and needs no pv_driver_stop().
  */
 int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *os,
-		   const struct pv_driver_wish *wish);
+                   const struct pv_driver_wish *wish);
 
 /* DRIVER_OK. Returns 0 or an error of the bus. */
 int pv_driver_start(struct pv_driver *driver);
@@ -82,7 +82,7 @@ int pv_driver_config_read(struct pv_driver *driver, uint32_t offset, void *to, u
 
 /* Returns 0 or an error of the bus. */
 int pv_driver_config_write(struct pv_driver *driver, uint32_t offset, const void *from,
-			   uint32_t bytes);
+                           uint32_t bytes);
 
 struct pv_driver_queue_options {
 	uint16_t size_max;     /* 0: as large as the device can */
@@ -111,7 +111,7 @@ struct pv_driver_queue {
  * -PV_ENOMEM; or an error of the bus.
  */
 int pv_driver_queue_init(struct pv_driver_queue *queue, struct pv_driver *driver, uint16_t index,
-			 const struct pv_driver_queue_options *options);
+                         const struct pv_driver_queue_options *options);
 
 /* After pv_driver_stop(). Frees what the device cannot write to any more, see above. */
 void pv_driver_queue_fini(struct pv_driver_queue *queue);

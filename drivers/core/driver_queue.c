@@ -69,7 +69,7 @@ static bool alloc_tables(struct pv_driver_queue *queue, uint16_t indirect_max)
 	queue->tables_bytes = sizeof(struct virtq_desc) * queue->place.size * (size_t)indirect_max;
 	queue->memory.indirect_max = indirect_max;
 	queue->memory.indirect = os->ops->shared_alloc(os, queue->tables_bytes, PAGE_BYTES,
-						       &queue->memory.indirect_gpa);
+	                                               &queue->memory.indirect_gpa);
 	return queue->memory.indirect;
 }
 
@@ -96,7 +96,7 @@ static int start_ring(struct pv_driver_queue *queue)
 }
 
 int pv_driver_queue_init(struct pv_driver_queue *queue, struct pv_driver *driver, uint16_t index,
-			 const struct pv_driver_queue_options *options)
+                         const struct pv_driver_queue_options *options)
 {
 	int error;
 

@@ -26,9 +26,9 @@
 
 /* Pieces of guest memory are passed to the kernel as they are. */
 _Static_assert(sizeof(struct pv_iov) == sizeof(struct iovec) &&
-		       offsetof(struct pv_iov, base) == offsetof(struct iovec, iov_base) &&
-		       offsetof(struct pv_iov, bytes) == offsetof(struct iovec, iov_len),
-	       "struct pv_iov is struct iovec");
+                       offsetof(struct pv_iov, base) == offsetof(struct iovec, iov_base) &&
+                       offsetof(struct pv_iov, bytes) == offsetof(struct iovec, iov_len),
+               "struct pv_iov is struct iovec");
 
 /* The store's part of an I/O. */
 struct file_io {
@@ -40,7 +40,7 @@ struct file_io {
 };
 
 _Static_assert(sizeof(struct file_io) <= sizeof(((struct pv_blk_io *)0)->store),
-	       "the store's part of an I/O has its room");
+               "the store's part of an I/O has its room");
 
 static struct file_io *file_io_of(struct pv_store *store, struct pv_blk_io *io)
 {
@@ -76,11 +76,13 @@ static void sync_done(struct pv_loop_io *loop_io, int64_t result)
 
 static void submit_sync(struct file_io *file_io)
 {
-	submit(file_io, &(struct pv_loop_io){
+	const struct pv_loop_io loop_io = {
 		.op = PV_LOOP_SYNC,
 		.fd = file_io->store->fd,
 		.done = sync_done,
-	});
+	};
+
+	submit(file_io, &loop_io);
 }
 
 /* What is done so far ends here, unless it must be stable too. */
@@ -129,8 +131,7 @@ static void submit_data(struct file_io *file_io)
 {
 	const struct pv_blk_io *io = file_io->blk_io;
 	bool is_write = io->op == PV_BLK_WRITE;
-
-	submit(file_io, &(struct pv_loop_io){
+	const struct pv_loop_io loop_io = {
 		.op = is_write ? PV_LOOP_WRITE : PV_LOOP_READ,
 		.fd = data_fd(file_io->store, io),
 		.flags = is_write && io->is_stable ? RWF_DSYNC : 0,
@@ -138,7 +139,9 @@ static void submit_data(struct file_io *file_io)
 		.iovs = io->iovs,
 		.offset = io->offset,
 		.done = data_done,
-	});
+	};
+
+	submit(file_io, &loop_io);
 }
 
 static void data_done(struct pv_loop_io *loop_io, int64_t result)
@@ -167,18 +170,19 @@ static void submit_zeros(struct file_io *file_io)
 {
 	const struct pv_blk_io *io = file_io->blk_io;
 	uint64_t left = io->bytes - file_io->zeroed_bytes;
-
-	file_io->zeros.iov_base = zeros;
-	file_io->zeros.iov_len = left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES;
-	submit(file_io, &(struct pv_loop_io){
+	const struct pv_loop_io loop_io = {
 		.op = PV_LOOP_WRITE,
 		.fd = file_io->store->direct_align ? file_io->store->buffered_fd
-						   : file_io->store->fd,
+		                                   : file_io->store->fd,
 		.iov = &file_io->zeros,
 		.iovs = 1,
 		.offset = io->offset + file_io->zeroed_bytes,
 		.done = zeros_done,
-	});
+	};
+
+	file_io->zeros.iov_base = zeros;
+	file_io->zeros.iov_len = left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES;
+	submit(file_io, &loop_io);
 }
 
 static void zeros_done(struct pv_loop_io *loop_io, int64_t result)
@@ -201,14 +205,16 @@ static void allocate_done(struct pv_loop_io *loop_io, int64_t result);
 
 static void submit_allocate(struct file_io *file_io, int mode)
 {
-	submit(file_io, &(struct pv_loop_io){
+	const struct pv_loop_io loop_io = {
 		.op = PV_LOOP_ALLOCATE,
 		.fd = file_io->store->fd,
 		.flags = mode | FALLOC_FL_KEEP_SIZE,
 		.offset = file_io->blk_io->offset,
 		.bytes = file_io->blk_io->bytes,
 		.done = allocate_done,
-	});
+	};
+
+	submit(file_io, &loop_io);
 }
 
 /* A file system need not know how to make holes or zeros: the zeros are then written. */
@@ -239,8 +245,8 @@ static void submit_clear(struct file_io *file_io)
 /* ---- at once ---- */
 
 /*
- * Guesses about the next I/O from the last ones, for each lane's thread. A pause counts I/Os that go
- * straight to io_uring before an answer at once is tried again.
+ * Guesses about the next I/O from the last ones, for each lane's thread. A pause counts I/Os that
+ * go straight to io_uring before an answer at once is tried again.
  */
 static _Thread_local struct {
 	uint32_t read_misses; /* in a row */
@@ -309,8 +315,7 @@ static ssize_t write_at_once(struct pv_store *store, const struct pv_blk_io *io)
 
 static enum pv_blk_submit transfer(struct pv_store *store, struct pv_blk_io *io)
 {
-	ssize_t bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io)
-					       : read_at_once(store, io);
+	ssize_t bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io) : read_at_once(store, io);
 
 	if (bytes > 0 && (uint64_t)bytes == io->bytes)
 		return PV_BLK_DONE;

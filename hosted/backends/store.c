@@ -7,16 +7,17 @@
 #include <string.h>
 
 static int set_block_sizes(struct pv_store *store, const struct pv_store_options *options,
-			   char *error, size_t error_bytes)
+                           char *error, size_t error_bytes)
 {
 	struct pv_blk_limits *limits = &store->blk.limits;
 
 	if (options->logical_block_bytes) {
 		if (options->logical_block_bytes < limits->logical_block_bytes) {
 			snprintf(error, error_bytes,
-				 "--logical-block-size %u is smaller than the %u bytes that %s can do",
-				 options->logical_block_bytes, limits->logical_block_bytes,
-				 store->path ? store->path : "it");
+			         "--logical-block-size %u is smaller than the %u bytes that %s can "
+			         "do",
+			         options->logical_block_bytes, limits->logical_block_bytes,
+			         store->path ? store->path : "it");
 			return -EINVAL;
 		}
 		limits->logical_block_bytes = options->logical_block_bytes;
@@ -27,8 +28,8 @@ static int set_block_sizes(struct pv_store *store, const struct pv_store_options
 		limits->physical_block_bytes = limits->logical_block_bytes;
 	if (limits->physical_block_bytes < limits->logical_block_bytes) {
 		snprintf(error, error_bytes,
-			 "--physical-block-size %u is smaller than the logical block of %u bytes",
-			 limits->physical_block_bytes, limits->logical_block_bytes);
+		         "--physical-block-size %u is smaller than the logical block of %u bytes",
+		         limits->physical_block_bytes, limits->logical_block_bytes);
 		return -EINVAL;
 	}
 	return 0;
@@ -41,22 +42,22 @@ static int check_capacity(const struct pv_store *store, char *error, size_t erro
 
 	if (store->blk.capacity_bytes == 0) {
 		snprintf(error, error_bytes, "%s%s is empty; give it a size first (truncate -s 1G)",
-			 option, store->path ? store->path : "");
+		         option, store->path ? store->path : "");
 		return -EINVAL;
 	}
 	if (store->blk.capacity_bytes % limits->logical_block_bytes == 0)
 		return 0;
 	snprintf(error, error_bytes,
-		 "%s%s: a size of %llu bytes is no multiple of the logical block of %u bytes; "
-		 "round it up with truncate -s %%%u",
-		 option, store->path ? store->path : "",
-		 (unsigned long long)store->blk.capacity_bytes, limits->logical_block_bytes,
-		 limits->logical_block_bytes);
+	         "%s%s: a size of %llu bytes is no multiple of the logical block of %u bytes; "
+	         "round it up with truncate -s %%%u",
+	         option, store->path ? store->path : "",
+	         (unsigned long long)store->blk.capacity_bytes, limits->logical_block_bytes,
+	         limits->logical_block_bytes);
 	return -EINVAL;
 }
 
 static int open_kind(struct pv_store *store, const struct pv_store_options *options, char *error,
-		     size_t error_bytes)
+                     size_t error_bytes)
 {
 	if (options->path)
 		return pv_store_file_open(store, options, error, error_bytes);
@@ -66,7 +67,7 @@ static int open_kind(struct pv_store *store, const struct pv_store_options *opti
 }
 
 int pv_store_open(struct pv_store **result, const struct pv_store_options *options, char *error,
-		  size_t error_bytes)
+                  size_t error_bytes)
 {
 	struct pv_store *store = calloc(1, sizeof(*store));
 	int err;

@@ -15,9 +15,9 @@
 struct pv_store;
 
 struct pv_store_options {
-	const char *path;              /* a file or block device; or ... */
-	int64_t null_bytes;            /* ... a store without content of this size; or ... */
-	int64_t memory_bytes;          /* ... memory of this size; unused ones are -1 */
+	const char *path;     /* a file or block device; or ... */
+	int64_t null_bytes;   /* ... a store without content of this size; or ... */
+	int64_t memory_bytes; /* ... memory of this size; unused ones are -1 */
 	bool is_read_only;
 	bool is_direct;                /* O_DIRECT */
 	uint32_t logical_block_bytes;  /* 0: the store's own */
@@ -29,7 +29,7 @@ struct pv_store_options {
  * fault as the command line spells it and the remedy. Nothing is created on failure.
  */
 int pv_store_open(struct pv_store **store, const struct pv_store_options *options, char *error,
-		  size_t error_bytes);
+                  size_t error_bytes);
 void pv_store_close(struct pv_store *store);
 
 /* The device's view of it. An I/O's `lane` is the struct pv_loop it is submitted on. */

@@ -66,12 +66,12 @@ static uint64_t queue_limit(dev_t device, const char *name)
 	char path[128];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/queue/%s", major(device),
-		 minor(device), name);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/queue/%s", major(device), minor(device),
+	         name);
 	file = fopen(path, "r");
 	if (!file) { /* a partition: its disk has the directory */
 		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../queue/%s", major(device),
-			 minor(device), name);
+		         minor(device), name);
 		file = fopen(path, "r");
 	}
 	if (!file)
@@ -96,8 +96,7 @@ static int learn_block_device(struct pv_store *store, const struct stat *status)
 	limits->logical_block_bytes = (uint32_t)logical_bytes;
 	limits->physical_block_bytes = physical_bytes;
 	limits->optimal_io_bytes = (uint32_t)queue_limit(status->st_rdev, "optimal_io_size");
-	limits->discard_granularity =
-		(uint32_t)queue_limit(status->st_rdev, "discard_granularity");
+	limits->discard_granularity = (uint32_t)queue_limit(status->st_rdev, "discard_granularity");
 	if (queue_limit(status->st_rdev, "discard_max_bytes") == 0)
 		limits->discard_granularity = 0;
 	store->can_punch = limits->discard_granularity > 0;
@@ -116,9 +115,9 @@ static void learn_file(struct pv_store *store, const struct stat *status, bool i
 	struct statfs filesystem;
 
 	store->blk.capacity_bytes = (uint64_t)status->st_size;
-	store->is_in_memory = fstatfs(store->fd, &filesystem) == 0 &&
-			      (filesystem.f_type == TMPFS_MAGIC ||
-			       filesystem.f_type == RAMFS_MAGIC);
+	store->is_in_memory =
+		fstatfs(store->fd, &filesystem) == 0 &&
+		(filesystem.f_type == TMPFS_MAGIC || filesystem.f_type == RAMFS_MAGIC);
 	limits->logical_block_bytes = VIRTIO_BLK_SECTOR_BYTES;
 	limits->physical_block_bytes = 4096;
 	store->can_punch = is_writable && can_punch_holes(store->fd, status->st_size);
@@ -151,7 +150,7 @@ static int open_failed(const char *path, bool is_read_only, char *error, size_t 
 
 	if (err == EACCES || err == EPERM || err == EROFS)
 		remedy = is_read_only ? "check its permissions"
-				      : "check its permissions or add --read-only";
+		                      : "check its permissions or add --read-only";
 	else if (err == EINVAL)
 		remedy = "its file system has no O_DIRECT, leave out --direct";
 	snprintf(error, error_bytes, "--blk-file %s: %s; %s", path, strerror(err), remedy);
@@ -172,7 +171,7 @@ static int learn(struct pv_store *store, bool is_read_only, char *error, size_t 
 		learn_file(store, &status, !is_read_only);
 	} else {
 		snprintf(error, error_bytes, "--blk-file %s is neither a file nor a block device",
-			 path);
+		         path);
 		return -EINVAL;
 	}
 	store->blk.limits.can_write_zeroes = true;
@@ -188,8 +187,8 @@ static int reopen_buffered(int fd, int flags)
 	return open(self, flags & ~(O_DIRECT | O_NONBLOCK));
 }
 
-int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options,
-		       char *error, size_t error_bytes)
+int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options, char *error,
+                       size_t error_bytes)
 {
 	int flags = O_CLOEXEC | O_NONBLOCK | (options->is_read_only ? O_RDONLY : O_RDWR);
 	int err;
@@ -215,8 +214,7 @@ int pv_store_file_open(struct pv_store *store, const struct pv_store_options *op
 		learn_direct_align(store);
 		store->buffered_fd = reopen_buffered(store->fd, flags);
 		if (store->buffered_fd < 0)
-			err = open_failed(options->path, options->is_read_only, error,
-					  error_bytes);
+			err = open_failed(options->path, options->is_read_only, error, error_bytes);
 	}
 	if (err)
 		file_close(store);

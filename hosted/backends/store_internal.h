@@ -20,10 +20,10 @@ struct pv_store {
 
 	/* Files and block devices. */
 	int fd;
-	int buffered_fd;         /* beside an O_DIRECT one, for what is not aligned; or -1 */
-	uint32_t direct_align;   /* of memory, offsets and lengths; 0: not O_DIRECT */
+	int buffered_fd;       /* beside an O_DIRECT one, for what is not aligned; or -1 */
+	uint32_t direct_align; /* of memory, offsets and lengths; 0: not O_DIRECT */
 	bool is_block_device;
-	bool is_in_memory;       /* tmpfs: a system call never waits for a disk */
+	bool is_in_memory; /* tmpfs: a system call never waits for a disk */
 	bool can_punch;
 
 	/* Memory. */
@@ -31,12 +31,12 @@ struct pv_store {
 };
 
 /* Each fills in `kind`, `blk.ops`, capacity and limits. 0, or -errno and a sentence. */
-int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options,
-		       char *error, size_t error_bytes);
+int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options, char *error,
+                       size_t error_bytes);
 int pv_store_memory_open(struct pv_store *store, const struct pv_store_options *options,
-			 char *error, size_t error_bytes);
-int pv_store_null_open(struct pv_store *store, const struct pv_store_options *options,
-		       char *error, size_t error_bytes);
+                         char *error, size_t error_bytes);
+int pv_store_null_open(struct pv_store *store, const struct pv_store_options *options, char *error,
+                       size_t error_bytes);
 
 /* file_io.c: the I/O of files and block devices. */
 extern const struct pv_blk_store_ops pv_store_file_ops;

@@ -111,15 +111,15 @@ static const struct pv_store_kind memory_kind = {
 };
 
 int pv_store_memory_open(struct pv_store *store, const struct pv_store_options *options,
-			 char *error, size_t error_bytes)
+                         char *error, size_t error_bytes)
 {
 	uint64_t bytes = (uint64_t)options->memory_bytes;
 	void *memory = mmap(NULL, bytes ? bytes : PAGE_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (memory == MAP_FAILED) {
 		snprintf(error, error_bytes, "--memory %llu: %s; choose a smaller size",
-			 (unsigned long long)bytes, strerror(errno));
+		         (unsigned long long)bytes, strerror(errno));
 		return -ENOMEM;
 	}
 	store->kind = &memory_kind;
@@ -158,7 +158,7 @@ static const struct pv_store_kind null_kind = {
 };
 
 int pv_store_null_open(struct pv_store *store, const struct pv_store_options *options, char *error,
-		       size_t error_bytes)
+                       size_t error_bytes)
 {
 	(void)error;
 	(void)error_bytes;

@@ -15,9 +15,9 @@
 #include "ring/err.h"
 
 #define BLOCK_BYTES_MAX (16u << 20)
-#define DEPTH_MAX	1024u
-#define QUEUES_MAX	256u
-#define SECONDS_MAX	86400u
+#define DEPTH_MAX       1024u
+#define QUEUES_MAX      256u
+#define SECONDS_MAX     86400u
 
 /* The largest ring that back-ends in use agree to. */
 #define QUEUE_SIZE_MAX 1024u
@@ -64,7 +64,7 @@ static const struct pv_option device_options[] = {
 static const struct pv_option load_options[] = {
 	{ "block-size", "SIZE", "bytes of each request (default 4k)",
 	  PV_OPTION_SIZE_AT(struct options, block_bytes, VIRTIO_BLK_SECTOR_BYTES,
-			    BLOCK_BYTES_MAX) },
+	                    BLOCK_BYTES_MAX) },
 	{ "depth", "N", "requests in flight on each queue (default 32)",
 	  PV_OPTION_NUMBER_AT(struct options, depth, 1, DEPTH_MAX) },
 	{ "mix", "PERCENT",
@@ -95,7 +95,7 @@ static const struct pv_option_group device_group = { "Device", device_options };
 static const struct pv_option_group load_group = { "Load", load_options };
 static const struct pv_option_group report_group = { "Report", report_options };
 static const struct pv_option_group *const groups[] = { &device_group, &load_group, &report_group,
-							NULL };
+	                                                NULL };
 
 const struct pv_command_line pv_cli_bench_blk_command = {
 	.name = "paravane bench blk",
@@ -147,7 +147,7 @@ static void driver_failed(struct pv_bench *bench, const struct options *options,
 {
 	if (error == -PV_EFEATURES && options->is_packed)
 		pv_bench_fail(bench,
-			      "the back-end does not offer packed rings; leave out --packed");
+		              "the back-end does not offer packed rings; leave out --packed");
 	else if (error == -PV_EFEATURES)
 		pv_bench_fail(bench, "the back-end does not offer virtio 1");
 	else if (error == -PV_EBROKEN)
@@ -170,7 +170,7 @@ static bool driver_create(struct pv_bench *bench, const struct options *options,
 		.segments_max = segments,
 	};
 	int error = pv_blkdrv_create(&bench->blk, pv_vhu_bus_bus(bench->bus),
-				     pv_vhu_bus_os(bench->bus), &wish);
+	                             pv_vhu_bus_os(bench->bus), &wish);
 
 	if (error)
 		driver_failed(bench, options, error);
@@ -197,7 +197,7 @@ static bool driver_start(struct pv_bench *bench, const struct options *options)
 	if (segments && pv_blkdrv_disk(bench->blk)->segments_max >= segments)
 		return true;
 	pv_bench_fail(bench, "--block-size %llu is more than the disk takes in one request",
-		      (unsigned long long)options->block_bytes);
+	              (unsigned long long)options->block_bytes);
 	return false;
 }
 
@@ -209,11 +209,11 @@ static bool disk_fits(struct pv_bench *bench, const struct options *options)
 
 	if (disk->queues < options->queues)
 		pv_bench_fail(bench, "--queues %llu is more than the disk's %u",
-			      (unsigned long long)options->queues, disk->queues);
+		              (unsigned long long)options->queues, disk->queues);
 	else if (options->block_bytes % disk->block_bytes)
 		pv_bench_fail(bench,
-			      "--block-size %llu is no multiple of the disk's blocks of %u bytes",
-			      (unsigned long long)options->block_bytes, disk->block_bytes);
+		              "--block-size %llu is no multiple of the disk's blocks of %u bytes",
+		              (unsigned long long)options->block_bytes, disk->block_bytes);
 	else if (disk->is_read_only && options->mix < 100)
 		pv_bench_fail(bench, "the disk is read-only; leave out --mix and --verify");
 	else
@@ -237,9 +237,9 @@ static bool plan_make(struct pv_bench *bench, const struct options *options)
 	if (plan->blocks >= least)
 		return true;
 	pv_bench_fail(bench,
-		      "the disk, or --size-limit, has room for %llu blocks; at least %llu are "
-		      "needed",
-		      (unsigned long long)plan->blocks, (unsigned long long)least);
+	              "the disk, or --size-limit, has room for %llu blocks; at least %llu are "
+	              "needed",
+	              (unsigned long long)plan->blocks, (unsigned long long)least);
 	return false;
 }
 
@@ -278,7 +278,7 @@ static void stop(struct run *run)
 	enum pv_bench_phase phase = PV_BENCH_LOAD;
 
 	__atomic_compare_exchange_n(&run->bench.phase, &phase, PV_BENCH_STOP, false,
-				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 /* Is the back-end there, and does it get on? */
@@ -298,7 +298,7 @@ static void watch(struct run *run)
 		pv_bench_fail(&run->bench, "%s", pv_vhu_bus_error(run->bench.bus));
 	else if (now - run->moved_ns > STALL_NS)
 		pv_bench_fail(&run->bench, "the back-end has finished nothing for %llu seconds",
-			      STALL_NS / 1000000000u);
+		              STALL_NS / 1000000000u);
 }
 
 static void progress_show(const struct run *run, uint64_t second, uint64_t requests)
@@ -308,7 +308,7 @@ static void progress_show(const struct run *run, uint64_t second, uint64_t reque
 	if (!isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r%4llu s %10.1f kIOPS %10.1f MB/s ", (unsigned long long)second,
-		rate / 1e3, rate * run->bench.plan.block_bytes / 1e6);
+	        rate / 1e3, rate * run->bench.plan.block_bytes / 1e6);
 }
 
 static void progress_clear(void)
@@ -384,7 +384,7 @@ static void clocks_stop(struct run *run)
 
 	report->ns_per_tick = (double)(monotonic_ns() - run->begin_ns) / (double)ticks;
 	report->has_backend_cpu = report->has_backend_cpu &&
-				  pv_process_cpu_ns(run->backend, &cpu_ns);
+	                          pv_process_cpu_ns(run->backend, &cpu_ns);
 	if (report->has_backend_cpu)
 		report->backend_cpu_ns = cpu_ns - report->backend_cpu_ns;
 }
@@ -498,11 +498,11 @@ static int bench(const struct options *options)
 int pv_cli_bench_blk(int argc, char **argv)
 {
 	struct options options = { .block_bytes = 4096,
-				   .depth = 32,
-				   .queues = 1,
-				   .mix = PV_OPTION_UNSET,
-				   .seconds = 5,
-				   .size_limit = PV_OPTION_UNSET };
+		                   .depth = 32,
+		                   .queues = 1,
+		                   .mix = PV_OPTION_UNSET,
+		                   .seconds = 5,
+		                   .size_limit = PV_OPTION_UNSET };
 	void *const values[] = { &options, &options, &options };
 	char sentence[PV_SENTENCE_BYTES];
 	const char *wrong;

@@ -58,7 +58,7 @@ struct pv_bench_load {
 	uint32_t *written; /* verifying: a record for each block */
 	struct pv_bench_result result;
 	uint64_t progress; /* atomic */
-	bool has_ended;	   /* atomic */
+	bool has_ended;    /* atomic */
 
 	struct slot *slots;
 	struct pv_sg *sgs;
@@ -143,8 +143,8 @@ static struct pv_pattern pattern_of(const struct slot *slot)
 	const struct pv_bench_load *load = slot->load;
 
 	return (struct pv_pattern){ .offset = offset_of(slot),
-				    .seed = load->bench->plan.seed,
-				    .generation = load->written[slot->block] & ~BLOCK_IS_BUSY };
+		                    .seed = load->bench->plan.seed,
+		                    .generation = load->written[slot->block] & ~BLOCK_IS_BUSY };
 }
 
 /* What was never written cannot be compared: it is written first. */
@@ -222,8 +222,8 @@ static const char *error_text(int error)
 static void request_failed(struct slot *slot, int error)
 {
 	pv_bench_fail(slot->load->bench, "a %s of %u bytes at byte %llu has failed: %s",
-		      op_name(slot), slot->load->bench->plan.block_bytes,
-		      (unsigned long long)offset_of(slot), error_text(error));
+	              op_name(slot), slot->load->bench->plan.block_bytes,
+	              (unsigned long long)offset_of(slot), error_text(error));
 }
 
 static void send_next(struct pv_bench_load *load, struct slot *slot)
@@ -253,7 +253,7 @@ static void verify(struct pv_bench_load *load, struct slot *slot)
 		return;
 	load->result.verified_blocks++;
 	if (!pv_pattern_check(slot->buffer, load->bench->plan.block_bytes, &pattern, sentence,
-			      sizeof(sentence)))
+	                      sizeof(sentence)))
 		pv_bench_fail(load->bench, "verification failed: %s", sentence);
 }
 
@@ -396,8 +396,8 @@ static void slot_init(struct pv_bench_load *load, uint16_t index)
 	uint32_t left = plan->block_bytes;
 
 	*slot = (struct slot){ .load = load,
-			       .buffer = load->buffers + offset,
-			       .sg = load->sgs + (size_t)index * plan->segments };
+		               .buffer = load->buffers + offset,
+		               .sg = load->sgs + (size_t)index * plan->segments };
 	for (uint16_t i = 0; i < plan->segments; i++) {
 		uint32_t bytes = left < segment_max ? left : segment_max;
 
@@ -462,7 +462,7 @@ struct pv_bench_load *pv_bench_load_create(struct pv_bench *bench, uint16_t inde
 	piece_init(load);
 	if (!memory_init(load)) {
 		pv_bench_fail(bench, "out of memory; a smaller --block-size, --depth or "
-				     "--size-limit needs less");
+		                     "--size-limit needs less");
 		pv_bench_load_destroy(load);
 		return NULL;
 	}

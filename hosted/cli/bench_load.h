@@ -29,7 +29,7 @@ struct pv_bench_plan {
 
 enum pv_bench_phase {
 	PV_BENCH_LOAD,
-	PV_BENCH_STOP,	/* finish what is in flight; then read again what was written */
+	PV_BENCH_STOP,  /* finish what is in flight; then read again what was written */
 	PV_BENCH_ABORT, /* leave everything as it is: something has failed */
 };
 
@@ -40,7 +40,7 @@ struct pv_bench {
 	struct pv_vhu_bus *bus;
 	bool are_ticks_cheap;
 	enum pv_bench_phase phase; /* atomic */
-	int is_failure_claimed;	   /* atomic: by whom `failure` is written */
+	int is_failure_claimed;    /* atomic: by whom `failure` is written */
 	char failure[256];
 };
 
@@ -60,7 +60,7 @@ struct pv_bench_load;
 
 /* Notes why the run has failed, if nothing has failed before, and ends it. Any thread. */
 __attribute__((format(printf, 2, 3))) void pv_bench_fail(struct pv_bench *bench, const char *format,
-							 ...);
+                                                         ...);
 
 /*
  * A thread for queue `index`, not started; NULL after pv_bench_fail(). Buffers come from the bus:

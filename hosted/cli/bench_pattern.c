@@ -53,32 +53,32 @@ static size_t first_difference(const struct sector *a, const struct sector *b)
 
 /* Whose sector is it, if it is one of ours at all? */
 static void describe(const struct sector *found, const struct sector *right, char *sentence,
-		     size_t sentence_bytes)
+                     size_t sentence_bytes)
 {
 	const struct pv_pattern says = { .offset = found->word[0],
-					 .seed = found->word[1],
-					 .generation = found->word[2] };
+		                         .seed = found->word[1],
+		                         .generation = found->word[2] };
 	struct sector whole;
 	size_t at = first_difference(found, right);
 
 	sector_make(&whole, &says, says.offset);
 	if (memcmp(&whole, found, sizeof(whole)) == 0)
 		snprintf(sentence, sentence_bytes,
-			 "at byte %llu is what was written to byte %llu as generation %llu%s, "
-			 "instead of generation %llu",
-			 (unsigned long long)right->word[0], (unsigned long long)says.offset,
-			 (unsigned long long)says.generation,
-			 says.seed == right->word[1] ? "" : " of another run",
-			 (unsigned long long)right->word[2]);
+		         "at byte %llu is what was written to byte %llu as generation %llu%s, "
+		         "instead of generation %llu",
+		         (unsigned long long)right->word[0], (unsigned long long)says.offset,
+		         (unsigned long long)says.generation,
+		         says.seed == right->word[1] ? "" : " of another run",
+		         (unsigned long long)right->word[2]);
 	else
 		snprintf(sentence, sentence_bytes,
-			 "at byte %llu is 0x%02x instead of 0x%02x, generation %llu",
-			 (unsigned long long)(right->word[0] + at), ((const uint8_t *)found)[at],
-			 ((const uint8_t *)right)[at], (unsigned long long)right->word[2]);
+		         "at byte %llu is 0x%02x instead of 0x%02x, generation %llu",
+		         (unsigned long long)(right->word[0] + at), ((const uint8_t *)found)[at],
+		         ((const uint8_t *)right)[at], (unsigned long long)right->word[2]);
 }
 
 bool pv_pattern_check(const void *data, size_t bytes, const struct pv_pattern *pattern,
-		      char *sentence, size_t sentence_bytes)
+                      char *sentence, size_t sentence_bytes)
 {
 	struct sector right, found;
 

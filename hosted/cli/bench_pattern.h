@@ -25,6 +25,6 @@ void pv_pattern_fill(void *to, size_t bytes, const struct pv_pattern *pattern);
  * `sentence_bytes`).
  */
 bool pv_pattern_check(const void *data, size_t bytes, const struct pv_pattern *pattern,
-		      char *sentence, size_t sentence_bytes);
+                      char *sentence, size_t sentence_bytes);
 
 #endif

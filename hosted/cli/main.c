@@ -43,9 +43,9 @@ static void print_help(void)
 static int fail(const char *what, const char *word, const char *near)
 {
 	fprintf(stderr,
-		near ? "paravane: %s '%s'; did you mean '%s'?\n"
-		     : "paravane: %s '%s'; --help lists what there is\n",
-		what, word, near);
+	        near ? "paravane: %s '%s'; did you mean '%s'?\n"
+	             : "paravane: %s '%s'; --help lists what there is\n",
+	        what, word, near);
 	return EXIT_FAILURE;
 }
 
@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 	if (argv[1][0] == '-')
 		return top_level_option(argv[1]);
 	snprintf(words, sizeof(words), "%s%s%s", argv[1], has_device ? " " : "",
-		 has_device ? argv[2] : "");
+	         has_device ? argv[2] : "");
 	command = find(words);
 	if (!command)
 		return fail_command(words);

@@ -54,11 +54,11 @@ static bool sync_disk(const struct pv_disk *disk, char sentence[static PV_SENTEN
 
 	return error == 0 ||
 	       pv_sentence_wrong(sentence, "what was written last may not be on the disk: %s",
-				 strerror(-error));
+	                         strerror(-error));
 }
 
 static bool run(struct pv_service *service, struct pv_disk *disk,
-		char sentence[static PV_SENTENCE_BYTES])
+                char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_blk_commands commands = { disk, 1 };
 	struct pv_qmp *qmp = pv_service_qmp(service);
@@ -72,8 +72,8 @@ static bool run(struct pv_service *service, struct pv_disk *disk,
 }
 
 static bool serve(const struct pv_disk_options *disk_options,
-		  const struct pv_service_options *service_options,
-		  char sentence[static PV_SENTENCE_BYTES])
+                  const struct pv_service_options *service_options,
+                  char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_service *service;
 	struct pv_host_options host;

@@ -44,8 +44,8 @@ static struct json_object *cache_of(const struct pv_disk *disk)
 /* The members that QEMU's schema has as mandatory are there even where there is no such thing. */
 static struct json_object *inserted_of(const struct pv_disk *disk)
 {
-	static const char *const limits[] = { "bps",  "bps_rd",	 "bps_wr",
-					      "iops", "iops_rd", "iops_wr" };
+	static const char *const limits[] = { "bps",  "bps_rd",  "bps_wr",
+		                              "iops", "iops_rd", "iops_wr" };
 	struct json_object *inserted = json_object_new_object();
 
 	add_text(inserted, "file", pv_store_path(disk->store));
@@ -88,7 +88,7 @@ static const char *text_of(struct json_object *arguments, const char *name)
 	struct json_object *text;
 
 	return json_object_object_get_ex(arguments, name, &text) ? json_object_get_string(text)
-								 : NULL;
+	                                                         : NULL;
 }
 
 /* By `device` or `node-name`, which are the same here; the only disk needs no name. */
@@ -131,26 +131,26 @@ static void block_resize(struct pv_qmp_request *request, void *arg, struct json_
 
 	if (device && node) {
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
-			    "Parameters 'device' and 'node-name' exclude each other");
+		            "Parameters 'device' and 'node-name' exclude each other");
 		return;
 	}
 	if (!disk) {
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
-			    "there is no such disk; query-block lists them");
+		            "there is no such disk; query-block lists them");
 		return;
 	}
 	block = pv_store_blk(disk->store)->limits.logical_block_bytes;
 	if (bytes <= 0 || bytes % block) {
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
-			    "Parameter 'size' must be a positive multiple of %u, the logical block "
-			    "size",
-			    block);
+		            "Parameter 'size' must be a positive multiple of %u, the logical block "
+		            "size",
+		            block);
 		return;
 	}
 	error = resize(disk, (uint64_t)bytes);
 	if (error)
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "cannot resize '%s': %s", disk->name,
-			    strerror(-error));
+		            strerror(-error));
 	else
 		pv_qmp_return(request, NULL);
 }

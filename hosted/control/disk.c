@@ -55,7 +55,7 @@ static bool is_power_of_two(uint64_t number)
 static bool are_good(const struct pv_disk_options *o, char sentence[static PV_SENTENCE_BYTES])
 {
 	int disks = (o->blk_file != NULL) + (o->null_bytes != PV_OPTION_UNSET) +
-		    (o->memory_bytes != PV_OPTION_UNSET);
+	            (o->memory_bytes != PV_OPTION_UNSET);
 
 	if (disks == 0)
 		return pv_sentence_wrong(
@@ -89,7 +89,7 @@ static int64_t bytes_or_unused(uint64_t bytes)
 }
 
 static bool open_store(struct pv_disk *disk, const struct pv_disk_options *o,
-		       char sentence[static PV_SENTENCE_BYTES])
+                       char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_store_options options = {
 		.path = o->blk_file,
@@ -122,18 +122,18 @@ static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o)
 		return false;
 	memset(disk->storage, 0, bytes);
 	disk->device = pv_blk_init(disk->storage, pv_host_port(disk->host),
-				   pv_store_blk(disk->store), &options);
+	                           pv_store_blk(disk->store), &options);
 	return true;
 }
 
 bool pv_disk_open(struct pv_disk *disk, const struct pv_disk_options *options,
-		  struct pv_host_options *host, char sentence[static PV_SENTENCE_BYTES])
+                  struct pv_host_options *host, char sentence[static PV_SENTENCE_BYTES])
 {
 	int error;
 
 	*disk = (struct pv_disk){ .name = host->name,
-				  .is_direct = options->is_direct,
-				  .has_write_cache = options->write_cache != 0 };
+		                  .is_direct = options->is_direct,
+		                  .has_write_cache = options->write_cache != 0 };
 	if (!are_good(options, sentence) || !open_store(disk, options, sentence))
 		return false;
 	host->queues = (uint16_t)options->queues;
@@ -141,7 +141,7 @@ bool pv_disk_open(struct pv_disk *disk, const struct pv_disk_options *options,
 	if (!error && make_device(disk, options))
 		return true;
 	pv_sentence_wrong(sentence, "cannot make the device: %s",
-			  strerror(error ? -error : ENOMEM));
+	                  strerror(error ? -error : ENOMEM));
 	pv_disk_close(disk);
 	return false;
 }
@@ -162,7 +162,7 @@ const char *pv_disk_text(const struct pv_disk *disk, char text[static PV_DISK_TE
 	char size[PV_SIZE_TEXT_BYTES];
 
 	snprintf(text, PV_DISK_TEXT_BYTES, "%s (%s%s)", *path ? path : pv_store_kind(disk->store),
-		 pv_size_text(store->capacity_bytes, size),
-		 store->limits.is_read_only ? ", read-only" : "");
+	         pv_size_text(store->capacity_bytes, size),
+	         store->limits.is_read_only ? ", read-only" : "");
 	return text;
 }

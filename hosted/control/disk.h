@@ -51,7 +51,7 @@ struct pv_disk {
  * Returns false with a sentence that names the option at fault; nothing is left then.
  */
 bool pv_disk_open(struct pv_disk *disk, const struct pv_disk_options *options,
-		  struct pv_host_options *host, char sentence[static PV_SENTENCE_BYTES]);
+                  struct pv_host_options *host, char sentence[static PV_SENTENCE_BYTES]);
 
 /* The device's queues are stopped; the loops may have gone. */
 void pv_disk_close(struct pv_disk *disk);

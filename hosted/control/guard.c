@@ -41,7 +41,7 @@ static bool cover(uintptr_t from, uintptr_t end)
 {
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr): the address of the fault is an integer */
 	return mmap((void *)from, end - from, PROT_READ | PROT_WRITE,
-		    MAP_FIXED | MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+	            MAP_FIXED | MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0) != MAP_FAILED;
 }
 
 /* From the page of the fault on; of huge pages only a whole range can be replaced. */

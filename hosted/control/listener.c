@@ -82,7 +82,7 @@ static bool is_in_use(const char *path)
 }
 
 static bool clear_path(const char *option, const char *path,
-		       char sentence[static PV_SENTENCE_BYTES])
+                       char sentence[static PV_SENTENCE_BYTES])
 {
 	struct stat there;
 
@@ -100,8 +100,8 @@ static bool clear_path(const char *option, const char *path,
 			option, path);
 	if (unlink(path) < 0)
 		return pv_sentence_wrong(sentence,
-					 "option '%s': cannot replace the old socket %s: %s",
-					 option, path, strerror(errno));
+		                         "option '%s': cannot replace the old socket %s: %s",
+		                         option, path, strerror(errno));
 	return true;
 }
 
@@ -117,8 +117,8 @@ static bool bind_and_listen(struct pv_listener *listener, int fd, const char *pa
 		return false;
 	if (lstat(path, &made) == 0 && listen(fd, BACKLOG) == 0) {
 		*listener = (struct pv_listener){ .fd = fd,
-						  .device = made.st_dev,
-						  .inode = made.st_ino };
+			                          .device = made.st_dev,
+			                          .inode = made.st_ino };
 		strcpy(listener->path, path);
 		return true;
 	}
@@ -129,7 +129,7 @@ static bool bind_and_listen(struct pv_listener *listener, int fd, const char *pa
 }
 
 bool pv_listener_open(struct pv_listener *listener, const char *option, const char *path,
-		      char sentence[static PV_SENTENCE_BYTES])
+                      char sentence[static PV_SENTENCE_BYTES])
 {
 	bool is_good;
 	int fd, lock;
@@ -143,7 +143,7 @@ bool pv_listener_open(struct pv_listener *listener, const char *option, const ch
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return pv_sentence_wrong(sentence, "option '%s': cannot make a socket: %s", option,
-					 strerror(errno));
+		                         strerror(errno));
 	lock = lock_folder_of(path);
 	is_good = clear_path(option, path, sentence);
 	if (is_good && !bind_and_listen(listener, fd, path))
@@ -177,7 +177,7 @@ static bool is_word(const char *text, size_t bytes, const char *word)
 
 /* The words behind the path. Each says what this server does anyway. */
 static bool parse_words(const char *option, const char *text,
-			char sentence[static PV_SENTENCE_BYTES])
+                        char sentence[static PV_SENTENCE_BYTES])
 {
 	static const char *const known[] = { "server", "server=on", "nowait", "wait=off" };
 
@@ -199,15 +199,15 @@ static bool parse_words(const char *option, const char *text,
 }
 
 bool pv_listener_parse(const char *option, const char *text,
-		       char path[static PV_LISTENER_PATH_BYTES],
-		       char sentence[static PV_SENTENCE_BYTES])
+                       char path[static PV_LISTENER_PATH_BYTES],
+                       char sentence[static PV_SENTENCE_BYTES])
 {
 	const char *from = text + strlen("unix:");
 	size_t bytes = 0;
 
 	if (strncmp(text, "unix:", strlen("unix:")) != 0 || !*from || *from == ',')
 		return pv_sentence_wrong(sentence, "option '%s' takes unix:PATH, not '%.64s'",
-					 option, text);
+		                         option, text);
 	for (; *from && (*from != ',' || from[1] == ','); from++) {
 		if (bytes == PV_LISTENER_PATH_BYTES - 1)
 			return pv_sentence_wrong(

@@ -29,7 +29,7 @@ struct pv_listener {
  * created; `listener` then stays as it was. The descriptor does not block.
  */
 bool pv_listener_open(struct pv_listener *listener, const char *option, const char *path,
-		      char sentence[static PV_SENTENCE_BYTES]);
+                      char sentence[static PV_SENTENCE_BYTES]);
 
 /* Closes the socket if it is still ours, and removes its path if that still leads to it. */
 void pv_listener_close(struct pv_listener *listener);
@@ -39,7 +39,7 @@ void pv_listener_close(struct pv_listener *listener);
  * the path doubled. Returns false, with a sentence, for what is not this.
  */
 bool pv_listener_parse(const char *option, const char *text,
-		       char path[static PV_LISTENER_PATH_BYTES],
-		       char sentence[static PV_SENTENCE_BYTES]);
+                       char path[static PV_LISTENER_PATH_BYTES],
+                       char sentence[static PV_SENTENCE_BYTES]);
 
 #endif

@@ -29,7 +29,7 @@ static unsigned int edits(const char *a, unsigned int a_chars, const char *b, un
 		now[0] = i;
 		for (unsigned int j = 1; j <= b_chars; j++) {
 			now[j] = least(least(last[j], now[j - 1]) + 1,
-				       last[j - 1] + (a[i - 1] != b[j - 1]));
+			               last[j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				now[j] = least(now[j], before[j - 2] + 1);
 		}

@@ -23,7 +23,7 @@ struct parser {
 struct found {
 	const struct pv_option *option;
 	unsigned int number; /* counted through all groups */
-	void *to;	     /* its field */
+	void *to;            /* its field */
 };
 
 static bool is_named(const char *name, const char *word, size_t chars)
@@ -62,10 +62,10 @@ static bool unknown(struct parser *parser, const char *dashed, const char *word,
 	pv_nearest_offer(&nearest, "help");
 	if (nearest.best)
 		return pv_sentence_wrong(parser->sentence,
-					 "unknown option '%.*s'; did you mean '--%s'?",
-					 dashed_chars, dashed, nearest.best);
+		                         "unknown option '%.*s'; did you mean '--%s'?",
+		                         dashed_chars, dashed, nearest.best);
 	return pv_sentence_wrong(parser->sentence, "unknown option '%.*s'; --help lists them all",
-				 dashed_chars, dashed);
+	                         dashed_chars, dashed);
 }
 
 static bool parse_number(const char *text, uint64_t *number)
@@ -117,7 +117,7 @@ const char *pv_size_text(uint64_t bytes, char text[static PV_SIZE_TEXT_BYTES])
 	while (i < 5 && bytes >> (10 * (i + 2)))
 		i++;
 	snprintf(text, PV_SIZE_TEXT_BYTES, "%.4g %s",
-		 (double)bytes / (double)(1ull << (10 * (i + 1))), unit[i]);
+	         (double)bytes / (double)(1ull << (10 * (i + 1))), unit[i]);
 	return text;
 }
 
@@ -128,9 +128,9 @@ static bool set_number(struct parser *parser, const struct found *found, const c
 
 	if (!parse_number(text, &number) || number < o->min || number > o->max)
 		return pv_sentence_wrong(parser->sentence,
-					 "option '--%s' takes a number from %llu to %llu, not '%s'",
-					 o->name, (unsigned long long)o->min,
-					 (unsigned long long)o->max, text);
+		                         "option '--%s' takes a number from %llu to %llu, not '%s'",
+		                         o->name, (unsigned long long)o->min,
+		                         (unsigned long long)o->max, text);
 	*(uint64_t *)found->to = number;
 	return true;
 }
@@ -148,9 +148,9 @@ static bool set_size(struct parser *parser, const struct found *found, const cha
 			o->name, text);
 	if (bytes < o->min || bytes > o->max)
 		return pv_sentence_wrong(parser->sentence,
-					 "option '--%s' takes a size from %s to %s, not '%s'",
-					 o->name, pv_size_text(o->min, min),
-					 pv_size_text(o->max, max), text);
+		                         "option '--%s' takes a size from %s to %s, not '%s'",
+		                         o->name, pv_size_text(o->min, min),
+		                         pv_size_text(o->max, max), text);
 	*(uint64_t *)found->to = bytes;
 	return true;
 }
@@ -168,13 +168,13 @@ static bool set_choice(struct parser *parser, const struct found *found, const c
 			return true;
 		}
 		snprintf(list + used, sizeof(list) - used, "%s%s",
-			 i == 0		     ? ""
-			 : o->choices[i + 1] ? ", "
-					     : " or ",
-			 o->choices[i]);
+		         i == 0              ? ""
+		         : o->choices[i + 1] ? ", "
+		                             : " or ",
+		         o->choices[i]);
 	}
 	return pv_sentence_wrong(parser->sentence, "option '--%s' takes %s, not '%s'", o->name,
-				 list, text);
+	                         list, text);
 }
 
 static bool set_fd(struct parser *parser, const struct found *found, const char *text)
@@ -218,7 +218,7 @@ static bool set(struct parser *parser, const struct found *found, const char *te
 }
 
 static bool take_value(struct parser *parser, const struct pv_option *o, const char *equals,
-		       const char **text)
+                       const char **text)
 {
 	*text = equals ? equals + 1 : NULL;
 	if (o->type == PV_OPTION_FLAG)
@@ -232,7 +232,7 @@ static bool take_value(struct parser *parser, const struct pv_option *o, const c
 	 */
 	if (!*text || !**text || (!equals && strncmp(*text, "--", 2) == 0))
 		return pv_sentence_wrong(parser->sentence, "option '--%s' needs a value: --%s %s",
-					 o->name, o->name, o->argument);
+		                         o->name, o->name, o->argument);
 	return true;
 }
 
@@ -247,21 +247,21 @@ static bool take(struct parser *parser)
 
 	if (word == dashed)
 		return pv_sentence_wrong(parser->sentence,
-					 "unexpected argument '%s'; options begin with '--'",
-					 dashed);
+		                         "unexpected argument '%s'; options begin with '--'",
+		                         dashed);
 	if (word - dashed != 2 || !find(parser, word, chars, &found))
 		return unknown(parser, dashed, word, chars);
 	pv_bug_on(found.number >= PV_OPTIONS_MAX);
 	if (parser->given & UINT64_C(1) << found.number)
 		return pv_sentence_wrong(parser->sentence, "option '--%s' is given twice",
-					 found.option->name);
+		                         found.option->name);
 	parser->given |= UINT64_C(1) << found.number;
 	return take_value(parser, found.option, equals, &text) && set(parser, &found, text);
 }
 
 enum pv_options_outcome pv_options_parse(const struct pv_command_line *command, void *const *values,
-					 int argc, char *const *argv,
-					 char sentence[static PV_SENTENCE_BYTES])
+                                         int argc, char *const *argv,
+                                         char sentence[static PV_SENTENCE_BYTES])
 {
 	struct parser parser = { command, values, argc, argv, 1, 0, sentence };
 

@@ -29,16 +29,16 @@
 #include "hosted/control/sentence.h"
 
 /* A number, size or descriptor that was not given, where a command's structure starts with it. */
-#define PV_OPTION_UNSET	   UINT64_MAX
+#define PV_OPTION_UNSET    UINT64_MAX
 #define PV_OPTION_UNSET_FD (-1)
 
 enum pv_option_type {
-	PV_OPTION_FLAG,	  /* bool: set to true */
-	PV_OPTION_TEXT,	  /* const char *: into argv */
+	PV_OPTION_FLAG,   /* bool: set to true */
+	PV_OPTION_TEXT,   /* const char *: into argv */
 	PV_OPTION_NUMBER, /* uint64_t within bounds */
-	PV_OPTION_SIZE,	  /* uint64_t bytes within bounds; 4096, 4k, 512M, 1GiB: powers of 1024 */
+	PV_OPTION_SIZE,   /* uint64_t bytes within bounds; 4096, 4k, 512M, 1GiB: powers of 1024 */
 	PV_OPTION_CHOICE, /* unsigned int: the index of one of a list of words */
-	PV_OPTION_FD,	  /* int: a descriptor that is open */
+	PV_OPTION_FD,     /* int: a descriptor that is open */
 };
 
 struct pv_option {
@@ -46,8 +46,8 @@ struct pv_option {
 	const char *argument; /* what --help calls the value; NULL for a flag */
 	const char *help;     /* a few words, with the default */
 	enum pv_option_type type;
-	size_t offset;		    /* of the value in the caller's structure */
-	uint64_t min, max;	    /* number, size */
+	size_t offset;              /* of the value in the caller's structure */
+	uint64_t min, max;          /* number, size */
 	const char *const *choices; /* choice: ended by NULL */
 };
 
@@ -92,8 +92,8 @@ enum pv_options_outcome {
  * what it held where an option was not given. Each option may be given once.
  */
 enum pv_options_outcome pv_options_parse(const struct pv_command_line *command, void *const *values,
-					 int argc, char *const *argv,
-					 char sentence[static PV_SENTENCE_BYTES]);
+                                         int argc, char *const *argv,
+                                         char sentence[static PV_SENTENCE_BYTES]);
 
 /* Prints usage, summary and all options, sorted within their groups, within 80 columns. */
 void pv_options_help(const struct pv_command_line *command, FILE *to);

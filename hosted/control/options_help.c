@@ -5,7 +5,7 @@
 
 #include "hosted/control/options.h"
 
-#define COLUMNS	    80u
+#define COLUMNS     80u
 #define HELP_COLUMN 30u
 
 /* Prints words from column `indent` on, in lines that begin there. */
@@ -35,7 +35,7 @@ static void print_option(FILE *to, const struct pv_option *option)
 {
 	char start[64];
 	int chars = snprintf(start, sizeof(start), "  --%s%s%s", option->name,
-			     option->argument ? " " : "", option->argument ? option->argument : "");
+	                     option->argument ? " " : "", option->argument ? option->argument : "");
 
 	if (chars + 2 > (int)HELP_COLUMN)
 		fprintf(to, "%s\n%*s", start, (int)HELP_COLUMN, "");

@@ -28,9 +28,9 @@
 
 #include "hosted/loop/loop.h"
 
-#define PV_QMP_CLIENTS	     16u
+#define PV_QMP_CLIENTS       16u
 #define PV_QMP_MESSAGE_BYTES 65536u
-#define PV_QMP_DEPTH	     64u
+#define PV_QMP_DEPTH         64u
 #define PV_QMP_OUTPUT_BYTES  (1u << 20)
 
 struct pv_qmp;
@@ -57,7 +57,7 @@ struct pv_qmp_parameter {
 };
 
 struct pv_qmp_command {
-	const char *name;			   /* NULL ends a table */
+	const char *name;                          /* NULL ends a table */
 	const struct pv_qmp_parameter *parameters; /* NULL: none */
 
 	/*

@@ -20,7 +20,7 @@
 static ssize_t send_some(const struct pv_qmp_client *client)
 {
 	return send(client->fd, client->out + client->out_at, client->out_bytes - client->out_at,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	            MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void pv_qmp_client_close(struct pv_qmp_client *client)
@@ -165,7 +165,7 @@ static void take_in(struct pv_qmp_client *client)
 
 		client->unread_at +=
 			pv_qmp_input_feed(&client->input, client->unread + client->unread_at,
-					  client->unread_bytes - client->unread_at, &found);
+		                          client->unread_bytes - client->unread_at, &found);
 		if (found == PV_QMP_MESSAGE)
 			pv_qmp_dispatch(client);
 		else if (found == PV_QMP_GARBAGE)

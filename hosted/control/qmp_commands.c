@@ -35,8 +35,8 @@ static void capabilities(struct pv_qmp_request *request, void *arg, struct json_
 		char shown[QMP_NAME_BYTES];
 
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "capability '%s' is not offered",
-			    pv_qmp_shortened(first ? json_object_get_string(first) : "null",
-					     shown));
+		            pv_qmp_shortened(first ? json_object_get_string(first) : "null",
+		                             shown));
 		return;
 	}
 	request->client->has_negotiated = true;
@@ -70,7 +70,7 @@ static void query_status(struct pv_qmp_request *request, void *arg, struct json_
 	json_object_object_add(result, "status", json_object_new_string(status));
 	json_object_object_add(result, "singlestep", json_object_new_boolean(false));
 	json_object_object_add(result, "running",
-			       json_object_new_boolean(strcmp(status, "running") == 0));
+	                       json_object_new_boolean(strcmp(status, "running") == 0));
 	pv_qmp_return(request, result);
 }
 

@@ -117,7 +117,7 @@ static bool has_nul(struct json_object *text)
 static const char *fault_of(struct json_object *value, enum pv_qmp_type type)
 {
 	static const char *const expected[] = {
-		[PV_QMP_TEXT] = "must be a string",	 [PV_QMP_BOOL] = "must be true or false",
+		[PV_QMP_TEXT] = "must be a string",      [PV_QMP_BOOL] = "must be true or false",
 		[PV_QMP_INTEGER] = "must be an integer", [PV_QMP_LIST] = "must be an array",
 		[PV_QMP_OBJECT] = "must be an object",
 	};
@@ -142,7 +142,7 @@ static bool is_known(const struct pv_qmp_parameter *parameters, const char *name
 
 /* Returns whether the arguments are what the command takes; the request has failed if not. */
 static bool are_good(struct pv_qmp_request *request, const struct pv_qmp_command *command,
-		     struct json_object *arguments)
+                     struct json_object *arguments)
 {
 	struct json_object *value;
 	char shown[QMP_NAME_BYTES];
@@ -153,14 +153,14 @@ static bool are_good(struct pv_qmp_request *request, const struct pv_qmp_command
 		if (is_known(command->parameters, name))
 			continue;
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "Parameter '%s' is unexpected",
-			    pv_qmp_shortened(name, shown));
+		            pv_qmp_shortened(name, shown));
 		return false;
 	}
 	for (const struct pv_qmp_parameter *p = command->parameters; p && p->name; p++) {
 		bool is_there = json_object_object_get_ex(arguments, p->name, &value);
-		const char *fault = is_there	     ? fault_of(value, p->type)
-				    : p->is_required ? "is missing"
-						     : NULL;
+		const char *fault = is_there         ? fault_of(value, p->type)
+		                    : p->is_required ? "is missing"
+		                                     : NULL;
 
 		if (!fault)
 			continue;
@@ -193,20 +193,20 @@ static void run(struct pv_qmp_request *request, const char *name, struct json_ob
 
 	if (!client->has_negotiated && !is_negotiating)
 		pv_qmp_fail(request, PV_QMP_COMMAND_NOT_FOUND,
-			    "'" QMP_NEGOTIATE "' has to come before any other command");
+		            "'" QMP_NEGOTIATE "' has to come before any other command");
 	else if (client->has_negotiated && is_negotiating)
 		pv_qmp_fail(request, PV_QMP_COMMAND_NOT_FOUND,
-			    "capabilities have been negotiated already");
+		            "capabilities have been negotiated already");
 	else if (!command)
 		pv_qmp_fail(request, PV_QMP_COMMAND_NOT_FOUND, "there is no command '%s'",
-			    pv_qmp_shortened(name, shown));
+		            pv_qmp_shortened(name, shown));
 	else if (are_good(request, command, arguments))
 		command->run(request, arg, arguments);
 }
 
 /* Picks the members out. Returns what is wrong, with the culprit's name, or NULL. */
 static const char *unpack(struct json_object *message, struct envelope *envelope,
-			  const char **culprit)
+                          const char **culprit)
 {
 	*culprit = "execute";
 	json_object_object_foreach(message, name, value)
@@ -281,7 +281,7 @@ static void dispatch_object(struct pv_qmp_client *client, struct json_object *me
 	fault = unpack(message, &envelope, &culprit);
 	if (fault)
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "QMP input member '%s' %s",
-			    pv_qmp_shortened(culprit, shown), fault);
+		            pv_qmp_shortened(culprit, shown), fault);
 	else
 		run(request, json_object_get_string(envelope.execute),
 		    envelope.arguments ? envelope.arguments : empty);
@@ -297,7 +297,7 @@ void pv_qmp_dispatch(struct pv_qmp_client *client)
 	message = json_tokener_parse_ex(tokener, client->input.text, (int)client->input.bytes);
 	if (!message)
 		pv_qmp_dispatch_nonsense(client,
-					 json_tokener_error_desc(json_tokener_get_error(tokener)));
+		                         json_tokener_error_desc(json_tokener_get_error(tokener)));
 	else if (!is_proper(message))
 		pv_qmp_dispatch_nonsense(client, "a number is none");
 	else if (!json_object_is_type(message, json_type_object))

@@ -108,7 +108,7 @@ static enum pv_qmp_found feed_byte(struct pv_qmp_input *input, char c)
 }
 
 size_t pv_qmp_input_feed(struct pv_qmp_input *input, const char *data, size_t bytes,
-			 enum pv_qmp_found *found)
+                         enum pv_qmp_found *found)
 {
 	*found = PV_QMP_MORE;
 	for (size_t i = 0; i < bytes; i++) {

@@ -18,21 +18,21 @@
 #include "hosted/control/qmp.h"
 
 enum pv_qmp_found {
-	PV_QMP_MORE,	 /* all was taken in, no message is complete */
-	PV_QMP_MESSAGE,	 /* `text` holds one, of `bytes` */
-	PV_QMP_GARBAGE,	 /* something that belongs to no message was thrown away */
+	PV_QMP_MORE,     /* all was taken in, no message is complete */
+	PV_QMP_MESSAGE,  /* `text` holds one, of `bytes` */
+	PV_QMP_GARBAGE,  /* something that belongs to no message was thrown away */
 	PV_QMP_TOO_LONG, /* a message has grown too long; its rest will be thrown away */
 };
 
 /* All zero is the beginning. */
 struct pv_qmp_input {
 	size_t bytes;
-	size_t depth;	  /* open brackets */
-	char quote;	  /* the one that ends the string we are in, or 0 */
+	size_t depth;     /* open brackets */
+	char quote;       /* the one that ends the string we are in, or 0 */
 	bool is_escaped;  /* after a backslash */
 	bool is_garbage;  /* inside a word that was reported */
 	bool is_too_long; /* inside a message that was reported */
-	bool is_done;	  /* `text` is a message that was handed out */
+	bool is_done;     /* `text` is a message that was handed out */
 	char text[PV_QMP_MESSAGE_BYTES + 1];
 };
 
@@ -41,6 +41,6 @@ struct pv_qmp_input {
  * taken; call again with the rest.
  */
 size_t pv_qmp_input_feed(struct pv_qmp_input *input, const char *data, size_t bytes,
-			 enum pv_qmp_found *found);
+                         enum pv_qmp_found *found);
 
 #endif

@@ -23,10 +23,10 @@ struct pv_qmp_client {
 	int fd;
 	struct pv_watch *watch;
 	bool has_negotiated;
-	bool is_dead;	  /* closed; freed when nothing of it is on the stack */
-	bool is_busy;	  /* on the stack */
-	bool may_read;	  /* no read has come back empty since the socket became ready */
-	bool has_ended;	  /* it will send nothing more */
+	bool is_dead;     /* closed; freed when nothing of it is on the stack */
+	bool is_busy;     /* on the stack */
+	bool may_read;    /* no read has come back empty since the socket became ready */
+	bool has_ended;   /* it will send nothing more */
 	bool is_quitting; /* its last command was quit: nothing after it counts */
 	struct pv_qmp_request *request; /* not answered yet */
 

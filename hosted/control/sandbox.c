@@ -24,7 +24,7 @@ struct condition {
 
 /* The type of a request to a block device (linux/fs.h): not one to a terminal, for example. */
 #define IOCTL_TYPE_MASK 0xff00u
-#define IOCTL_TYPE_BLK	0x1200u
+#define IOCTL_TYPE_BLK  0x1200u
 
 static int allow(scmp_filter_ctx filter, int call)
 {
@@ -39,7 +39,7 @@ static int allow(scmp_filter_ctx filter, int call)
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
 		if (conditions[i].call == call)
 			return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1,
-						      &conditions[i].argument);
+			                              &conditions[i].argument);
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }
 

@@ -131,7 +131,7 @@ static void tripped(void *arg, int events)
 
 	if (events >= 0 && pv_guard_is_any_tripped())
 		pv_vhu_backend_drop(service->backend,
-				    "its memory became shorter than what it had shared");
+		                    "its memory became shorter than what it had shared");
 }
 
 static const char *status(void *arg)
@@ -175,7 +175,7 @@ static bool are_good(struct pv_service *service, char sentence[static PV_SENTENC
 		return pv_sentence_wrong(sentence, "no socket: give --socket-path PATH or --fd N");
 	if (o->socket_path && o->fd != PV_OPTION_UNSET_FD)
 		return pv_sentence_wrong(sentence,
-					 "two sockets: give only one of --socket-path and --fd");
+		                         "two sockets: give only one of --socket-path and --fd");
 	if (o->fd != PV_OPTION_UNSET_FD && !check_fd(o->fd, sentence))
 		return false;
 	return !o->qmp || pv_listener_parse("--qmp", o->qmp, service->qmp_path, sentence);
@@ -264,8 +264,8 @@ static bool cannot_set_up(int error, char sentence[static PV_SENTENCE_BYTES])
 }
 
 bool pv_service_create(struct pv_service **created, const char *name,
-		       const struct pv_service_options *options,
-		       char sentence[static PV_SENTENCE_BYTES])
+                       const struct pv_service_options *options,
+                       char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_service *service = calloc(1, sizeof(*service));
 	int error;
@@ -320,9 +320,9 @@ void pv_service_destroy(struct pv_service *service)
 struct pv_host_options pv_service_host(struct pv_service *service)
 {
 	return (struct pv_host_options){ .name = service->name,
-					 .control = service->control,
-					 .loop = service->data,
-					 .loops = LOOPS };
+		                         .control = service->control,
+		                         .loop = service->data,
+		                         .loops = LOOPS };
 }
 
 struct pv_qmp *pv_service_qmp(const struct pv_service *service)
@@ -342,7 +342,7 @@ static int start_qmp(struct pv_service *service)
 		service->stats_loop[i + 1] =
 			(struct pv_stats_loop){ data_name[i], service->data[i] };
 	service->stats = (struct pv_stats_commands){ &service->stats_device, 1, service->stats_loop,
-						     LOOPS + 1 };
+		                                     LOOPS + 1 };
 	pv_qmp_register(service->qmp, pv_stats_command_table, &service->stats);
 	error = pv_qmp_listen(service->qmp, service->qmp_listener.fd);
 	if (!error)
@@ -351,7 +351,7 @@ static int start_qmp(struct pv_service *service)
 }
 
 bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv_device *device,
-		     char sentence[static PV_SENTENCE_BYTES])
+                     char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_service_options *o = &service->options;
 	int error = 0;
@@ -415,7 +415,7 @@ static bool start(struct pv_service *service, char sentence[static PV_SENTENCE_B
 	error = pv_sandbox_enter();
 	if (error)
 		return pv_sentence_wrong(sentence, "cannot give up privileges (seccomp): %s",
-					 strerror(-error));
+		                         strerror(-error));
 	if (!pv_sandbox_is_built_in())
 		pv_log(service->name, PV_LOG_WARNING,
 		       "runs without its sandbox: this is a build with sanitizers");
@@ -429,13 +429,13 @@ static void announce(const struct pv_service *service, const char *what)
 
 	snprintf(on, sizeof(on), "descriptor %d", o->fd);
 	snprintf(line, sizeof(line), "serving %s on %s%s%s", what,
-		 o->socket_path ? o->socket_path : on, service->qmp ? ", QMP on " : "",
-		 service->qmp ? service->qmp_path : "");
+	         o->socket_path ? o->socket_path : on, service->qmp ? ", QMP on " : "",
+	         service->qmp ? service->qmp_path : "");
 	pv_log(service->name, PV_LOG_INFO, line);
 }
 
 bool pv_service_run(struct pv_service *service, const char *what,
-		    char sentence[static PV_SENTENCE_BYTES])
+                    char sentence[static PV_SENTENCE_BYTES])
 {
 	bool is_good = start(service, sentence);
 	int error = 0;

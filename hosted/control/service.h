@@ -43,8 +43,8 @@ struct pv_service;
 
 /* Returns false with a sentence; nothing is left then. `name` is the device's in logs. */
 bool pv_service_create(struct pv_service **service, const char *name,
-		       const struct pv_service_options *options,
-		       char sentence[static PV_SENTENCE_BYTES]);
+                       const struct pv_service_options *options,
+                       char sentence[static PV_SENTENCE_BYTES]);
 void pv_service_destroy(struct pv_service *service);
 
 /* Where to make the device: its name and loops; the number of queues is the caller's to add. */
@@ -58,7 +58,7 @@ struct pv_qmp *pv_service_qmp(const struct pv_service *service);
  * is left of it then.
  */
 bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv_device *device,
-		     char sentence[static PV_SENTENCE_BYTES]);
+                     char sentence[static PV_SENTENCE_BYTES]);
 
 /*
  * Gives up privileges, says on stderr that it serves `what`, and does so until it is told to end.
@@ -66,6 +66,6 @@ bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv
  * false with a sentence if privileges could not be given up.
  */
 bool pv_service_run(struct pv_service *service, const char *what,
-		    char sentence[static PV_SENTENCE_BYTES]);
+                    char sentence[static PV_SENTENCE_BYTES]);
 
 #endif

@@ -37,7 +37,7 @@ static bool is_wanted(const struct collection *collection, const char *name)
 }
 
 static void add_counters(const struct collection *collection, struct json_object *stats,
-			 const struct pv_counter_name *names, const void *counters)
+                         const struct pv_counter_name *names, const void *counters)
 {
 	for (; counters && names && names->name; names++) {
 		struct json_object *stat;
@@ -47,13 +47,13 @@ static void add_counters(const struct collection *collection, struct json_object
 		stat = json_object_new_object();
 		json_object_object_add(stat, "name", json_object_new_string(names->name));
 		json_object_object_add(stat, "value",
-				       json_object_new_uint64(pv_counter_at(counters, names)));
+		                       json_object_new_uint64(pv_counter_at(counters, names)));
 		json_object_array_add(stats, stat);
 	}
 }
 
 static void add_entry(const struct collection *collection, const char *path,
-		      struct json_object *stats)
+                      struct json_object *stats)
 {
 	struct json_object *entry = json_object_new_object();
 
@@ -76,7 +76,7 @@ static void add_device(const struct collection *collection, const struct pv_stat
 		add_counters(collection, stats, pv_queue_counter_names, &device->queue[i].counters);
 		if (ops->counter_names)
 			add_counters(collection, stats, ops->counter_names,
-				     ops->queue_counters(device, i));
+			             ops->queue_counters(device, i));
 		add_entry(collection, path, stats);
 	}
 }
@@ -150,7 +150,7 @@ static void query_stats(struct pv_qmp_request *request, void *arg, struct json_o
 	if (json_object_object_get_ex(arguments, "target", &target)) {
 		if (!is_target(json_object_get_string(target))) {
 			pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
-				    "Parameter 'target' must be 'vm', 'vcpu' or 'cryptodev'");
+			            "Parameter 'target' must be 'vm', 'vcpu' or 'cryptodev'");
 			return;
 		}
 		is_ours = strcmp(json_object_get_string(target), "vm") == 0;
@@ -159,8 +159,8 @@ static void query_stats(struct pv_qmp_request *request, void *arg, struct json_o
 		selection = select_provider(providers, &collection.names);
 	if (selection == NO_SELECTION) {
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
-			    "Parameter 'providers' must be a list of objects with a 'provider' and "
-			    "perhaps 'names'");
+		            "Parameter 'providers' must be a list of objects with a 'provider' and "
+		            "perhaps 'names'");
 		return;
 	}
 	collection.list = json_object_new_array();

@@ -48,7 +48,7 @@ static int map(struct pv_arena *arena)
 		return -errno;
 	at = (void *)round_up((uintptr_t)arena->mapping, PV_ARENA_ALIGN_MAX);
 	arena->base = mmap(at, arena->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			   arena->fd, 0);
+	                   arena->fd, 0);
 	if (arena->base == MAP_FAILED) {
 		int code = -errno;
 

@@ -130,9 +130,9 @@ static int queue_size_max(struct pv_bus *bus, uint16_t index, uint16_t *size)
 static int memory_tell(struct pv_vhu_bus *bus)
 {
 	struct pv_vhu_region region = { .region = { .guest_addr = PV_ARENA_GPA,
-						    .bytes = bus->arena.bytes,
-						    .user_addr = (uintptr_t)bus->arena.base },
-					.fd = bus->arena.fd };
+		                                    .bytes = bus->arena.bytes,
+		                                    .user_addr = (uintptr_t)bus->arena.base },
+		                        .fd = bus->arena.fd };
 	int code;
 
 	if (bus->is_memory_told)
@@ -196,7 +196,7 @@ static int vring_tell(struct pv_vhu_bus *bus, uint16_t index, const struct pv_bu
 }
 
 static int queue_enable_locked(struct pv_vhu_bus *bus, uint16_t index,
-			       const struct pv_bus_queue *place)
+                               const struct pv_bus_queue *place)
 {
 	int code = queue_fds_open(bus, &bus->queue[index]);
 
@@ -381,13 +381,13 @@ static void queues_init(struct pv_vhu_bus *bus)
 }
 
 static int frontend_make(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *options,
-			 char *error, size_t error_bytes)
+                         char *error, size_t error_bytes)
 {
 	const struct pv_vhu_frontend_options wish = {
 		.path = options->path,
 		.fd = options->fd,
 		.protocol_features = options->protocol_features ? options->protocol_features
-								: PV_VHU_BUS_FEATURES,
+		                                                : PV_VHU_BUS_FEATURES,
 		.timeout_ms = options->timeout_ms,
 		.notified = notified,
 		.notified_arg = bus,
@@ -433,7 +433,7 @@ static void connection_watch(struct pv_vhu_bus *bus)
 }
 
 int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *options,
-		      char *error, size_t error_bytes)
+                      char *error, size_t error_bytes)
 {
 	const size_t queues_max = VHOST_USER_VRING_INDEX_MASK + 1;
 	struct pv_vhu_bus *made =
@@ -442,7 +442,7 @@ int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *
 
 	if (code) {
 		snprintf(error, error_bytes, "no memory to share with the device: %s",
-			 strerror(-code));
+		         strerror(-code));
 		free(made);
 		return code;
 	}
@@ -456,7 +456,7 @@ int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *
 	made->bus = (struct pv_bus){ &bus_ops, options->device_id };
 	made->os = (struct pv_os){ &pv_vhu_os_ops };
 	made->queue_size_max = options->queue_size_max ? options->queue_size_max
-						       : QUEUE_SIZE_DEFAULT;
+	                                               : QUEUE_SIZE_DEFAULT;
 	queues_init(made);
 	*bus = made;
 	return 0;

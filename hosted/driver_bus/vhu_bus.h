@@ -26,18 +26,18 @@ struct pv_vhu_bus;
 #define PV_VHU_BUS_FEATURES (PV_VHU_FRONTEND_FEATURES & ~VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)
 
 struct pv_vhu_bus_options {
-	const char *path;	    /* where the back-end listens, or NULL ... */
-	int fd;			    /* ... for a connected socket, taken over on success */
-	uint16_t device_id;	    /* vhost-user does not tell: abi/virtio_ids.h */
+	const char *path;           /* where the back-end listens, or NULL ... */
+	int fd;                     /* ... for a connected socket, taken over on success */
+	uint16_t device_id;         /* vhost-user does not tell: abi/virtio_ids.h */
 	uint16_t queue_size_max;    /* nor this; 0: 256 */
 	uint64_t protocol_features; /* to accept when offered; 0: PV_VHU_BUS_FEATURES */
-	uint32_t timeout_ms;	    /* for each answer; 0: as the front-end has it */
-	size_t memory_bytes;	    /* for rings and buffers */
+	uint32_t timeout_ms;        /* for each answer; 0: as the front-end has it */
+	size_t memory_bytes;        /* for rings and buffers */
 };
 
 /* Returns 0, or -errno with a sentence in `error` (of `error_bytes`). */
 int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *options,
-		      char *error, size_t error_bytes);
+                      char *error, size_t error_bytes);
 
 /* Closes the connection. No driver may use the bus any more. */
 void pv_vhu_bus_destroy(struct pv_vhu_bus *bus);

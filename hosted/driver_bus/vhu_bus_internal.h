@@ -9,7 +9,7 @@
 struct pv_vhu_bus_queue {
 	int kick_fd; /* eventfds, open from the first time the queue is set up */
 	int call_fd;
-	bool is_set_up;			     /* the back-end knows where it is */
+	bool is_set_up;                      /* the back-end knows where it is */
 	struct pv_vhu_bus_counters counters; /* atomic */
 };
 
@@ -18,8 +18,8 @@ struct pv_vhu_bus {
 	struct pv_os os;
 	struct pv_vhu_frontend *frontend;
 	struct pv_arena arena;
-	int err_fd;	     /* eventfd: a queue has failed */
-	int epoll_fd;	     /* all that a wait for any interrupt ends at */
+	int err_fd;          /* eventfd: a queue has failed */
+	int epoll_fd;        /* all that a wait for any interrupt ends at */
 	int watched_channel; /* atomic: the channel while it is in there, or -1 */
 
 	pthread_mutex_t lock; /* what the control functions change */

@@ -140,7 +140,7 @@ static void wait_a_little(struct pv_os *os, uint64_t ns)
 	if (epoll_wait(bus->epoll_fd, &event, 1, SHARED_WAIT_MS) != 1)
 		return;
 	connection_look(bus, event.data.u32 == PV_VHU_WATCH_CHANNEL,
-			event.data.u32 == PV_VHU_WATCH_SOCKET);
+	                event.data.u32 == PV_VHU_WATCH_SOCKET);
 	channel_forget(bus);
 }
 

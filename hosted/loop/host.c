@@ -40,7 +40,7 @@ static void *port_alloc(struct pv_port *port, size_t bytes)
 	(void)port;
 	if (bytes >= LARGE_BYTES) {
 		memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			      0);
+		              0);
 		return memory == MAP_FAILED ? NULL : memory;
 	}
 	bytes = (bytes + ALIGN_BYTES) & ~(size_t)(ALIGN_BYTES - 1);
@@ -177,7 +177,7 @@ static void switched(struct pv_loop_message *message)
 }
 
 void pv_host_mem_switch(struct pv_host *host, struct pv_device *device, const struct pv_mem *mem,
-			void (*done)(void *arg), void *arg)
+                        void (*done)(void *arg), void *arg)
 {
 	pv_bug_on(host->mem_switch.is_under_way);
 	host->mem_switch.device = device;
@@ -282,7 +282,7 @@ static int examine(struct pv_notifier *notifier, bool may_be_socket)
 }
 
 static int set_notifier(struct pv_lane *lane, struct pv_handover *handover,
-			struct pv_notifier notifier, bool may_be_socket)
+                        struct pv_notifier notifier, bool may_be_socket)
 {
 	if (notifier.fd >= 0) {
 		int err = examine(&notifier, may_be_socket);

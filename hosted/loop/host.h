@@ -77,6 +77,6 @@ void pv_host_kick(struct pv_host *host, uint16_t queue);
  * meanwhile.
  */
 void pv_host_mem_switch(struct pv_host *host, struct pv_device *device, const struct pv_mem *mem,
-			void (*done)(void *arg), void *arg);
+                        void (*done)(void *arg), void *arg);
 
 #endif

@@ -104,7 +104,7 @@ struct pv_lane *pv_lane_received(struct pv_loop_message *message);
 
 /* Control side. The lane owns the descriptor from here on. */
 void pv_lane_hand_over(struct pv_lane *lane, struct pv_handover *handover,
-		       const struct pv_notifier *notifier);
+                       const struct pv_notifier *notifier);
 
 /* Lane. Tells the driver. */
 void pv_lane_interrupt(struct pv_lane *lane);

@@ -67,7 +67,7 @@ static void close_notifier(const struct pv_notifier *notifier)
 
 /* What lies there and was not picked up is replaced; the message about it is under way then. */
 void pv_lane_hand_over(struct pv_lane *lane, struct pv_handover *handover,
-		       const struct pv_notifier *notifier)
+                       const struct pv_notifier *notifier)
 {
 	uint32_t replaced = __atomic_exchange_n(&handover->word, pack(notifier), __ATOMIC_ACQ_REL);
 
@@ -106,7 +106,7 @@ static void kicked(void *arg, int events)
 
 	if (events < 0) {
 		snprintf(line, sizeof(line), "no kicks from the descriptor of queue %u: %s",
-			 lane->index, strerror(-events));
+		         lane->index, strerror(-events));
 		pv_log(lane->host->name, PV_LOG_WARNING, line);
 	} else if (events & POLLIN) {
 		pv_queue_kicked(lane->queue);
@@ -186,8 +186,8 @@ static void on_new_call(struct pv_loop_message *message)
 	struct pv_lane *lane = pv_lane_received(message);
 
 	/*
-	 * An interrupt may have gone to the old descriptor when nobody listened to it any more. One too
-	 * many does no harm.
+	 * An interrupt may have gone to the old descriptor when nobody listened to it any more. One
+	 * too many does no harm.
 	 */
 	if (pick_up(&lane->new_call, &lane->calls) && lane->queue && lane->calls.fd >= 0)
 		call(&lane->calls);
@@ -298,7 +298,7 @@ static void on_mem_switch(struct pv_loop_message *message)
 /* ---- birth and death ---- */
 
 static void init_message(struct pv_lane *lane, struct pv_lane_message *message,
-			 void (*run)(struct pv_loop_message *message))
+                         void (*run)(struct pv_loop_message *message))
 {
 	*message = (struct pv_lane_message){ .message.run = run, .lane = lane };
 }

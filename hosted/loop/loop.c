@@ -40,7 +40,7 @@ static int set_up_wake(struct pv_loop *loop)
 }
 
 int pv_loop_create_plain(struct pv_loop **created, const struct pv_loop_options *options,
-			 bool is_plain)
+                         bool is_plain)
 {
 	struct pv_loop *loop = aligned_alloc(64, sizeof(*loop));
 	int err;
@@ -112,7 +112,7 @@ void pv_loop_post(struct pv_loop *loop, struct pv_loop_message *message)
 {
 	message->next = __atomic_load_n(&loop->posted, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(&loop->posted, &message->next, message, true,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	                                    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		;
 	wake_if_asleep(loop);
 }

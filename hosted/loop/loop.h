@@ -100,7 +100,7 @@ struct pv_watch;
  * memory.
  */
 struct pv_watch *pv_loop_watch(struct pv_loop *loop, int fd, short events,
-			       void (*ready)(void *arg, int events), void *arg);
+                               void (*ready)(void *arg, int events), void *arg);
 
 /*
  * Ends it: the callback is not called any more. The descriptor may be closed at once; the file
@@ -111,9 +111,9 @@ void pv_loop_unwatch(struct pv_loop *loop, struct pv_watch *watch);
 /* ---- file I/O ---- */
 
 enum pv_loop_io_op {
-	PV_LOOP_READ,	  /* preadv2 */
-	PV_LOOP_WRITE,	  /* pwritev2 */
-	PV_LOOP_SYNC,	  /* fdatasync */
+	PV_LOOP_READ,     /* preadv2 */
+	PV_LOOP_WRITE,    /* pwritev2 */
+	PV_LOOP_SYNC,     /* fdatasync */
 	PV_LOOP_ALLOCATE, /* fallocate; `flags` is its mode */
 };
 
@@ -143,7 +143,7 @@ void pv_loop_io_submit(struct pv_loop *loop, struct pv_loop_io *io);
 struct pv_loop_counters {
 	uint64_t iterations;
 	uint64_t submits; /* system calls that submitted or waited */
-	uint64_t ios;	  /* I/Os submitted */
+	uint64_t ios;     /* I/Os submitted */
 	uint64_t sleeps;
 	uint64_t yields;
 	uint64_t messages;

@@ -80,7 +80,7 @@ static inline bool pv_uring_must_submit(const struct pv_uring *uring)
 {
 	return io_uring_sq_ready(&uring->ring) > 0 ||
 	       IO_URING_READ_ONCE(*uring->ring.sq.kflags) &
-		       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
+	               (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
 
 /* Has the kernel left anything to reap? No system call. */
@@ -108,7 +108,7 @@ struct pv_loop {
 	struct pv_poller *next_poller; /* where the walk under way goes on */
 	struct pv_pace pace;
 	uint32_t idle_iterations; /* in a row */
-	bool is_submit_held;	  /* left to the next iteration, once */
+	bool is_submit_held;      /* left to the next iteration, once */
 	struct pv_watch *watches;
 	struct pv_watch *due;
 	struct pv_loop_io *waiting; /* for room in the engine */
@@ -133,6 +133,6 @@ void pv_loop_iterate(struct pv_loop *loop);
 
 /* pv_loop_create() with a choice of engine. */
 int pv_loop_create_plain(struct pv_loop **loop, const struct pv_loop_options *options,
-			 bool is_plain);
+                         bool is_plain);
 
 #endif

@@ -16,7 +16,7 @@ static void put_due(struct pv_watch *watch)
 }
 
 struct pv_watch *pv_loop_watch(struct pv_loop *loop, int fd, short events,
-			       void (*ready)(void *arg, int events), void *arg)
+                               void (*ready)(void *arg, int events), void *arg)
 {
 	struct pv_watch *watch = malloc(sizeof(*watch));
 
@@ -74,7 +74,7 @@ static bool settle(struct pv_loop *loop, struct pv_watch *watch)
 		return true;
 	}
 	if (watch->is_unwatched ? !pv_uring_cancel(&loop->uring, watch)
-				: !pv_uring_arm(&loop->uring, watch))
+	                        : !pv_uring_arm(&loop->uring, watch))
 		return false;
 	watch->is_armed = true;
 	watch->is_due = false;

@@ -58,7 +58,7 @@ static int restrict_ring(struct io_uring *ring)
 	};
 
 	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
-				 sizeof(allowed) / sizeof(allowed[0]));
+	                         sizeof(allowed) / sizeof(allowed[0]));
 }
 
 static int set_up(struct io_uring *ring, unsigned int flags)
@@ -81,7 +81,7 @@ int pv_uring_init(struct pv_uring *uring, bool is_plain, pv_counter *calls)
 	uring->calls = calls;
 	if (!is_plain)
 		err = set_up(ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-					   IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL);
+		                           IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL);
 	if (err == -EINVAL)
 		err = set_up(ring, 0);
 	if (err)
@@ -103,7 +103,7 @@ void pv_uring_begin(struct pv_uring *uring)
 
 	if (!uring->is_enabled) {
 		int err = io_uring_register((unsigned int)ring->ring_fd,
-					    IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+		                            IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 
 		pv_bug_on(err);
 		uring->is_enabled = true;
@@ -168,10 +168,10 @@ static void prepare_transfer(struct io_uring_sqe *sqe, const struct pv_loop_io *
 	/* One piece needs no list for the kernel to copy. */
 	if (io->iovs == 1 && io->iov->iov_len <= INT32_MAX)
 		io_uring_prep_rw(is_read ? IORING_OP_READ : IORING_OP_WRITE, sqe, io->fd,
-				 io->iov->iov_base, (unsigned int)io->iov->iov_len, io->offset);
+		                 io->iov->iov_base, (unsigned int)io->iov->iov_len, io->offset);
 	else
 		io_uring_prep_rw(is_read ? IORING_OP_READV : IORING_OP_WRITEV, sqe, io->fd, io->iov,
-				 io->iovs, io->offset);
+		                 io->iovs, io->offset);
 	sqe->rw_flags = io->flags;
 }
 
@@ -187,7 +187,7 @@ static void prepare(struct io_uring_sqe *sqe, const struct pv_loop_io *io)
 		break;
 	case PV_LOOP_ALLOCATE:
 		io_uring_prep_rw(IORING_OP_FALLOCATE, sqe, io->fd, NULL, (unsigned int)io->flags,
-				 io->offset);
+		                 io->offset);
 		sqe->addr = io->bytes;
 		break;
 	}
@@ -234,7 +234,7 @@ bool pv_uring_cancel(struct pv_uring *uring, struct pv_watch *watch)
  * armed again it would end at once for ever.
  */
 static enum pv_watch_fate fate_of(const struct pv_uring *uring, const struct pv_watch *watch,
-				  int result, uint32_t flags)
+                                  int result, uint32_t flags)
 {
 	if (flags & IORING_CQE_F_MORE)
 		return PV_WATCH_GOES_ON;

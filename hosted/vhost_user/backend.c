@@ -20,6 +20,11 @@
 
 static void begin_leaving(struct pv_vhu_backend *backend);
 static void try_accept(struct pv_vhu_backend *backend);
+static void read_messages(struct pv_vhu_backend *backend);
+
+/* Lines about one front-end, and messages of it that are read in one go. */
+#define COMPLAINTS_MAX 16u
+#define MESSAGES_MAX   64u
 
 void pv_vhu_log(struct pv_vhu_backend *backend, enum pv_log_level level, const char *format, ...)
 {
@@ -33,14 +38,72 @@ void pv_vhu_log(struct pv_vhu_backend *backend, enum pv_log_level level, const c
 	port->ops->log(port, level, line);
 }
 
+void pv_vhu_complain(struct pv_vhu_backend *backend, const char *format, ...)
+{
+	char line[160];
+	va_list arguments;
+
+	if (backend->complaints > COMPLAINTS_MAX)
+		return;
+	if (backend->complaints++ == COMPLAINTS_MAX) {
+		pv_vhu_log(backend, PV_LOG_WARNING,
+		           "no more is said about what this front-end does wrong");
+		return;
+	}
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	pv_vhu_log(backend, PV_LOG_WARNING, "%s", line);
+}
+
+/* ---- turns ---- */
+
+/*
+ * A front-end that sends without end, or one after the other that comes and goes, would keep
+ * everything else from the control loop.
+ */
+static void go_on_later(struct pv_vhu_backend *backend)
+{
+	if (backend->is_go_on_posted)
+		return;
+	backend->is_go_on_posted = true;
+	pv_loop_post(backend->options.control, &backend->go_on_message);
+}
+
+/* Everything has ended; but a message of ours that is under way must have come back. */
+static void tell_stopped(struct pv_vhu_backend *backend)
+{
+	struct pv_waiter stopped = backend->stopped;
+
+	if (backend->is_go_on_posted)
+		return;
+	backend->stopped = (struct pv_waiter){ 0 };
+	if (stopped.call)
+		stopped.call(stopped.arg);
+}
+
+static void go_on(struct pv_loop_message *message)
+{
+	struct pv_vhu_backend *backend =
+		(void *)((char *)message - offsetof(struct pv_vhu_backend, go_on_message));
+
+	backend->is_go_on_posted = false;
+	if (backend->phase == PV_VHU_STOPPED)
+		tell_stopped(backend);
+	else if (backend->phase == PV_VHU_LISTENING)
+		try_accept(backend);
+	else
+		read_messages(backend);
+}
+
 /* ---- answers ---- */
 
 enum pv_vhu_handled pv_vhu_reply(struct pv_vhu_backend *backend, const struct pv_vhu_message *to,
-				 const void *payload, uint32_t bytes)
+                                 const void *payload, uint32_t bytes)
 {
 	uint8_t reply[sizeof(struct vhost_user_header) + sizeof(union vhost_user_payload)];
 	uint32_t size = pv_vhu_encode(reply, to->request,
-				      VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY, payload, bytes);
+	                              VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY, payload, bytes);
 
 	/* A front-end that leaves so many answers unread is not worth waiting for. */
 	if (pv_vhu_send(backend->socket, reply, size, NULL, 0) != (int)size)
@@ -49,10 +112,10 @@ enum pv_vhu_handled pv_vhu_reply(struct pv_vhu_backend *backend, const struct pv
 }
 
 static enum pv_vhu_handled acknowledge(struct pv_vhu_backend *backend,
-				       const struct pv_vhu_message *message, uint64_t failure)
+                                       const struct pv_vhu_message *message, uint64_t failure)
 {
 	bool is_asked = backend->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK &&
-			message->flags & VHOST_USER_FLAG_NEED_REPLY;
+	                message->flags & VHOST_USER_FLAG_NEED_REPLY;
 
 	if (is_asked)
 		return pv_vhu_reply(backend, message, &failure, sizeof(failure));
@@ -62,7 +125,7 @@ static enum pv_vhu_handled acknowledge(struct pv_vhu_backend *backend,
 
 /* The answer to GET_VRING_BASE, once the ring has stopped. */
 static enum pv_vhu_handled reply_base(struct pv_vhu_backend *backend,
-				      const struct pv_vhu_message *message)
+                                      const struct pv_vhu_message *message)
 {
 	struct vhost_user_vring_state state = message->payload.state;
 
@@ -73,14 +136,17 @@ static enum pv_vhu_handled reply_base(struct pv_vhu_backend *backend,
 
 /* Ends a message. Returns false if the connection ends with it. */
 static bool conclude(struct pv_vhu_backend *backend, const struct pv_vhu_message *message,
-		     enum pv_vhu_handled handled)
+                     enum pv_vhu_handled handled)
 {
 	if (handled == PV_VHU_OK)
 		handled = message->request == VHOST_USER_GET_VRING_BASE
-				  ? reply_base(backend, message)
-				  : acknowledge(backend, message, 0);
+		                  ? reply_base(backend, message)
+		                  : acknowledge(backend, message, 0);
 	else if (handled == PV_VHU_REFUSED)
 		handled = acknowledge(backend, message, 1);
+	if (handled == PV_VHU_FATAL)
+		pv_vhu_log(backend, PV_LOG_WARNING, "the front-end is dropped after %s",
+		           pv_vhu_request_name(PV_VHU_FROM_FRONTEND, message->request));
 	return handled != PV_VHU_FATAL;
 }
 
@@ -100,11 +166,8 @@ static bool handle_message(struct pv_vhu_backend *backend, struct pv_vhu_message
 	if (handled == PV_VHU_LATER)
 		return backend->phase == PV_VHU_CONNECTED && !backend->must_leave;
 	backend->phase = PV_VHU_CONNECTED;
-	if (!conclude(backend, &backend->pending, handled)) {
-		pv_vhu_log(backend, PV_LOG_WARNING, "the front-end is dropped after %s",
-			   pv_vhu_request_name(PV_VHU_FROM_FRONTEND, backend->pending.request));
+	if (!conclude(backend, &backend->pending, handled))
 		backend->must_leave = true;
-	}
 	return !backend->must_leave;
 }
 
@@ -121,7 +184,7 @@ static bool read_message(struct pv_vhu_backend *backend)
 		break;
 	case PV_VHU_BAD:
 		pv_vhu_log(backend, PV_LOG_WARNING, "the front-end is dropped: %s",
-			   backend->decoder.error);
+		           backend->decoder.error);
 		break;
 	}
 	backend->must_leave = true;
@@ -130,12 +193,16 @@ static bool read_message(struct pv_vhu_backend *backend)
 
 static void read_messages(struct pv_vhu_backend *backend)
 {
+	uint32_t more = MESSAGES_MAX;
+
 	if (backend->is_reading || backend->phase != PV_VHU_CONNECTED)
 		return;
 	backend->is_reading = true;
-	while (!backend->must_leave && read_message(backend))
-		;
+	while (!backend->must_leave && more > 0 && read_message(backend))
+		more--;
 	backend->is_reading = false;
+	if (more == 0)
+		go_on_later(backend);
 	if (backend->must_leave && backend->phase == PV_VHU_CONNECTED)
 		begin_leaving(backend);
 }
@@ -167,12 +234,13 @@ static void connected(struct pv_vhu_backend *backend, int socket)
 	backend->socket = socket;
 	backend->phase = PV_VHU_CONNECTED;
 	backend->must_leave = false;
+	backend->complaints = 0;
 	backend->protocol_features = 0;
 	pv_vhu_decoder_init(&backend->decoder, PV_VHU_FROM_FRONTEND);
 	pv_host_set_transport(backend->options.host, &pv_vhu_host_ops, backend);
 	pv_vhu_log(backend, PV_LOG_INFO, "a front-end has connected");
-	backend->socket_watch = pv_loop_watch(backend->options.control, socket, POLLIN,
-					      socket_ready, backend);
+	backend->socket_watch =
+		pv_loop_watch(backend->options.control, socket, POLLIN, socket_ready, backend);
 	if (!backend->socket_watch)
 		backend->must_leave = true;
 	read_messages(backend);
@@ -192,19 +260,18 @@ static void forget_connection(struct pv_vhu_backend *backend)
 static void left(void *arg)
 {
 	struct pv_vhu_backend *backend = arg;
-	struct pv_waiter stopped = backend->stopped;
 
 	forget_connection(backend);
 	backend->phase = PV_VHU_LISTENING;
-	if (stopped.call) {
+	if (backend->stopped.call) {
 		backend->phase = PV_VHU_STOPPED;
-		stopped.call(stopped.arg);
+		tell_stopped(backend);
 	} else if (backend->options.listen_fd < 0) {
 		backend->phase = PV_VHU_STOPPED;
 		if (backend->options.finished)
 			backend->options.finished(backend->options.finished_arg);
 	} else {
-		try_accept(backend);
+		go_on_later(backend);
 	}
 }
 
@@ -233,7 +300,7 @@ static void try_accept(struct pv_vhu_backend *backend)
 		connected(backend, socket);
 	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
 		pv_vhu_log(backend, PV_LOG_ERROR, "no connection can be accepted: %s",
-			   strerror(errno));
+		           strerror(errno));
 }
 
 static void listen_ready(void *arg, int events)
@@ -245,7 +312,7 @@ static void listen_ready(void *arg, int events)
 /* ---- the whole ---- */
 
 int pv_vhu_backend_create(struct pv_vhu_backend **result,
-			  const struct pv_vhu_backend_options *options)
+                          const struct pv_vhu_backend_options *options)
 {
 	struct pv_vhu_backend *backend = calloc(1, sizeof(*backend));
 
@@ -253,6 +320,7 @@ int pv_vhu_backend_create(struct pv_vhu_backend **result,
 		return -ENOMEM;
 	backend->options = *options;
 	backend->socket = -1;
+	backend->go_on_message.run = go_on;
 	pv_vhu_channel_init(backend);
 	backend->vring = calloc(options->device->queues, sizeof(*backend->vring));
 	if (!backend->vring) {
@@ -263,7 +331,7 @@ int pv_vhu_backend_create(struct pv_vhu_backend **result,
 		backend->vring[i].err_fd = -1;
 	if (options->listen_fd >= 0) {
 		backend->listen_watch = pv_loop_watch(options->control, options->listen_fd, POLLIN,
-						      listen_ready, backend);
+		                                      listen_ready, backend);
 		if (!backend->listen_watch) {
 			free(backend->vring);
 			free(backend);
@@ -295,7 +363,7 @@ void pv_vhu_backend_stop(struct pv_vhu_backend *backend, void (*done)(void *arg)
 	backend->must_leave = true;
 	if (backend->phase == PV_VHU_LISTENING || backend->phase == PV_VHU_STOPPED) {
 		backend->phase = PV_VHU_STOPPED;
-		done(arg);
+		tell_stopped(backend);
 	} else if (backend->phase == PV_VHU_CONNECTED && !backend->is_reading) {
 		begin_leaving(backend);
 	}

@@ -19,7 +19,7 @@ struct pv_vhu_backend;
 
 struct pv_vhu_backend_options {
 	struct pv_loop *control;
-	struct pv_host *host;       /* the device's */
+	struct pv_host *host; /* the device's */
 	struct pv_device *device;
 	/* One of the two: a listening socket, or a connected one (served once). Taken over. */
 	int listen_fd;     /* or -1 */
@@ -39,7 +39,7 @@ struct pv_vhu_backend_options {
 
 /* Returns 0 or -errno. The descriptors are taken over on success only. */
 int pv_vhu_backend_create(struct pv_vhu_backend **backend,
-			  const struct pv_vhu_backend_options *options);
+                          const struct pv_vhu_backend_options *options);
 
 /*
  * Leaves the front-end and stops the queues; `done(arg)` is called when nothing runs any more and

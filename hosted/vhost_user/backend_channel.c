@@ -6,17 +6,19 @@
  * Calls come from the lanes' threads.  One small message fits into the socket whole or not at all;
  * where it does not fit, the control side sends it when there is room again.
  *
- * #syscalls sendto sendmsg write close
+ * #syscalls sendto sendmsg write poll fstat newfstatat close
  */
 #include "hosted/vhost_user/backend_internal.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int send_request(struct pv_vhu_backend *backend, uint32_t request, const void *payload,
-			uint32_t bytes)
+                        uint32_t bytes)
 {
 	uint8_t message[sizeof(struct vhost_user_header) + sizeof(struct vhost_user_vring_state)];
 	uint32_t size = pv_vhu_encode(message, request, VHOST_USER_VERSION, payload, bytes);
@@ -37,7 +39,8 @@ static int send_vring(struct pv_vhu_backend *backend, uint32_t request, uint16_t
 	return send_request(backend, request, &state, sizeof(state));
 }
 
-/* Sends the calls that had no room. They stay due, and the socket is watched, while there is none. */
+/* Sends the calls that had no room. They stay due, and the socket is watched, while there is none.
+ */
 static void send_due_calls(struct pv_vhu_backend *backend)
 {
 	for (uint16_t i = 0; i < backend->options.device->queues; i++) {
@@ -66,7 +69,7 @@ static void calls_are_due(struct pv_loop_message *message)
 	__atomic_store_n(&backend->is_call_message_out, false, __ATOMIC_RELEASE);
 	if (backend->channel >= 0 && !backend->channel_watch)
 		backend->channel_watch = pv_loop_watch(backend->options.control, backend->channel,
-						       POLLOUT, channel_ready, backend);
+		                                       POLLOUT, channel_ready, backend);
 	send_due_calls(backend);
 }
 
@@ -85,13 +88,33 @@ static void call(void *arg, uint16_t queue)
 		pv_loop_post(backend->options.control, &backend->call_message);
 }
 
-static void tell_of_broken_queue(struct pv_vhu_backend *backend, uint16_t queue)
+/* Anything but an eventfd, which has no type of file, or a socket could be made to block us. */
+bool pv_vhu_can_be_told(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 &&
+	       (S_ISSOCK(status.st_mode) || (status.st_mode & S_IFMT) == 0);
+}
+
+/* Never waits: a counter or a buffer that is full has told already. */
+static void tell(int fd)
 {
 	const uint64_t one = 1;
+	struct pollfd writable = { .fd = fd, .events = POLLOUT };
+
+	if (send(fd, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ENOTSOCK)
+		return;
+	if (poll(&writable, 1, 0) > 0)
+		(void)!write(fd, &one, sizeof(one));
+}
+
+static void tell_of_broken_queue(struct pv_vhu_backend *backend, uint16_t queue)
+{
 	int fd = backend->vring[queue].err_fd;
 
 	if (fd >= 0)
-		(void)!write(fd, &one, sizeof(one));
+		tell(fd);
 	else if (has_protocol_feature(backend, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS))
 		send_vring(backend, VHOST_USER_BACKEND_VRING_ERR, queue);
 }

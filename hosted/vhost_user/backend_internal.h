@@ -14,7 +14,7 @@ struct pv_vhu_vring {
 	struct vhost_user_vring_addr addr;
 	uint32_t base;
 	bool is_base_ours; /* it is where the ring stopped here */
-	bool is_kicked;  /* started, by its kick descriptor or by a first kick */
+	bool is_kicked;    /* started, by its kick descriptor or by a first kick */
 	bool is_enabled;
 	int err_fd;
 	bool is_call_due; /* an in-band call that the socket had no room for; any thread */
@@ -38,10 +38,11 @@ struct pv_vhu_backend {
 	struct pv_watch *socket_watch;
 	struct pv_vhu_decoder decoder;
 	bool is_reading;
-	bool must_leave;           /* as soon as what it waits for has come */
+	bool must_leave;     /* as soon as what it waits for has come */
+	uint32_t complaints; /* lines about it */
 	uint64_t protocol_features;
 	bool has_protocol_features; /* the front-end has acknowledged VHOST_USER_F_... */
-	int channel;               /* the back-end channel, or -1 */
+	int channel;                /* the back-end channel, or -1 */
 	struct pv_watch *channel_watch;
 	struct pv_loop_message call_message;
 	bool is_call_message_out;
@@ -51,6 +52,10 @@ struct pv_vhu_backend {
 
 	/* The message whose answer waits. */
 	struct pv_vhu_message pending;
+
+	/* To ourselves: there is more to accept or to read, when others have had their turn. */
+	struct pv_loop_message go_on_message;
+	bool is_go_on_posted;
 
 	struct pv_waiter stopped;
 };
@@ -70,9 +75,16 @@ enum pv_vhu_handled pv_vhu_handle(struct pv_vhu_backend *backend, struct pv_vhu_
 /* backend.c */
 void pv_vhu_backend_answered(struct pv_vhu_backend *backend, enum pv_vhu_handled handled);
 enum pv_vhu_handled pv_vhu_reply(struct pv_vhu_backend *backend, const struct pv_vhu_message *to,
-				 const void *payload, uint32_t bytes);
+                                 const void *payload, uint32_t bytes);
 void pv_vhu_log(struct pv_vhu_backend *backend, enum pv_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * A warning about what a front-end does and can do again: after some of them it is said that there
+ * are more, and no more is said.
+ */
+void pv_vhu_complain(struct pv_vhu_backend *backend, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* backend_vrings.c */
 enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint16_t index);
@@ -83,6 +95,7 @@ uint32_t pv_vhu_vring_base(struct pv_vhu_backend *backend, uint16_t index);
 
 /* backend_channel.c: what we tell the front-end unasked. */
 extern const struct pv_host_ops pv_vhu_host_ops;
+bool pv_vhu_can_be_told(int fd);
 void pv_vhu_channel_init(struct pv_vhu_backend *backend);
 void pv_vhu_channel_close(struct pv_vhu_backend *backend);
 enum pv_vhu_handled pv_vhu_channel_set(struct pv_vhu_backend *backend, int fd);

@@ -20,19 +20,18 @@
 	 VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS |         \
 	 VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS)
 
-typedef enum pv_vhu_handled handler(struct pv_vhu_backend *backend,
-				    struct pv_vhu_message *message);
+typedef enum pv_vhu_handled handler(struct pv_vhu_backend *backend, struct pv_vhu_message *message);
 
 static enum pv_vhu_handled refuse(struct pv_vhu_backend *backend,
-				  const struct pv_vhu_message *message, const char *why)
+                                  const struct pv_vhu_message *message, const char *why)
 {
-	pv_vhu_log(backend, PV_LOG_WARNING, "%s refused: %s",
-		   pv_vhu_request_name(PV_VHU_FROM_FRONTEND, message->request), why);
+	pv_vhu_complain(backend, "%s refused: %s",
+	                pv_vhu_request_name(PV_VHU_FROM_FRONTEND, message->request), why);
 	return PV_VHU_REFUSED;
 }
 
 static enum pv_vhu_handled reply_u64(struct pv_vhu_backend *backend,
-				     const struct pv_vhu_message *message, uint64_t value)
+                                     const struct pv_vhu_message *message, uint64_t value)
 {
 	return pv_vhu_reply(backend, message, &value, sizeof(value));
 }
@@ -48,12 +47,12 @@ static int take_fd(struct pv_vhu_message *message)
 
 /* ---- features, status, configuration ---- */
 
-static handler do_nothing, get_features, set_features, get_protocol_features,
-	set_protocol_features, get_queue_num, get_config, set_config, get_status, set_status,
-	reset_device, set_backend_req_fd;
+static handler do_nothing, get_features, set_features, get_protocol_features, set_protocol_features,
+	get_queue_num, get_config, set_config, get_status, set_status, reset_device,
+	set_backend_req_fd;
 
 static enum pv_vhu_handled do_nothing(struct pv_vhu_backend *backend,
-				      struct pv_vhu_message *message)
+                                      struct pv_vhu_message *message)
 {
 	(void)backend;
 	(void)message;
@@ -61,15 +60,15 @@ static enum pv_vhu_handled do_nothing(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled get_features(struct pv_vhu_backend *backend,
-					struct pv_vhu_message *message)
+                                        struct pv_vhu_message *message)
 {
 	return reply_u64(backend, message,
-			 pv_device_features(backend->options.device) |
-				 VHOST_USER_F_PROTOCOL_FEATURES);
+	                 pv_device_features(backend->options.device) |
+	                         VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 static enum pv_vhu_handled set_features(struct pv_vhu_backend *backend,
-					struct pv_vhu_message *message)
+                                        struct pv_vhu_message *message)
 {
 	struct pv_device *device = backend->options.device;
 	uint64_t features = message->payload.u64;
@@ -90,7 +89,7 @@ static enum pv_vhu_handled set_features(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled get_protocol_features(struct pv_vhu_backend *backend,
-						 struct pv_vhu_message *message)
+                                                 struct pv_vhu_message *message)
 {
 	uint64_t features = PROTOCOL_FEATURES;
 
@@ -100,14 +99,15 @@ static enum pv_vhu_handled get_protocol_features(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled set_protocol_features(struct pv_vhu_backend *backend,
-						 struct pv_vhu_message *message)
+                                                 struct pv_vhu_message *message)
 {
 	const uint64_t needed = VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_REPLY_ACK;
 	uint64_t features = message->payload.u64;
 
 	if (features & ~PROTOCOL_FEATURES)
 		return refuse(backend, message, "features that were not offered");
-	if (features & VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS && (features & needed) != needed) {
+	if (features & VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS &&
+	    (features & needed) != needed) {
 		refuse(backend, message, "in-band notifications need BACKEND_REQ and REPLY_ACK");
 		return PV_VHU_FATAL;
 	}
@@ -116,14 +116,14 @@ static enum pv_vhu_handled set_protocol_features(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled get_queue_num(struct pv_vhu_backend *backend,
-					 struct pv_vhu_message *message)
+                                         struct pv_vhu_message *message)
 {
 	return reply_u64(backend, message, backend->options.device->queues);
 }
 
 /* Front-ends of later specifications ask for more than there is: those fields read as zero. */
 static enum pv_vhu_handled get_config(struct pv_vhu_backend *backend,
-				      struct pv_vhu_message *message)
+                                      struct pv_vhu_message *message)
 {
 	const struct pv_device *device = backend->options.device;
 	struct vhost_user_config *config = &message->payload.config;
@@ -139,22 +139,22 @@ static enum pv_vhu_handled get_config(struct pv_vhu_backend *backend,
 	    (bytes > 0 && pv_device_config_read(device, config->offset, config->data, bytes)))
 		return pv_vhu_reply(backend, message, NULL, 0);
 	return pv_vhu_reply(backend, message, config,
-			    (uint32_t)offsetof(struct vhost_user_config, data) + config->size);
+	                    (uint32_t)offsetof(struct vhost_user_config, data) + config->size);
 }
 
 static enum pv_vhu_handled set_config(struct pv_vhu_backend *backend,
-				      struct pv_vhu_message *message)
+                                      struct pv_vhu_message *message)
 {
 	const struct vhost_user_config *config = &message->payload.config;
 
 	if (pv_device_config_write(backend->options.device, config->offset, config->data,
-				   config->size))
+	                           config->size))
 		return refuse(backend, message, "not a field that the driver may write");
 	return PV_VHU_OK;
 }
 
 static enum pv_vhu_handled get_status(struct pv_vhu_backend *backend,
-				      struct pv_vhu_message *message)
+                                      struct pv_vhu_message *message)
 {
 	return reply_u64(backend, message, pv_device_status(backend->options.device));
 }
@@ -165,7 +165,7 @@ static void device_was_reset(void *arg)
 }
 
 static enum pv_vhu_handled reset_device(struct pv_vhu_backend *backend,
-					struct pv_vhu_message *message)
+                                        struct pv_vhu_message *message)
 {
 	struct pv_device *device = backend->options.device;
 
@@ -181,7 +181,7 @@ static enum pv_vhu_handled reset_device(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled set_status(struct pv_vhu_backend *backend,
-				      struct pv_vhu_message *message)
+                                      struct pv_vhu_message *message)
 {
 	if (message->payload.u64 > UINT8_MAX)
 		return refuse(backend, message, "a status has eight bits");
@@ -192,7 +192,7 @@ static enum pv_vhu_handled set_status(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled set_backend_req_fd(struct pv_vhu_backend *backend,
-					      struct pv_vhu_message *message)
+                                              struct pv_vhu_message *message)
 {
 	enum pv_vhu_handled handled = pv_vhu_channel_set(backend, take_fd(message));
 
@@ -214,8 +214,8 @@ static void memory_changed(void *arg)
 
 /* Puts a new set of regions in force; the answer waits until no queue uses the old one. */
 static enum pv_vhu_handled change_memory(struct pv_vhu_backend *backend,
-					 const struct pv_vhu_message *message,
-					 struct pv_vhu_memory *memory, const char *error)
+                                         const struct pv_vhu_message *message,
+                                         struct pv_vhu_memory *memory, const char *error)
 {
 	if (!memory)
 		error = "there is no memory for it";
@@ -228,12 +228,12 @@ static enum pv_vhu_handled change_memory(struct pv_vhu_backend *backend,
 	backend->old_memory = backend->memory;
 	backend->memory = memory;
 	pv_host_mem_switch(backend->options.host, backend->options.device, memory->table,
-			   memory_changed, backend);
+	                   memory_changed, backend);
 	return PV_VHU_LATER;
 }
 
 static enum pv_vhu_handled set_mem_table(struct pv_vhu_backend *backend,
-					 struct pv_vhu_message *message)
+                                         struct pv_vhu_message *message)
 {
 	const struct vhost_user_mem_table *table = &message->payload.table;
 	struct pv_vhu_memory *memory =
@@ -253,7 +253,7 @@ static struct pv_vhu_memory *copy_of_memory(struct pv_vhu_backend *backend)
 }
 
 static enum pv_vhu_handled add_mem_reg(struct pv_vhu_backend *backend,
-				       struct pv_vhu_message *message)
+                                       struct pv_vhu_message *message)
 {
 	struct pv_vhu_memory *memory = copy_of_memory(backend);
 	const char *error = NULL;
@@ -264,7 +264,7 @@ static enum pv_vhu_handled add_mem_reg(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled rem_mem_reg(struct pv_vhu_backend *backend,
-				       struct pv_vhu_message *message)
+                                       struct pv_vhu_message *message)
 {
 	struct pv_vhu_memory *memory = copy_of_memory(backend);
 	const char *error = NULL;
@@ -275,7 +275,7 @@ static enum pv_vhu_handled rem_mem_reg(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled get_max_mem_slots(struct pv_vhu_backend *backend,
-					     struct pv_vhu_message *message)
+                                             struct pv_vhu_message *message)
 {
 	return reply_u64(backend, message, VHOST_USER_MEM_SLOTS);
 }
@@ -291,7 +291,7 @@ static bool is_running(const struct pv_vhu_backend *backend, uint32_t index)
 }
 
 static enum pv_vhu_handled set_vring_num(struct pv_vhu_backend *backend,
-					 struct pv_vhu_message *message)
+                                         struct pv_vhu_message *message)
 {
 	const struct vhost_user_vring_state *state = &message->payload.state;
 
@@ -304,13 +304,13 @@ static enum pv_vhu_handled set_vring_num(struct pv_vhu_backend *backend,
 }
 
 static bool is_same_place(const struct vhost_user_vring_addr *a,
-			  const struct vhost_user_vring_addr *b)
+                          const struct vhost_user_vring_addr *b)
 {
 	return a->desc == b->desc && a->avail == b->avail && a->used == b->used;
 }
 
 static enum pv_vhu_handled set_vring_addr(struct pv_vhu_backend *backend,
-					  struct pv_vhu_message *message)
+                                          struct pv_vhu_message *message)
 {
 	const struct vhost_user_vring_addr *addr = &message->payload.addr;
 	struct pv_vhu_vring *vring = &backend->vring[addr->index];
@@ -323,7 +323,7 @@ static enum pv_vhu_handled set_vring_addr(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled set_vring_base(struct pv_vhu_backend *backend,
-					  struct pv_vhu_message *message)
+                                          struct pv_vhu_message *message)
 {
 	const struct vhost_user_vring_state *state = &message->payload.state;
 	struct pv_vhu_vring *vring = &backend->vring[state->index];
@@ -336,7 +336,7 @@ static enum pv_vhu_handled set_vring_base(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled get_vring_base(struct pv_vhu_backend *backend,
-					  struct pv_vhu_message *message)
+                                          struct pv_vhu_message *message)
 {
 	uint16_t index = (uint16_t)message->payload.state.index;
 
@@ -345,7 +345,7 @@ static enum pv_vhu_handled get_vring_base(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled set_vring_enable(struct pv_vhu_backend *backend,
-					    struct pv_vhu_message *message)
+                                            struct pv_vhu_message *message)
 {
 	const struct vhost_user_vring_state *state = &message->payload.state;
 	uint16_t index = (uint16_t)state->index;
@@ -354,7 +354,7 @@ static enum pv_vhu_handled set_vring_enable(struct pv_vhu_backend *backend,
 		return refuse(backend, message, "neither on nor off");
 	backend->vring[index].is_enabled = state->num;
 	return state->num ? pv_vhu_vring_try_start(backend, index)
-			  : pv_vhu_vring_stop(backend, index);
+	                  : pv_vhu_vring_stop(backend, index);
 }
 
 static uint16_t vring_of(const struct pv_vhu_message *message)
@@ -363,20 +363,20 @@ static uint16_t vring_of(const struct pv_vhu_message *message)
 }
 
 static enum pv_vhu_handled set_vring_kick(struct pv_vhu_backend *backend,
-					  struct pv_vhu_message *message)
+                                          struct pv_vhu_message *message)
 {
 	uint16_t index = vring_of(message);
 	bool is_polled = message->fds == 0;
 
 	if (pv_host_set_kick(backend->options.host, index, is_polled ? -1 : message->fd[0],
-			     is_polled))
+	                     is_polled))
 		return refuse(backend, message, "its descriptor cannot be waited for");
 	backend->vring[index].is_kicked = true;
 	return pv_vhu_vring_try_start(backend, index);
 }
 
 static enum pv_vhu_handled set_vring_call(struct pv_vhu_backend *backend,
-					  struct pv_vhu_message *message)
+                                          struct pv_vhu_message *message)
 {
 	int fd = message->fds > 0 ? message->fd[0] : -1;
 
@@ -386,10 +386,12 @@ static enum pv_vhu_handled set_vring_call(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled set_vring_err(struct pv_vhu_backend *backend,
-					 struct pv_vhu_message *message)
+                                         struct pv_vhu_message *message)
 {
 	struct pv_vhu_vring *vring = &backend->vring[vring_of(message)];
 
+	if (message->fds > 0 && !pv_vhu_can_be_told(message->fd[0]))
+		return refuse(backend, message, "its descriptor cannot be written to");
 	if (vring->err_fd >= 0)
 		close(vring->err_fd);
 	vring->err_fd = take_fd(message);
@@ -397,7 +399,7 @@ static enum pv_vhu_handled set_vring_err(struct pv_vhu_backend *backend,
 }
 
 static enum pv_vhu_handled vring_kick(struct pv_vhu_backend *backend,
-				      struct pv_vhu_message *message)
+                                      struct pv_vhu_message *message)
 {
 	uint16_t index = (uint16_t)message->payload.state.index;
 	enum pv_vhu_handled handled;
@@ -416,7 +418,8 @@ static enum pv_vhu_handled vring_kick(struct pv_vhu_backend *backend,
 /* Where a message names a queue. */
 enum names_queue {
 	NO_QUEUE,
-	QUEUE_IN_STATE, /* payload.state.index, and payload.addr.index, which is at the same place */
+	QUEUE_IN_STATE, /* payload.state.index, and payload.addr.index, which is at the same place
+	                 */
 	QUEUE_IN_U64,
 };
 
@@ -453,8 +456,8 @@ static const struct {
 };
 
 _Static_assert(offsetof(struct vhost_user_vring_addr, index) ==
-		       offsetof(struct vhost_user_vring_state, index),
-	       "a queue's index is at the same place");
+                       offsetof(struct vhost_user_vring_state, index),
+               "a queue's index is at the same place");
 
 enum pv_vhu_handled pv_vhu_handle(struct pv_vhu_backend *backend, struct pv_vhu_message *message)
 {

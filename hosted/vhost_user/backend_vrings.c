@@ -13,12 +13,12 @@
 #include "ring/err.h"
 
 /*
- * Base 0 of a packed ring means both wrap counters clear: the beginning of a second lap. UML says it
- * for a fresh ring, whose counters are set. It means that here if we did not name this base ourselves
- * and the first descriptor does not bear the mark of a lap that is over.
+ * Base 0 of a packed ring means both wrap counters clear: the beginning of a second lap. UML says
+ * it for a fresh ring, whose counters are set. It means that here if we did not name this base
+ * ourselves and the first descriptor does not bear the mark of a lap that is over.
  */
 static bool is_fresh(struct pv_vhu_backend *backend, const struct pv_vhu_vring *vring,
-		     const struct pv_ring_config *config)
+                     const struct pv_ring_config *config)
 {
 	const struct pvirtq_desc *first;
 	struct pv_mem_view view;
@@ -27,13 +27,14 @@ static bool is_fresh(struct pv_vhu_backend *backend, const struct pv_vhu_vring *
 		return false;
 	pv_mem_view_init(&view, backend->memory->table);
 	first = pv_mem_span(&view, config->desc_area, sizeof(*first));
-	return first && config->desc_area.v % VIRTQ_ALIGN_DESC == 0 &&
+	/* A ring that is off its alignment does not start, but is not read either. */
+	return first && (uintptr_t)first % VIRTQ_ALIGN_DESC == 0 &&
 	       !(pv_read_le16(&first->flags) & VIRTQ_DESC_F_USED);
 }
 
 static struct pv_ring_position position_of(struct pv_vhu_backend *backend,
-					   const struct pv_vhu_vring *vring,
-					   const struct pv_ring_config *config)
+                                           const struct pv_vhu_vring *vring,
+                                           const struct pv_ring_config *config)
 {
 	const uint32_t base = vring->base;
 
@@ -63,7 +64,7 @@ uint32_t pv_vhu_vring_base(struct pv_vhu_backend *backend, uint16_t index)
 
 /* The ring's areas are given in the front-end's own addresses; ours are the guest's. */
 static bool config_of(struct pv_vhu_backend *backend, const struct pv_vhu_vring *vring,
-		      struct pv_ring_config *config)
+                      struct pv_ring_config *config)
 {
 	const struct pv_vhu_memory *memory = backend->memory;
 
@@ -108,8 +109,7 @@ enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint1
 	}
 	if (!err)
 		return PV_VHU_OK;
-	pv_vhu_log(backend, PV_LOG_WARNING, "queue %u does not start: %s", index,
-		   start_error(err));
+	pv_vhu_complain(backend, "queue %u does not start: %s", index, start_error(err));
 	return PV_VHU_REFUSED;
 }
 

@@ -15,7 +15,7 @@ enum shape {
 	ADDR,
 	TABLE, /* as long as its count of regions or longer, at most full */
 	REGION,
-	CONFIG,		/* as long as its size field says */
+	CONFIG,         /* as long as its size field says */
 	CONFIG_OR_NONE, /* a reply without a payload says that there is no such configuration */
 };
 
@@ -117,7 +117,7 @@ const char *pv_vhu_request_name(enum pv_vhu_direction direction, uint32_t reques
 
 /* Always returns false, for `return refuse(...)`. */
 __attribute__((format(printf, 2, 3))) static bool refuse(struct pv_vhu_decoder *decoder,
-							 const char *format, ...)
+                                                         const char *format, ...)
 {
 	va_list arguments;
 
@@ -152,12 +152,12 @@ static bool flags_are_good(struct pv_vhu_decoder *decoder)
 
 	if ((flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION)
 		return refuse(decoder, "message %u of protocol version %u, %u expected",
-			      decoder->message.request, flags & VHOST_USER_VERSION_MASK,
-			      VHOST_USER_VERSION);
+		              decoder->message.request, flags & VHOST_USER_VERSION_MASK,
+		              VHOST_USER_VERSION);
 	if (!rule_of(decoder->direction, decoder->message.request))
 		return refuse(decoder, "unknown %s %u",
-			      decoder->direction == PV_VHU_REPLY ? "reply" : "request",
-			      decoder->message.request);
+		              decoder->direction == PV_VHU_REPLY ? "reply" : "request",
+		              decoder->message.request);
 	if (is_reply && decoder->direction != PV_VHU_REPLY)
 		return refuse(decoder, "%s marked as a reply", called(decoder));
 	if (!is_reply && decoder->direction == PV_VHU_REPLY)
@@ -174,9 +174,9 @@ static bool size_is_good(struct pv_vhu_decoder *decoder)
 		return true;
 	if (bounds.least == bounds.most)
 		return refuse(decoder, "%s%s with a payload of %u bytes, %u expected",
-			      reply_to(decoder), called(decoder), size, bounds.least);
+		              reply_to(decoder), called(decoder), size, bounds.least);
 	return refuse(decoder, "%s%s with a payload of %u bytes, %u to %u expected",
-		      reply_to(decoder), called(decoder), size, bounds.least, bounds.most);
+	              reply_to(decoder), called(decoder), size, bounds.least, bounds.most);
 }
 
 static bool header_is_good(struct pv_vhu_decoder *decoder)
@@ -196,11 +196,11 @@ static bool table_is_good(struct pv_vhu_decoder *decoder)
 
 	if (regions > VHOST_USER_MEM_REGIONS)
 		return refuse(decoder, "SET_MEM_TABLE of %u regions, at most %u expected", regions,
-			      VHOST_USER_MEM_REGIONS);
+		              VHOST_USER_MEM_REGIONS);
 	if (decoder->message.size < TABLE_BYTES(regions))
 		return refuse(decoder,
-			      "SET_MEM_TABLE of %u regions with a payload of %u bytes, %u expected",
-			      regions, decoder->message.size, TABLE_BYTES(regions));
+		              "SET_MEM_TABLE of %u regions with a payload of %u bytes, %u expected",
+		              regions, decoder->message.size, TABLE_BYTES(regions));
 	return true;
 }
 
@@ -210,12 +210,12 @@ static bool config_is_good(struct pv_vhu_decoder *decoder)
 
 	if (bytes < 1 || bytes > VHOST_USER_CONFIG_BYTES)
 		return refuse(decoder, "%s%s of %u bytes of configuration, 1 to %u expected",
-			      reply_to(decoder), called(decoder), bytes, VHOST_USER_CONFIG_BYTES);
+		              reply_to(decoder), called(decoder), bytes, VHOST_USER_CONFIG_BYTES);
 	if (decoder->message.size != CONFIG_HEAD + bytes)
 		return refuse(decoder,
-			      "%s%s of %u bytes of configuration with a payload of %u, %u expected",
-			      reply_to(decoder), called(decoder), bytes, decoder->message.size,
-			      CONFIG_HEAD + bytes);
+		              "%s%s of %u bytes of configuration with a payload of %u, %u expected",
+		              reply_to(decoder), called(decoder), bytes, decoder->message.size,
+		              CONFIG_HEAD + bytes);
 	return true;
 }
 
@@ -225,7 +225,7 @@ static bool vring_word_is_good(struct pv_vhu_decoder *decoder)
 
 	if (word & ~(uint64_t)(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NO_FD))
 		return refuse(decoder, "%s with unknown bits in %#llx", called(decoder),
-			      (unsigned long long)word);
+		              (unsigned long long)word);
 	return true;
 }
 
@@ -280,8 +280,8 @@ static bool fds_are_good(struct pv_vhu_decoder *decoder)
 	if (fds >= bounds.least && fds <= bounds.most)
 		return true;
 	return refuse(decoder, "%s%s with %u descriptor%s, %s%u expected", reply_to(decoder),
-		      called(decoder), fds, fds == 1 ? "" : "s",
-		      bounds.least == bounds.most ? "" : "at most ", bounds.most);
+	              called(decoder), fds, fds == 1 ? "" : "s",
+	              bounds.least == bounds.most ? "" : "at most ", bounds.most);
 }
 
 static void message_begin(struct pv_vhu_decoder *decoder)
@@ -326,7 +326,7 @@ static enum pv_vhu_decoded message_end(struct pv_vhu_decoder *decoder)
 }
 
 enum pv_vhu_decoded pv_vhu_decoder_feed(struct pv_vhu_decoder *decoder, const void *data,
-					uint32_t count, const int *fd, uint32_t fds)
+                                        uint32_t count, const int *fd, uint32_t fds)
 {
 	bool was_in_header = decoder->have < HEADER_BYTES;
 
@@ -347,7 +347,7 @@ enum pv_vhu_decoded pv_vhu_decoder_feed(struct pv_vhu_decoder *decoder, const vo
 }
 
 uint32_t pv_vhu_encode(void *to, uint32_t request, uint32_t flags, const void *payload,
-		       uint32_t bytes)
+                       uint32_t bytes)
 {
 	struct vhost_user_header header = { request, flags | VHOST_USER_VERSION, bytes };
 

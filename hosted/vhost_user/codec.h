@@ -32,7 +32,7 @@ struct pv_vhu_message {
 enum pv_vhu_direction {
 	PV_VHU_FROM_FRONTEND, /* requests to a back-end */
 	PV_VHU_FROM_BACKEND,  /* requests on the back-end channel */
-	PV_VHU_REPLY,	      /* answers to requests of either end */
+	PV_VHU_REPLY,         /* answers to requests of either end */
 };
 
 struct pv_vhu_decoder {
@@ -49,9 +49,9 @@ void pv_vhu_decoder_init(struct pv_vhu_decoder *decoder, enum pv_vhu_direction d
 uint32_t pv_vhu_decoder_wants(const struct pv_vhu_decoder *decoder);
 
 enum pv_vhu_decoded {
-	PV_VHU_MORE,	/* the message is not complete */
+	PV_VHU_MORE,    /* the message is not complete */
 	PV_VHU_MESSAGE, /* decoder->message is complete: the caller's until the next feed */
-	PV_VHU_ERROR,	/* decoder->error says what is wrong; feed no more */
+	PV_VHU_ERROR,   /* decoder->error says what is wrong; feed no more */
 };
 
 /*
@@ -61,14 +61,14 @@ enum pv_vhu_decoded {
  * before, and make the message an error by `fds` alone.
  */
 enum pv_vhu_decoded pv_vhu_decoder_feed(struct pv_vhu_decoder *decoder, const void *data,
-					uint32_t count, const int *fd, uint32_t fds);
+                                        uint32_t count, const int *fd, uint32_t fds);
 
 /*
  * Writes a message to `to` (room for header and payload). Returns its bytes. Descriptors travel
  * beside it.
  */
 uint32_t pv_vhu_encode(void *to, uint32_t request, uint32_t flags, const void *payload,
-		       uint32_t bytes);
+                       uint32_t bytes);
 
 /*
  * The request's name as in the specification, without its prefix; "unknown" if it is. Replies have

@@ -27,8 +27,8 @@ static int connect_failed(struct pv_vhu_frontend *frontend, int fd, const char *
 		close(fd);
 	if (code == -EAGAIN)
 		return pv_vhu_frontend_fail(frontend, -ETIMEDOUT,
-					    "%s: the back-end does not accept the connection",
-					    path);
+		                            "%s: the back-end does not accept the connection",
+		                            path);
 	if (code == -ECONNREFUSED)
 		return pv_vhu_frontend_fail(frontend, code, "%s: no back-end listens there", path);
 	return pv_vhu_frontend_fail(frontend, code, "%s: %s", path, strerror(-code));
@@ -39,13 +39,13 @@ static int connect_to(struct pv_vhu_frontend *frontend, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct timeval timeout = { (time_t)(frontend->timeout_ms / 1000),
-				   (suseconds_t)(frontend->timeout_ms % 1000) * 1000 };
+		                   (suseconds_t)(frontend->timeout_ms % 1000) * 1000 };
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return pv_vhu_frontend_fail(frontend, -ENAMETOOLONG,
-					    "%s: a socket's path is at most %zu bytes long", path,
-					    sizeof(address.sun_path) - 1);
+		                            "%s: a socket's path is at most %zu bytes long", path,
+		                            sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
@@ -79,8 +79,8 @@ static int protocol_features_agree(struct pv_vhu_frontend *frontend, uint64_t wa
 {
 	uint64_t features;
 	struct pv_vhu_call call = { .request = VHOST_USER_SET_PROTOCOL_FEATURES,
-				    .payload = &features,
-				    .bytes = sizeof(features) };
+		                    .payload = &features,
+		                    .bytes = sizeof(features) };
 	int code;
 
 	if (!(frontend->features & VHOST_USER_F_PROTOCOL_FEATURES))
@@ -133,7 +133,7 @@ static int channel_open(struct pv_vhu_frontend *frontend)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return pv_vhu_frontend_fail(frontend, -errno, "no channel for the back-end: %s",
-					    strerror(errno));
+		                            strerror(errno));
 	frontend->channel = pair[0];
 	call.fd = &pair[1];
 	code = pv_vhu_frontend_call(frontend, &call, NULL);
@@ -169,7 +169,7 @@ static void peer_learn(struct pv_vhu_frontend *frontend)
 }
 
 static void frontend_init(struct pv_vhu_frontend *frontend,
-			  const struct pv_vhu_frontend_options *options)
+                          const struct pv_vhu_frontend_options *options)
 {
 	frontend->socket = -1;
 	frontend->channel = -1;
@@ -183,8 +183,8 @@ static void frontend_init(struct pv_vhu_frontend *frontend,
 }
 
 int pv_vhu_frontend_create(struct pv_vhu_frontend **frontend,
-			   const struct pv_vhu_frontend_options *options, char *error,
-			   size_t error_bytes)
+                           const struct pv_vhu_frontend_options *options, char *error,
+                           size_t error_bytes)
 {
 	struct pv_vhu_frontend *made = calloc(1, sizeof(*made));
 	int code;

@@ -31,10 +31,10 @@ struct pv_vhu_frontend;
 	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)
 
 struct pv_vhu_frontend_options {
-	const char *path;	    /* where the back-end listens, or NULL ... */
-	int fd;			    /* ... for a connected socket, taken over on success */
+	const char *path;           /* where the back-end listens, or NULL ... */
+	int fd;                     /* ... for a connected socket, taken over on success */
 	uint64_t protocol_features; /* to accept when offered */
-	uint32_t timeout_ms;	    /* for each answer; 0: 5000 */
+	uint32_t timeout_ms;        /* for each answer; 0: 5000 */
 	/*
 	 * Who hears of VRING_CALL and VRING_ERR messages (enum vhost_user_backend_request), on the
 	 * thread that happens to read one; may be NULL. It must not call the front-end.
@@ -48,8 +48,8 @@ struct pv_vhu_frontend_options {
  * back-end's channel. Returns 0, or -errno with a sentence in `error` (of `error_bytes`).
  */
 int pv_vhu_frontend_create(struct pv_vhu_frontend **frontend,
-			   const struct pv_vhu_frontend_options *options, char *error,
-			   size_t error_bytes);
+                           const struct pv_vhu_frontend_options *options, char *error,
+                           size_t error_bytes);
 void pv_vhu_frontend_destroy(struct pv_vhu_frontend *frontend);
 
 /* Why the last function failed; "" if none did. Valid until the next call. */
@@ -83,9 +83,9 @@ int pv_vhu_frontend_features_set(struct pv_vhu_frontend *frontend, uint64_t feat
  * At most VHOST_USER_CONFIG_BYTES from the beginning on.
  */
 int pv_vhu_frontend_config_get(struct pv_vhu_frontend *frontend, uint32_t offset, void *to,
-			       uint32_t bytes);
+                               uint32_t bytes);
 int pv_vhu_frontend_config_set(struct pv_vhu_frontend *frontend, uint32_t offset, const void *from,
-			       uint32_t bytes);
+                               uint32_t bytes);
 
 /* -ENOTSUP without the protocol feature. */
 int pv_vhu_frontend_reset_device(struct pv_vhu_frontend *frontend);
@@ -101,12 +101,12 @@ struct pv_vhu_region {
 
 /* All memory at once; at most VHOST_USER_MEM_REGIONS. */
 int pv_vhu_frontend_mem_set(struct pv_vhu_frontend *frontend, const struct pv_vhu_region *region,
-			    uint32_t regions);
+                            uint32_t regions);
 
 /* One region more or less; -ENOTSUP without CONFIGURE_MEM_SLOTS. */
 int pv_vhu_frontend_mem_add(struct pv_vhu_frontend *frontend, const struct pv_vhu_region *region);
 int pv_vhu_frontend_mem_remove(struct pv_vhu_frontend *frontend,
-			       const struct pv_vhu_region *region);
+                               const struct pv_vhu_region *region);
 
 /* ---- queues ---- */
 
@@ -126,7 +126,7 @@ uint32_t pv_vhu_vring_base_fresh(bool is_packed);
 
 /* Size, base, addresses and descriptors: the queue runs once it is enabled. */
 int pv_vhu_frontend_vring_set(struct pv_vhu_frontend *frontend, uint32_t index,
-			      const struct pv_vhu_vring *vring);
+                              const struct pv_vhu_vring *vring);
 
 /* Without protocol features a queue is always enabled: nothing is sent then. */
 int pv_vhu_frontend_vring_enable(struct pv_vhu_frontend *frontend, uint32_t index, bool is_enabled);
@@ -166,6 +166,6 @@ struct pv_vhu_call {
  * when that says no. `reply` may be NULL.
  */
 int pv_vhu_frontend_call(struct pv_vhu_frontend *frontend, const struct pv_vhu_call *call,
-			 struct pv_vhu_message *reply);
+                         struct pv_vhu_message *reply);
 
 #endif

@@ -36,7 +36,7 @@ int pv_vhu_frontend_fail(struct pv_vhu_frontend *frontend, int code, const char 
 		return code;
 	va_start(arguments, format);
 	vsnprintf(frontend->failure_sentence, sizeof(frontend->failure_sentence), format,
-		  arguments);
+	          arguments);
 	va_end(arguments);
 	__atomic_store_n(&frontend->failure, code, __ATOMIC_RELEASE);
 	return code;
@@ -63,7 +63,7 @@ static int channel_answer(struct pv_vhu_frontend *frontend, uint32_t request)
 	if (pv_vhu_send(frontend->channel, bytes, count, NULL, 0) == (int)count)
 		return 0;
 	return pv_vhu_frontend_fail(frontend, -EPROTO,
-				    "the back-end does not read the answers on its channel");
+	                            "the back-end does not read the answers on its channel");
 }
 
 static int channel_take(struct pv_vhu_frontend *frontend, const struct pv_vhu_message *message)
@@ -72,7 +72,7 @@ static int channel_take(struct pv_vhu_frontend *frontend, const struct pv_vhu_me
 		__atomic_add_fetch(&frontend->config_changes, 1, __ATOMIC_RELEASE);
 	else if (frontend->notified)
 		frontend->notified(frontend->notified_arg, message->request,
-				   message->payload.state.index);
+		                   message->payload.state.index);
 	if (message->flags & VHOST_USER_FLAG_NEED_REPLY)
 		return channel_answer(frontend, message->request);
 	return 0;
@@ -95,7 +95,7 @@ static int channel_serve_locked(struct pv_vhu_frontend *frontend)
 			return 0;
 		case PV_VHU_BAD:
 			code = pv_vhu_frontend_fail(frontend, -EPROTO, "the back-end's channel: %s",
-						    requests->error);
+			                            requests->error);
 		}
 	}
 	return code;
@@ -136,8 +136,8 @@ static int socket_wait(struct pv_vhu_frontend *frontend, short events, uint64_t 
 {
 	for (;;) {
 		struct pollfd fds[] = { { .fd = frontend->socket, .events = events },
-					{ .fd = pv_vhu_frontend_channel(frontend),
-					  .events = POLLIN } };
+			                { .fd = pv_vhu_frontend_channel(frontend),
+			                  .events = POLLIN } };
 		uint64_t now = now_ns();
 		uint64_t left = now < deadline_ns ? deadline_ns - now : 0;
 		struct timespec wait = { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
@@ -164,16 +164,16 @@ static int call_failed(struct pv_vhu_frontend *frontend, uint32_t request, int c
 {
 	if (code == -ETIMEDOUT)
 		return pv_vhu_frontend_fail(frontend, code, "%s: no answer within %u ms",
-					    name_of(request), frontend->timeout_ms);
+		                            name_of(request), frontend->timeout_ms);
 	if (code == -EPIPE || code == -ECONNRESET)
 		return pv_vhu_frontend_fail(frontend, -ECONNRESET,
-					    "%s: the back-end has closed the connection",
-					    name_of(request));
+		                            "%s: the back-end has closed the connection",
+		                            name_of(request));
 	return pv_vhu_frontend_fail(frontend, code, "%s: %s", name_of(request), strerror(-code));
 }
 
 static int message_send(struct pv_vhu_frontend *frontend, const struct pv_vhu_call *call,
-			uint32_t flags, uint64_t deadline_ns)
+                        uint32_t flags, uint64_t deadline_ns)
 {
 	uint8_t bytes[sizeof(struct vhost_user_header) + sizeof(union vhost_user_payload)];
 	uint32_t count = pv_vhu_encode(bytes, call->request, flags, call->payload, call->bytes);
@@ -181,7 +181,7 @@ static int message_send(struct pv_vhu_frontend *frontend, const struct pv_vhu_ca
 
 	while (sent < count) {
 		int code = pv_vhu_send(frontend->socket, bytes + sent, count - sent, call->fd,
-				       sent ? 0 : call->fds);
+		                       sent ? 0 : call->fds);
 
 		if (code > 0)
 			sent += (uint32_t)code;
@@ -205,13 +205,13 @@ static int answer_wait(struct pv_vhu_frontend *frontend, uint32_t request, uint6
 			if (replies->message.request == request)
 				return 0;
 			return pv_vhu_frontend_fail(frontend, -EPROTO, "%s answered by %s",
-						    name_of(request),
-						    name_of(replies->message.request));
+			                            name_of(request),
+			                            name_of(replies->message.request));
 		case PV_VHU_CLOSED:
 			return call_failed(frontend, request, -ECONNRESET);
 		case PV_VHU_BAD:
 			return pv_vhu_frontend_fail(frontend, -EPROTO, "%s: %s", name_of(request),
-						    replies->error);
+			                            replies->error);
 		case PV_VHU_NOT_YET:
 			code = socket_wait(frontend, POLLIN, deadline_ns);
 			if (code)
@@ -237,31 +237,31 @@ static bool has_own_answer(uint32_t request)
 }
 
 static int exchange(struct pv_vhu_frontend *frontend, const struct pv_vhu_call *call,
-		    struct pv_vhu_message *reply)
+                    struct pv_vhu_message *reply)
 {
 	uint64_t deadline_ns = now_ns() + (uint64_t)frontend->timeout_ms * 1000000u;
 	bool is_answered = has_own_answer(call->request);
 	bool is_acknowledged = !is_answered &&
-			       (frontend->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK);
+	                       (frontend->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	int code = pv_vhu_frontend_failure(frontend);
 
 	if (!code)
 		code = message_send(frontend, call,
-				    is_acknowledged ? VHOST_USER_FLAG_NEED_REPLY : 0, deadline_ns);
+		                    is_acknowledged ? VHOST_USER_FLAG_NEED_REPLY : 0, deadline_ns);
 	if (!code && (is_answered || is_acknowledged))
 		code = answer_wait(frontend, call->request, deadline_ns);
 	if (code)
 		return code;
 	if (is_acknowledged && frontend->replies.message.payload.u64)
 		return pv_vhu_frontend_refuse(frontend, -EREMOTEIO, "the back-end refuses %s",
-					      name_of(call->request));
+		                              name_of(call->request));
 	if (reply)
 		*reply = frontend->replies.message;
 	return 0;
 }
 
 int pv_vhu_frontend_call(struct pv_vhu_frontend *frontend, const struct pv_vhu_call *call,
-			 struct pv_vhu_message *reply)
+                         struct pv_vhu_message *reply)
 {
 	int code;
 
@@ -277,8 +277,8 @@ int pv_vhu_frontend_vring_kick(struct pv_vhu_frontend *frontend, uint32_t index)
 {
 	struct vhost_user_vring_state state = { .index = index };
 	struct pv_vhu_call call = { .request = VHOST_USER_VRING_KICK,
-				    .payload = &state,
-				    .bytes = sizeof(state) };
+		                    .payload = &state,
+		                    .bytes = sizeof(state) };
 	uint64_t deadline_ns = now_ns() + (uint64_t)frontend->timeout_ms * 1000000u;
 	int code = pv_vhu_frontend_failure(frontend);
 

@@ -12,7 +12,7 @@
 
 struct pv_vhu_frontend {
 	int socket;
-	int channel;		/* our end of the back-end's channel, or -1 */
+	int channel;            /* our end of the back-end's channel, or -1 */
 	bool is_channel_closed; /* atomic: the back-end has left it */
 	pid_t peer;
 	uint32_t timeout_ms;
@@ -46,10 +46,10 @@ static inline int pv_vhu_frontend_failure(const struct pv_vhu_frontend *frontend
 
 /* Notes why one request failed. Returns `code`. */
 __attribute__((format(printf, 3, 4))) int pv_vhu_frontend_refuse(struct pv_vhu_frontend *frontend,
-								 int code, const char *format, ...);
+                                                                 int code, const char *format, ...);
 
 /* The back-end broke the protocol: the connection is over. Returns `code`. */
 __attribute__((format(printf, 3, 4))) int pv_vhu_frontend_fail(struct pv_vhu_frontend *frontend,
-							       int code, const char *format, ...);
+                                                               int code, const char *format, ...);
 
 #endif

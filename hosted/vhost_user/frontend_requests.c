@@ -33,11 +33,11 @@ static int agreed(struct pv_vhu_frontend *frontend, uint64_t feature, const char
 	if (frontend->protocol_features & feature)
 		return 0;
 	return pv_vhu_frontend_refuse(frontend, -ENOTSUP, "the back-end has no protocol feature %s",
-				      name);
+	                              name);
 }
 
 static int send(struct pv_vhu_frontend *frontend, uint32_t request, const void *payload,
-		uint32_t bytes)
+                uint32_t bytes)
 {
 	struct pv_vhu_call call = { .request = request, .payload = payload, .bytes = bytes };
 
@@ -56,12 +56,12 @@ int pv_vhu_frontend_features_set(struct pv_vhu_frontend *frontend, uint64_t feat
  * Always from the beginning on: there are back-ends that leave the offset out of account.
  */
 int pv_vhu_frontend_config_get(struct pv_vhu_frontend *frontend, uint32_t offset, void *to,
-			       uint32_t bytes)
+                               uint32_t bytes)
 {
 	struct vhost_user_config config = { .size = offset + bytes };
 	struct pv_vhu_call call = { .request = VHOST_USER_GET_CONFIG,
-				    .payload = &config,
-				    .bytes = 12 + offset + bytes };
+		                    .payload = &config,
+		                    .bytes = 12 + offset + bytes };
 	struct pv_vhu_message reply;
 	int code = agreed(frontend, VHOST_USER_PROTOCOL_F_CONFIG, "CONFIG");
 
@@ -70,25 +70,25 @@ int pv_vhu_frontend_config_get(struct pv_vhu_frontend *frontend, uint32_t offset
 	if (bytes == 0 || bytes > VHOST_USER_CONFIG_BYTES ||
 	    offset > VHOST_USER_CONFIG_BYTES - bytes)
 		return pv_vhu_frontend_refuse(frontend, -EINVAL, "configuration beyond byte %u",
-					      VHOST_USER_CONFIG_BYTES);
+		                              VHOST_USER_CONFIG_BYTES);
 	code = pv_vhu_frontend_call(frontend, &call, &reply);
 	if (code)
 		return code;
 	if (reply.size == 0)
 		return pv_vhu_frontend_refuse(frontend, -EREMOTEIO,
-					      "the back-end refuses GET_CONFIG of %u bytes",
-					      config.size);
+		                              "the back-end refuses GET_CONFIG of %u bytes",
+		                              config.size);
 	if (reply.payload.config.offset != 0 || reply.payload.config.size != config.size)
 		return pv_vhu_frontend_fail(frontend, -EPROTO,
-					    "GET_CONFIG of %u bytes answered with %u from byte %u",
-					    config.size, reply.payload.config.size,
-					    reply.payload.config.offset);
+		                            "GET_CONFIG of %u bytes answered with %u from byte %u",
+		                            config.size, reply.payload.config.size,
+		                            reply.payload.config.offset);
 	memcpy(to, reply.payload.config.data + offset, bytes);
 	return 0;
 }
 
 int pv_vhu_frontend_config_set(struct pv_vhu_frontend *frontend, uint32_t offset, const void *from,
-			       uint32_t bytes)
+                               uint32_t bytes)
 {
 	struct vhost_user_config config = { .offset = offset, .size = bytes };
 	int code = agreed(frontend, VHOST_USER_PROTOCOL_F_CONFIG, "CONFIG");
@@ -97,7 +97,7 @@ int pv_vhu_frontend_config_set(struct pv_vhu_frontend *frontend, uint32_t offset
 		return code;
 	if (bytes == 0 || bytes > VHOST_USER_CONFIG_BYTES)
 		return pv_vhu_frontend_refuse(frontend, -EINVAL, "%u bytes of configuration",
-					      bytes);
+		                              bytes);
 	memcpy(config.data, from, bytes);
 	return send(frontend, VHOST_USER_SET_CONFIG, &config, 12 + bytes);
 }
@@ -121,7 +121,7 @@ int pv_vhu_frontend_status_get(struct pv_vhu_frontend *frontend, uint8_t *status
 		return code;
 	if (reply.payload.u64 > 0xff)
 		return pv_vhu_frontend_fail(frontend, -EPROTO, "GET_STATUS answered with %#llx",
-					    (unsigned long long)reply.payload.u64);
+		                            (unsigned long long)reply.payload.u64);
 	*status = (uint8_t)reply.payload.u64;
 	return 0;
 }
@@ -137,7 +137,7 @@ int pv_vhu_frontend_status_set(struct pv_vhu_frontend *frontend, uint8_t status)
 /* ---- memory ---- */
 
 int pv_vhu_frontend_mem_set(struct pv_vhu_frontend *frontend, const struct pv_vhu_region *region,
-			    uint32_t regions)
+                            uint32_t regions)
 {
 	struct vhost_user_mem_table table = { .count = regions };
 	int fd[VHOST_USER_MEM_REGIONS];
@@ -147,26 +147,26 @@ int pv_vhu_frontend_mem_set(struct pv_vhu_frontend *frontend, const struct pv_vh
 
 	if (regions > VHOST_USER_MEM_REGIONS)
 		return pv_vhu_frontend_refuse(frontend, -EINVAL,
-					      "%u regions of memory, at most %u at once", regions,
-					      VHOST_USER_MEM_REGIONS);
+		                              "%u regions of memory, at most %u at once", regions,
+		                              VHOST_USER_MEM_REGIONS);
 	for (uint32_t i = 0; i < regions; i++) {
 		table.region[i] = region[i].region;
 		fd[i] = region[i].fd;
 	}
 	call.bytes = (uint32_t)(offsetof(struct vhost_user_mem_table, region) +
-				regions * sizeof(table.region[0]));
+	                        regions * sizeof(table.region[0]));
 	return pv_vhu_frontend_call(frontend, &call, NULL);
 }
 
 static int region_call(struct pv_vhu_frontend *frontend, uint32_t request,
-		       const struct pv_vhu_region *region, uint32_t fds)
+                       const struct pv_vhu_region *region, uint32_t fds)
 {
 	struct vhost_user_mem_reg reg = { .region = region->region };
 	struct pv_vhu_call call = { .request = request,
-				    .payload = &reg,
-				    .bytes = sizeof(reg),
-				    .fd = &region->fd,
-				    .fds = fds };
+		                    .payload = &reg,
+		                    .bytes = sizeof(reg),
+		                    .fd = &region->fd,
+		                    .fds = fds };
 	int code =
 		agreed(frontend, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS, "CONFIGURE_MEM_SLOTS");
 
@@ -191,7 +191,7 @@ uint32_t pv_vhu_vring_base_fresh(bool is_packed)
 }
 
 static int state_send(struct pv_vhu_frontend *frontend, uint32_t request, uint32_t index,
-		      uint32_t num)
+                      uint32_t num)
 {
 	struct vhost_user_vring_state state = { .index = index, .num = num };
 
@@ -202,16 +202,16 @@ static int fd_send(struct pv_vhu_frontend *frontend, uint32_t request, uint32_t 
 {
 	uint64_t word = index | (fd < 0 ? VHOST_USER_VRING_NO_FD : 0);
 	struct pv_vhu_call call = { .request = request,
-				    .payload = &word,
-				    .bytes = sizeof(word),
-				    .fd = &fd,
-				    .fds = fd < 0 ? 0 : 1 };
+		                    .payload = &word,
+		                    .bytes = sizeof(word),
+		                    .fd = &fd,
+		                    .fds = fd < 0 ? 0 : 1 };
 
 	return pv_vhu_frontend_call(frontend, &call, NULL);
 }
 
 static int addr_send(struct pv_vhu_frontend *frontend, uint32_t index,
-		     const struct pv_vhu_vring *vring)
+                     const struct pv_vhu_vring *vring)
 {
 	struct vhost_user_vring_addr addr = {
 		.index = index, .desc = vring->desc, .used = vring->used, .avail = vring->avail
@@ -222,13 +222,13 @@ static int addr_send(struct pv_vhu_frontend *frontend, uint32_t index,
 
 /* The kick descriptor comes last: it is what starts a queue. */
 int pv_vhu_frontend_vring_set(struct pv_vhu_frontend *frontend, uint32_t index,
-			      const struct pv_vhu_vring *vring)
+                              const struct pv_vhu_vring *vring)
 {
 	int code;
 
 	if (index > VHOST_USER_VRING_INDEX_MASK)
 		return pv_vhu_frontend_refuse(frontend, -EINVAL, "queue %u, at most %u", index,
-					      VHOST_USER_VRING_INDEX_MASK);
+		                              VHOST_USER_VRING_INDEX_MASK);
 	code = state_send(frontend, VHOST_USER_SET_VRING_NUM, index, vring->size);
 	if (!code)
 		code = state_send(frontend, VHOST_USER_SET_VRING_BASE, index, vring->base);
@@ -254,8 +254,8 @@ int pv_vhu_frontend_vring_stop(struct pv_vhu_frontend *frontend, uint32_t index,
 {
 	struct vhost_user_vring_state state = { .index = index };
 	struct pv_vhu_call call = { .request = VHOST_USER_GET_VRING_BASE,
-				    .payload = &state,
-				    .bytes = sizeof(state) };
+		                    .payload = &state,
+		                    .bytes = sizeof(state) };
 	struct pv_vhu_message reply;
 	int code = pv_vhu_frontend_call(frontend, &call, &reply);
 
@@ -263,8 +263,8 @@ int pv_vhu_frontend_vring_stop(struct pv_vhu_frontend *frontend, uint32_t index,
 		return code;
 	if (reply.payload.state.index != index)
 		return pv_vhu_frontend_fail(frontend, -EPROTO,
-					    "GET_VRING_BASE of queue %u answered for queue %u",
-					    index, reply.payload.state.index);
+		                            "GET_VRING_BASE of queue %u answered for queue %u",
+		                            index, reply.payload.state.index);
 	*base = reply.payload.state.num;
 	return 0;
 }

@@ -20,7 +20,7 @@ struct pv_vhu_map {
 };
 
 struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *base, size_t bytes),
-					   void (*unmapped)(void *base))
+                                           void (*unmapped)(void *base))
 {
 	struct pv_vhu_memory *memory = calloc(1, sizeof(*memory));
 
@@ -61,8 +61,7 @@ static const char *check_region(const struct vhost_user_region *region)
  * The region's file must reach as far as the region does, and must not get shorter afterwards: a
  * sealed one cannot, one that can be sealed is, and against the rest the program has its guard.
  */
-static const char *check_file(const struct vhost_user_region *region, int fd,
-			      struct stat *status)
+static const char *check_file(const struct vhost_user_region *region, int fd, struct stat *status)
 {
 	if (fstat(fd, status))
 		return "a memory region comes with a bad descriptor";
@@ -84,7 +83,7 @@ static const char *map_region(struct pv_vhu_map *map, int fd, uint64_t page_byte
 
 	map->bytes = (size_t)bytes;
 	map->base = mmap(NULL, map->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-			 (off_t)(region->mmap_offset - lead));
+	                 (off_t)(region->mmap_offset - lead));
 	if (map->base == MAP_FAILED)
 		return "a memory region cannot be mapped";
 	map->host = (uint8_t *)map->base + lead;
@@ -92,7 +91,7 @@ static const char *map_region(struct pv_vhu_map *map, int fd, uint64_t page_byte
 }
 
 const char *pv_vhu_memory_add(struct pv_vhu_memory *memory, const struct vhost_user_region *region,
-			      int fd)
+                              int fd)
 {
 	const char *error = check_region(region);
 	struct pv_vhu_map *map;
@@ -131,7 +130,7 @@ static void let_go(const struct pv_vhu_memory *memory, struct pv_vhu_map *map)
 }
 
 const char *pv_vhu_memory_remove(struct pv_vhu_memory *memory,
-				 const struct vhost_user_region *region)
+                                 const struct vhost_user_region *region)
 {
 	for (uint32_t i = 0; i < memory->count; i++) {
 		const struct vhost_user_region *here = &memory->map[i]->region;
@@ -157,7 +156,8 @@ const char *pv_vhu_memory_seal(struct pv_vhu_memory *memory)
 		const struct pv_vhu_map *map = memory->map[i];
 
 		table->region[i] = (struct pv_region){ { map->region.guest_addr },
-						       map->region.bytes, map->host };
+			                               map->region.bytes,
+			                               map->host };
 	}
 	if (pv_mem_seal(table)) {
 		free(table);
@@ -168,7 +168,7 @@ const char *pv_vhu_memory_seal(struct pv_vhu_memory *memory)
 }
 
 bool pv_vhu_memory_gpa_of(const struct pv_vhu_memory *memory, uint64_t user_addr,
-			  struct pv_gpa *gpa)
+                          struct pv_gpa *gpa)
 {
 	for (uint32_t i = 0; i < memory->count; i++) {
 		const struct vhost_user_region *region = &memory->map[i]->region;

@@ -2,8 +2,8 @@
 /*
  * A front-end's memory: regions mapped from its descriptors, and the table made of them.
  *
- * The set of regions changes by making a new one: what both have in common stays mapped, and the old
- * set is closed when no queue uses it any more.
+ * The set of regions changes by making a new one: what both have in common stays mapped, and the
+ * old set is closed when no queue uses it any more.
  */
 #ifndef PV_HOSTED_MEMORY_H
 #define PV_HOSTED_MEMORY_H
@@ -26,7 +26,7 @@ struct pv_vhu_memory {
 
 /* An empty set; NULL without memory. */
 struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *base, size_t bytes),
-					   void (*unmapped)(void *base));
+                                           void (*unmapped)(void *base));
 
 /* The same regions in a set of its own; NULL without memory. */
 struct pv_vhu_memory *pv_vhu_memory_copy(const struct pv_vhu_memory *from);
@@ -36,18 +36,18 @@ struct pv_vhu_memory *pv_vhu_memory_copy(const struct pv_vhu_memory *from);
  * cannot be: the set is unchanged then.
  */
 const char *pv_vhu_memory_add(struct pv_vhu_memory *memory, const struct vhost_user_region *region,
-			      int fd);
+                              int fd);
 
 /* Removes a region, named by its addresses and size. */
 const char *pv_vhu_memory_remove(struct pv_vhu_memory *memory,
-				 const struct vhost_user_region *region);
+                                 const struct vhost_user_region *region);
 
 /* Makes the table. NULL, or a sentence: regions overlap, or there is no memory. */
 const char *pv_vhu_memory_seal(struct pv_vhu_memory *memory);
 
 /* The guest address of `bytes` at an address of the front-end's own. */
 bool pv_vhu_memory_gpa_of(const struct pv_vhu_memory *memory, uint64_t user_addr,
-			  struct pv_gpa *gpa);
+                          struct pv_gpa *gpa);
 
 /* Unmaps what no other set has. NULL is allowed. */
 void pv_vhu_memory_destroy(struct pv_vhu_memory *memory);

@@ -63,13 +63,13 @@ static enum pv_vhu_received read_failed(struct pv_vhu_decoder *decoder)
 		return PV_VHU_CLOSED;
 	}
 	snprintf(decoder->error, sizeof(decoder->error), "reading from the socket: %s",
-		 strerror(errno));
+	         strerror(errno));
 	return bad(decoder);
 }
 
 /* The decoder keeps all descriptors but one that is beyond what any message has. */
 static enum pv_vhu_decoded feed(struct pv_vhu_decoder *decoder, const void *data, size_t count,
-				const int *fd, uint32_t fds)
+                                const int *fd, uint32_t fds)
 {
 	if (fds > VHOST_USER_FDS)
 		close(fd[VHOST_USER_FDS]);
@@ -83,9 +83,9 @@ enum pv_vhu_received pv_vhu_receive(int socket, struct pv_vhu_decoder *decoder)
 		union fd_room room;
 		struct iovec iov = { data, pv_vhu_decoder_wants(decoder) };
 		struct msghdr header = { .msg_iov = &iov,
-					 .msg_iovlen = 1,
-					 .msg_control = room.bytes,
-					 .msg_controllen = CMSG_LEN(sizeof(int) * FDS_ROOM) };
+			                 .msg_iovlen = 1,
+			                 .msg_control = room.bytes,
+			                 .msg_controllen = CMSG_LEN(sizeof(int) * FDS_ROOM) };
 		int fd[FDS_ROOM];
 		ssize_t count;
 

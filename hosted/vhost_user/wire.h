@@ -13,9 +13,9 @@
 
 enum pv_vhu_received {
 	PV_VHU_RECEIVED, /* decoder->message is complete; its descriptors are the caller's */
-	PV_VHU_NOT_YET,	 /* there is nothing more to read for now */
-	PV_VHU_CLOSED,	 /* the peer has left, in the middle of a message or between two */
-	PV_VHU_BAD,	 /* the peer or the socket is at fault: decoder->error */
+	PV_VHU_NOT_YET,  /* there is nothing more to read for now */
+	PV_VHU_CLOSED,   /* the peer has left, in the middle of a message or between two */
+	PV_VHU_BAD,      /* the peer or the socket is at fault: decoder->error */
 };
 
 /*

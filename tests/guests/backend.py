@@ -80,7 +80,11 @@ class Backend:
         self.monitor = None
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.clean_up()
+            raise
         return self
 
     def __exit__(self, kind, *_):
@@ -90,8 +94,11 @@ class Backend:
             elif self.process and not self.is_alive():
                 self.report.ok(False, "the back-end lived to the end", self.obituary())
         finally:
-            self.kill()
-            shutil.rmtree(self.directory, ignore_errors=True)
+            self.clean_up()
+
+    def clean_up(self):
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self):
         argv = [os.environ["PARAVANE"], "serve", "blk", "--socket-path", self.path,

@@ -17,6 +17,7 @@ IMAGE_MIB = 512
 LOADS = {"small": "random 4 KiB, depth 32, 64 MiB", "large": "sequential 1 MiB, depth 4, 128 MiB"}
 FEATURES = {34: "packed ring", 28: "indirect", 29: "event index", 9: "flush", 13: "discard",
             14: "write zeroes", 12: "multi-queue"}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 COLOURS = {"bold": "\033[1m", "green": "\033[32m", "red": "\033[31m", "dim": "\033[2m"}
 
 
@@ -119,13 +120,22 @@ def play(test):
         Demo(test).run()
 
 
-def interrupted(*_):
+def interrupted(number, _):
+    """The first signal ends the demo, what comes after it must not disturb the cleaning up."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGHUP:
+        # The terminal is gone.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
     raise KeyboardInterrupt
 
 
 def main():
     keep = "--keep" in sys.argv[1:]
-    signal.signal(signal.SIGTERM, interrupted)
+    for each in SIGNALS:
+        # nohup and the like have theirs ignored.
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, interrupted)
     test = harness.Test("demo")
     status = 1
     try:

@@ -35,9 +35,10 @@ class Test:
         return path
 
     def remove_images(self):
-        """What a test leaves when all went well is its logs."""
+        """What a test leaves when all went well is its logs; a killed UML leaves a folder too."""
         for path in glob.glob(os.path.join(self.work, "*.img")):
             os.unlink(path)
+        shutil.rmtree(os.path.join(self.work, ".uml"), ignore_errors=True)
 
 
 def e2fsck(report, image):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A lying device under our driver: used entries it makes up, a configuration that makes no sense, no
- * answer at all.  Each request ends once, with an error or without, in bounded time, and nothing but
- * the buffers that were lent is touched (which the sanitizers watch).
+ * A lying device under our driver: used entries it makes up, a configuration that makes no sense,
+ * no answer at all.  Each request ends once, with an error or without, in bounded time, and nothing
+ * but the buffers that were lent is touched (which the sanitizers watch).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,11 +23,11 @@
 #define QUEUE_SIZE 16u
 #define TIMEOUT_NS 1000000000ull
 #define WAITS_MAX  1000u
-#define ROUNDS	   300
+#define ROUNDS     300
 
-#define PACKED	 VIRTIO_F_RING_PACKED
+#define PACKED   VIRTIO_F_RING_PACKED
 #define INDIRECT VIRTIO_F_INDIRECT_DESC
-#define EVENT	 VIRTIO_F_EVENT_IDX
+#define EVENT    VIRTIO_F_EVENT_IDX
 #define IN_ORDER VIRTIO_F_IN_ORDER
 
 static const uint64_t kinds[] = {
@@ -68,8 +68,7 @@ static void scene_open(uint64_t kind, uint64_t number)
 	pv_blkdrv_rig_prepare(&scene.rig, PV_RIG_FEATURES | kind);
 	assert_int_equal(pv_blkdrv_rig_create(&scene.rig), 0);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
-		scene.sg[i] =
-			(struct pv_sg){ pv_fake_gpa(scene.rig.data + 1024 * (size_t)i), 512 };
+		scene.sg[i] = (struct pv_sg){ pv_fake_gpa(scene.rig.data + 1024 * (size_t)i), 512 };
 		scene.request[i] = (struct pv_blkdrv_request){
 			.op = PV_BLKDRV_READ, .sector = i, .sgs = 1, .sg = &scene.sg[i]
 		};
@@ -117,8 +116,8 @@ static void used_entry(uint32_t id, uint32_t bytes)
 
 		desc->id = pv_le16_of((uint16_t)id);
 		desc->len = pv_le32_of(bytes);
-		pv_publish_le16(&desc->flags, VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED |
-						      VIRTQ_DESC_F_WRITE);
+		pv_publish_le16(&desc->flags,
+		                VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED | VIRTQ_DESC_F_WRITE);
 	} else {
 		struct virtq_used *used = pv_fake_at(place()->device_area);
 
@@ -136,8 +135,8 @@ static uint64_t lies(void)
 
 static void an_id_that_is_not_in_flight_breaks_the_queue(void **state)
 {
-	const uint32_t ids[] = { QUEUE_SIZE - 1, QUEUE_SIZE, 0x7fff,	0xffff,
-				 0x10000,	 0x10010,    0x80000000u, UINT32_MAX };
+	const uint32_t ids[] = { QUEUE_SIZE - 1, QUEUE_SIZE, 0x7fff,      0xffff,
+		                 0x10000,        0x10010,    0x80000000u, UINT32_MAX };
 
 	(void)state;
 	for (size_t kind = 0; kind < COUNT(kinds); kind++) {
@@ -149,9 +148,9 @@ static void an_id_that_is_not_in_flight_breaks_the_queue(void **state)
 				assert_int_equal(pv_blkdrv_poll(scene.rig.queue), 0);
 				assert_true(pv_blkdrv_queue_is_broken(scene.rig.queue));
 				assert_true(pv_blkdrv_is_broken(scene.rig.blk));
-				assert_int_equal(
-					pv_blkdrv_submit(scene.rig.queue, &scene.request[0]),
-					-PV_EBROKEN);
+				assert_int_equal(pv_blkdrv_submit(scene.rig.queue,
+				                                  &scene.request[0]),
+				                 -PV_EBROKEN);
 			}
 			scene_close();
 		}
@@ -253,7 +252,7 @@ static void lie(struct pv_fake_bus *fake)
 
 	if (pv_random_chance(random, 50))
 		used_entry(pv_random_below(random, QUEUE_SIZE + 1),
-			   pv_random_below(random, 2) ? 513 : pv_random_below(random, UINT32_MAX));
+		           pv_random_below(random, 2) ? 513 : pv_random_below(random, UINT32_MAX));
 	if (self->at >= QUEUE_SIZE && self->is_packed)
 		self->at = 0;
 	if (pv_random_chance(random, 30))
@@ -262,7 +261,7 @@ static void lie(struct pv_fake_bus *fake)
 		scribble(random, pv_fake_at(place()->driver_area), 4);
 	if (pv_random_chance(random, 30))
 		scribble(random, pv_fake_at(place()->device_area),
-			 features & PACKED ? 4 : virtq_used_bytes(QUEUE_SIZE));
+		         features & PACKED ? 4 : virtq_used_bytes(QUEUE_SIZE));
 	if (pv_random_chance(random, 5))
 		fake->status |= VIRTIO_STATUS_NEEDS_RESET;
 	if (pv_random_chance(random, 10))
@@ -356,9 +355,8 @@ static void a_device_that_never_answers_costs_a_timeout(void **state)
 
 		scene_open(kinds[kind], 0);
 		begin_ns = scene.rig.fake.now_ns;
-		assert_int_equal(
-			pv_blkdrv_wait(scene.rig.queue, &scene.request[0], TIMEOUT_NS),
-			-PV_ETIMEDOUT);
+		assert_int_equal(pv_blkdrv_wait(scene.rig.queue, &scene.request[0], TIMEOUT_NS),
+		                 -PV_ETIMEDOUT);
 		assert_in_range(scene.rig.fake.now_ns - begin_ns, TIMEOUT_NS, 2 * TIMEOUT_NS);
 		assert_false(scene.request[0].is_done);
 		scene_close();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A hostile driver: rings that no driver would write, on every kind of ring.  The request fails or the
- * queue breaks, is counted and logged once, the guard bytes around the driver's memory hold, and after a
- * plain reset the device serves again.
+ * A hostile driver: rings that no driver would write, on every kind of ring.  The request fails or
+ * the queue breaks, is counted and logged once, the guard bytes around the driver's memory hold,
+ * and after a plain reset the device serves again.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,8 +74,8 @@ EVIL(a_chain_that_loops_breaks_the_queue)
 	for (uint16_t length = 1; length <= RIG_SIZE; length++) {
 		for (uint16_t i = 0; i < (rig.is_packed ? RIG_SIZE : length); i++)
 			rig_desc(&rig, i,
-				 (struct raw){ rig.data.v, 4, F_NEXT,
-					       i + 1 < length ? (uint16_t)(i + 1) : 0 });
+			         (struct raw){ rig.data.v, 4, F_NEXT,
+			                       i + 1 < length ? (uint16_t)(i + 1) : 0 });
 		rig_offer(&rig, 0, last);
 		rig_expect_broken(&rig, PV_RING_LOOP);
 		rig_restart(&rig);
@@ -97,8 +97,8 @@ EVIL(a_chain_that_goes_on_to_no_descriptor_breaks_the_queue)
 
 EVIL(a_readable_buffer_behind_a_writable_one_breaks_the_queue)
 {
-	const struct raw chain[] = { header(F_NEXT), data(512, F_WRITE | F_NEXT),
-				     data(512, F_NEXT), status() };
+	const struct raw chain[] = { header(F_NEXT), data(512, F_WRITE | F_NEXT), data(512, F_NEXT),
+		                     status() };
 	const struct raw backwards[] = { data(1, F_WRITE | F_NEXT), header(0) };
 
 	rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 4);
@@ -161,8 +161,8 @@ EVIL(packed_flags_of_another_lap_are_not_taken)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		for (uint16_t at = 0; at < RIG_SIZE; at++)
 			ring[at] = (struct pvirtq_desc){ pv_le64_of(rig.status.v), pv_le32_of(1),
-							 pv_le16_of(1),
-							 pv_le16_of(wrong[i] | F_WRITE) };
+				                         pv_le16_of(1),
+				                         pv_le16_of(wrong[i] | F_WRITE) };
 		rig_run(&rig);
 		assert_int_equal(rig_counters(&rig)->requests, 0);
 		assert_int_equal(rig.couple.needs_resets, 0);
@@ -324,7 +324,7 @@ EVIL(an_indirect_table_that_loops_breaks_the_queue)
 EVIL(an_indirect_table_that_is_no_memory_fails_its_request)
 {
 	const uint64_t nowhere[] = { NOWHERE, 0, UINT64_MAX - 15, UINT64_MAX - 31,
-				     rig.table.v + 4096 - 16 };
+		                     rig.table.v + 4096 - 16 };
 
 	if (!has(INDIRECT))
 		return;
@@ -335,7 +335,8 @@ EVIL(an_indirect_table_that_is_no_memory_fails_its_request)
 		rig_indirect(&rig, pv_gpa_of(nowhere[i]), 3 * 16, 0);
 		rig_expect_bare(&rig);
 	}
-	/* As large as can be said: a packed table's size is what it holds, a split one's is room. */
+	/* As large as can be said: a packed table's size is what it holds, a split one's is room.
+	 */
 	rig_indirect(&rig, pv_gpa_of(NOWHERE), UINT32_MAX - 15, 0);
 	if (rig.is_packed)
 		rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
@@ -384,14 +385,10 @@ static const struct {
 	uint64_t addr;
 	uint32_t bytes;
 } outside[] = {
-	{ NOWHERE, 512 },
-	{ 0, 512 },
-	{ UINT64_MAX, 1 },
-	{ UINT64_MAX, 512 },
-	{ UINT64_MAX - 511, 512 },
-	{ UINT64_MAX - 511, UINT32_MAX },
-	{ UINT64_MAX - 3, 16 },
-	{ 1ull << 63, UINT32_MAX },
+	{ NOWHERE, 512 },          { 0, 512 },
+	{ UINT64_MAX, 1 },         { UINT64_MAX, 512 },
+	{ UINT64_MAX - 511, 512 }, { UINT64_MAX - 511, UINT32_MAX },
+	{ UINT64_MAX - 3, 16 },    { 1ull << 63, UINT32_MAX },
 };
 #define OUTSIDE (sizeof(outside) / sizeof(outside[0]))
 
@@ -439,13 +436,13 @@ EVIL(a_buffer_that_runs_out_of_memory_fails_its_request)
 EVIL(buffers_of_more_than_four_gibibytes_fail_their_request)
 {
 	const struct raw chain[] = { header(F_NEXT),
-				     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
-				     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
-				     status() };
+		                     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
+		                     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
+		                     status() };
 	const struct raw out[] = { header(F_NEXT),
-				   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
-				   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
-				   status() };
+		                   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
+		                   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
+		                   status() };
 
 	rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 4);
 	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests that are none, in chains that are good: each fails with its own status, is counted, and the
- * next one is served; and rings that change while the device reads them.
+ * Requests that are none, in chains that are good: each fails with its own status, is counted, and
+ * the next one is served; and rings that change while the device reads them.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,7 +17,7 @@
 
 #define COUNT(array) ((uint16_t)(sizeof(array) / sizeof((array)[0])))
 
-#define RACE_MS	    60u
+#define RACE_MS     60u
 #define PATIENCE_MS 10000u
 #define RANGES_MAX  32u
 #define RANGE_BYTES (uint32_t)sizeof(struct virtio_blk_range)
@@ -72,7 +72,7 @@ EVIL(a_request_without_a_writable_part_comes_back_with_nothing)
 EVIL(a_request_without_a_readable_part_fails)
 {
 	const struct raw chain[] = { { rig.data.v, 512, F_NEXT | F_WRITE, 0 },
-				     { rig.status.v, 1, F_WRITE, 0 } };
+		                     { rig.status.v, 1, F_WRITE, 0 } };
 
 	rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 2);
 	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
@@ -84,8 +84,8 @@ EVIL(a_header_that_is_too_short_fails)
 {
 	for (uint32_t bytes = 0; bytes < 16; bytes++) {
 		const struct raw chain[] = { { rig.header.v, bytes, F_NEXT, 0 },
-					     { rig.data.v, 512, F_NEXT | F_WRITE, 0 },
-					     { rig.status.v, 1, F_WRITE, 0 } };
+			                     { rig.data.v, 512, F_NEXT | F_WRITE, 0 },
+			                     { rig.status.v, 1, F_WRITE, 0 } };
 		uint64_t bad = rig_counters(&rig)->bad_chains;
 
 		rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 3);
@@ -98,17 +98,17 @@ EVIL(buffers_of_no_length_are_nothing)
 {
 	/* All of it; with addresses that are no memory; and between good ones. */
 	const struct raw empty[] = { { rig.header.v, 0, F_NEXT, 0 },
-				     { rig.data.v, 0, F_NEXT | F_WRITE, 0 },
-				     { rig.status.v, 0, F_WRITE, 0 } };
+		                     { rig.data.v, 0, F_NEXT | F_WRITE, 0 },
+		                     { rig.status.v, 0, F_WRITE, 0 } };
 	const struct raw nowhere[] = { { NOWHERE, 0, F_NEXT, 0 }, { UINT64_MAX, 0, F_WRITE, 0 } };
 	const struct raw between[] = { { UINT64_MAX, 0, F_NEXT, 0 },
-				       { rig.header.v, 16, F_NEXT, 0 },
-				       { NOWHERE, 0, F_NEXT, 0 },
-				       { NOWHERE, 0, F_NEXT | F_WRITE, 0 },
-				       { rig.data.v, 512, F_NEXT | F_WRITE, 0 },
-				       { 0, 0, F_NEXT | F_WRITE, 0 },
-				       { rig.status.v, 1, F_NEXT | F_WRITE, 0 },
-				       { UINT64_MAX, 0, F_WRITE, 0 } };
+		                       { rig.header.v, 16, F_NEXT, 0 },
+		                       { NOWHERE, 0, F_NEXT, 0 },
+		                       { NOWHERE, 0, F_NEXT | F_WRITE, 0 },
+		                       { rig.data.v, 512, F_NEXT | F_WRITE, 0 },
+		                       { 0, 0, F_NEXT | F_WRITE, 0 },
+		                       { rig.status.v, 1, F_NEXT | F_WRITE, 0 },
+		                       { UINT64_MAX, 0, F_WRITE, 0 } };
 
 	rig_chain(&rig, empty, COUNT(empty));
 	rig_expect_bare(&rig);
@@ -126,11 +126,11 @@ EVIL(buffers_of_no_length_are_nothing)
 EVIL(more_pieces_than_a_request_has_room_for_fail)
 {
 	const struct raw in[] = { { rig.header.v, 16, F_NEXT, 0 },
-				  { rig.crumbs.v, 512, F_NEXT | F_WRITE, 0 },
-				  { rig.status.v, 1, F_WRITE, 0 } };
+		                  { rig.crumbs.v, 512, F_NEXT | F_WRITE, 0 },
+		                  { rig.status.v, 1, F_WRITE, 0 } };
 	const struct raw out[] = { { rig.header.v, 16, F_NEXT, 0 },
-				   { rig.crumbs.v, 512, F_NEXT, 0 },
-				   { rig.status.v, 1, F_WRITE, 0 } };
+		                   { rig.crumbs.v, 512, F_NEXT, 0 },
+		                   { rig.status.v, 1, F_WRITE, 0 } };
 
 	rig_request(&rig, VIRTIO_BLK_T_IN, 0, in, 3);
 	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
@@ -154,10 +154,10 @@ EVIL(a_type_that_is_unknown_is_unsupported)
 
 EVIL(sectors_beyond_the_end_fail)
 {
-	const uint64_t sectors[] = { RIG_SECTORS,    RIG_SECTORS - 1,	 RIG_SECTORS + 1,
-				     1ull << 54,     1ull << 55,	 (1ull << 55) - 1,
-				     UINT64_MAX,     UINT64_MAX - 1,	 UINT64_MAX / 512,
-				     1ull << 63,     (1ull << 55) + 1 };
+	const uint64_t sectors[] = { RIG_SECTORS, RIG_SECTORS - 1, RIG_SECTORS + 1,
+		                     1ull << 54,  1ull << 55,      (1ull << 55) - 1,
+		                     UINT64_MAX,  UINT64_MAX - 1,  UINT64_MAX / 512,
+		                     1ull << 63,  (1ull << 55) + 1 };
 
 	for (uint16_t i = 0; i < COUNT(sectors); i++) {
 		request(VIRTIO_BLK_T_IN, sectors[i], true, 1024);
@@ -182,13 +182,13 @@ EVIL(data_that_is_no_whole_sector_fails)
 static void put_range(uint32_t at, uint64_t sector, uint32_t sectors, uint32_t flags)
 {
 	const struct virtio_blk_range range = { pv_le64_of(sector), pv_le32_of(sectors),
-						pv_le32_of(flags) };
+		                                pv_le32_of(flags) };
 
 	rig_write(&rig, pv_gpa_add(rig.data, at * sizeof(range)), &range, sizeof(range));
 }
 
 static void expect_range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags,
-			 uint8_t status)
+                         uint8_t status)
 {
 	put_range(0, sector, sectors, flags);
 	request(type, 0, false, RANGE_BYTES);
@@ -228,8 +228,9 @@ EVIL(ranges_beyond_the_end_or_too_large_fail)
 
 EVIL(lists_of_ranges_that_are_none_fail)
 {
-	const uint32_t bytes[] = { 0, 1, 15, 17, 31, 33, (RANGES_MAX + 1) * RANGE_BYTES,
-				   RIG_BUFFER_BYTES };
+	const uint32_t bytes[] = {
+		0, 1, 15, 17, 31, 33, (RANGES_MAX + 1) * RANGE_BYTES, RIG_BUFFER_BYTES
+	};
 
 	for (uint32_t i = 0; i < RIG_BUFFER_BYTES / RANGE_BYTES; i++)
 		put_range(i, 0, 1, 0);
@@ -246,7 +247,7 @@ EVIL(lists_of_ranges_that_are_none_fail)
 EVIL(a_serial_number_goes_into_whatever_room_there_is)
 {
 	const struct raw status_only[] = { { rig.header.v, 16, F_NEXT, 0 },
-					   { rig.status.v, 1, F_WRITE, 0 } };
+		                           { rig.status.v, 1, F_WRITE, 0 } };
 
 	for (uint32_t bytes = 0; bytes < 24; bytes++) {
 		request(VIRTIO_BLK_T_GET_ID, 0, true, bytes);
@@ -260,8 +261,8 @@ EVIL(a_serial_number_goes_into_whatever_room_there_is)
 EVIL(buffers_that_overlap_harm_the_driver_only)
 {
 	const struct raw chain[] = { { rig.data.v, 16, F_NEXT, 0 },
-				     { rig.data.v, 1024, F_NEXT | F_WRITE, 0 },
-				     { rig.data.v + 512, 513, F_WRITE, 0 } };
+		                     { rig.data.v, 1024, F_NEXT | F_WRITE, 0 },
+		                     { rig.data.v + 512, 513, F_WRITE, 0 } };
 	const struct virtio_blk_req_header header = { .type = pv_le32_of(VIRTIO_BLK_T_IN) };
 	uint32_t bytes;
 
@@ -282,9 +283,10 @@ struct scribbler {
 
 static uint64_t some_address(struct pv_random *random)
 {
-	const uint64_t addresses[] = { rig.header.v, rig.data.v,     rig.status.v,
-				       rig.table.v,  rig.cut_table.v, rig.crumbs.v,
-				       rig.desc_gpa.v, rig.device_gpa.v, NOWHERE, UINT64_MAX };
+	const uint64_t addresses[] = { rig.header.v,   rig.data.v,       rig.status.v,
+		                       rig.table.v,    rig.cut_table.v,  rig.crumbs.v,
+		                       rig.desc_gpa.v, rig.device_gpa.v, NOWHERE,
+		                       UINT64_MAX };
 
 	return addresses[pv_random_below(random, COUNT(addresses))] +
 	       pv_random_below(random, 3) * pv_random_below(random, 64);
@@ -304,9 +306,9 @@ static struct virtq_desc some_desc(struct pv_random *random)
 
 	if (rig.is_packed) {
 		desc.flags = pv_le16_of((uint16_t)pv_random_below(random, 65536));
-		desc.next = pv_le16_of((uint16_t)(flags & 7) |
-				       (pv_random_below(random, 2) ? VIRTQ_DESC_F_AVAIL
-								   : VIRTQ_DESC_F_USED));
+		desc.next = pv_le16_of(
+			(uint16_t)(flags & 7) |
+			(pv_random_below(random, 2) ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED));
 	}
 	return desc;
 }
@@ -336,7 +338,7 @@ static void *scribble(void *arg)
 		if (rig.is_packed)
 			continue;
 		pv_write_le16(&avail->ring[pv_random_below(random, RIG_SIZE)],
-			      (uint16_t)pv_random_below(random, RIG_SIZE));
+		              (uint16_t)pv_random_below(random, RIG_SIZE));
 	}
 	return NULL;
 }
@@ -371,7 +373,7 @@ static void run_against_scribbler(void)
 		for (int i = 0; i < 50; i++) {
 			if (!rig.is_packed)
 				pv_publish_le16(&avail->idx,
-						(uint16_t)(rig.device->queue[0].ring.at.avail + 3));
+				                (uint16_t)(rig.device->queue[0].ring.at.avail + 3));
 			pv_couple_wake(&rig.couple, 0);
 			pv_couple_run(&rig.couple);
 			pv_slow_store_finish_one(&rig.store);

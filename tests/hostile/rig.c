@@ -13,7 +13,7 @@
 
 #define MEMORY_BYTES (4u << 20)
 #define PACKED_ID    5u
-#define RUNS	     10
+#define RUNS         10
 
 const uint64_t rig_features[] = {
 	0,
@@ -36,15 +36,15 @@ const char *rig_name(const struct rig *rig)
 	static char name[64];
 
 	snprintf(name, sizeof(name), "%s%s%s%s", rig->is_packed ? "packed" : "split",
-		 rig->features & INDIRECT ? " indirect" : "", rig->features & EVENT ? " event" : "",
-		 rig->features & IN_ORDER ? " in-order" : "");
+	         rig->features & INDIRECT ? " indirect" : "", rig->features & EVENT ? " event" : "",
+	         rig->features & IN_ORDER ? " in-order" : "");
 	return name;
 }
 
 /* ---- life ---- */
 
 static struct pv_gpa alloc(struct rig *rig, size_t bytes, enum pv_twin_layout layout,
-			   uint32_t region_max)
+                           uint32_t region_max)
 {
 	return pv_twin_alloc(&rig->couple.twin, bytes, layout, region_max, &rig->random);
 }
@@ -85,8 +85,7 @@ static void make_device(struct rig *rig)
 	memset(rig->storage, 0, bytes);
 	pv_slow_store_open(&rig->store, rig->disk, RIG_DISK_BYTES, &rig->random);
 	rig->store.at_once_percent = 100;
-	rig->device =
-		pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk, &options);
+	rig->device = pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk, &options);
 	pv_couple_set_device(&rig->couple, rig->device, PV_VIEW_DEVICE);
 }
 
@@ -111,9 +110,9 @@ static void start(struct rig *rig)
 	};
 	const struct pv_ring_position fresh = pv_ring_position_fresh();
 	const struct pv_ring_position begin = rig->is_packed ? fresh
-							     : (struct pv_ring_position){ 0 };
+	                                                     : (struct pv_ring_position){ 0 };
 	const uint64_t wanted = rig->features | VIRTIO_F_VERSION_1 | VIRTIO_BLK_F_DISCARD |
-				VIRTIO_BLK_F_WRITE_ZEROES | VIRTIO_BLK_F_FLUSH;
+	                        VIRTIO_BLK_F_WRITE_ZEROES | VIRTIO_BLK_F_FLUSH;
 
 	clear_ring(rig);
 	assert_int_equal(pv_device_status(rig->device), 0);
@@ -197,7 +196,7 @@ void rig_desc(struct rig *rig, uint16_t place, struct raw raw)
 		wrap = !wrap;
 	}
 	desc = (struct virtq_desc){ pv_le64_of(raw.addr), pv_le32_of(raw.bytes),
-				    pv_le16_of(raw.flags), pv_le16_of(raw.next) };
+		                    pv_le16_of(raw.flags), pv_le16_of(raw.next) };
 	if (rig->is_packed) {
 		/* At the same places: the id, then the flags. */
 		desc.flags = pv_le16_of(PACKED_ID);
@@ -237,8 +236,8 @@ void rig_table(struct rig *rig, struct pv_gpa table, const struct raw *raw, uint
 {
 	for (uint16_t i = 0; i < count; i++) {
 		struct virtq_desc desc = { pv_le64_of(raw[i].addr), pv_le32_of(raw[i].bytes),
-					   pv_le16_of(raw[i].flags),
-					   pv_le16_of((uint16_t)(i + 1)) };
+			                   pv_le16_of(raw[i].flags),
+			                   pv_le16_of((uint16_t)(i + 1)) };
 
 		if (rig->is_packed) {
 			desc.flags = pv_le16_of(0);
@@ -256,7 +255,7 @@ void rig_indirect(struct rig *rig, struct pv_gpa table, uint32_t bytes, uint16_t
 }
 
 void rig_request(struct rig *rig, uint32_t type, uint64_t sector, const struct raw *raw,
-		 uint16_t count)
+                 uint16_t count)
 {
 	rig_header(rig, type, sector);
 	rig_chain(rig, raw, count);
@@ -348,8 +347,8 @@ void rig_expect_broken(struct rig *rig, enum pv_ring_fault fault)
 	rig_run(rig);
 	if (rig->device->queue[0].ring.fault != fault)
 		fail_msg("%s: \"%s\" instead of \"%s\"", rig_name(rig),
-			 pv_ring_fault_name(rig->device->queue[0].ring.fault),
-			 pv_ring_fault_name(fault));
+		         pv_ring_fault_name(rig->device->queue[0].ring.fault),
+		         pv_ring_fault_name(fault));
 	assert_true(pv_device_status(rig->device) & VIRTIO_STATUS_NEEDS_RESET);
 	assert_int_equal(rig->couple.needs_resets, 1);
 	assert_int_equal(rig->couple.logs, 1);
@@ -404,11 +403,11 @@ void rig_expect_bare(struct rig *rig)
 void rig_expect_service(struct rig *rig)
 {
 	const struct raw in[] = { { rig->header.v, 16, F_NEXT, 0 },
-				  { rig->data.v, 1024, F_NEXT | F_WRITE, 0 },
-				  { rig->status.v, 1, F_WRITE, 0 } };
+		                  { rig->data.v, 1024, F_NEXT | F_WRITE, 0 },
+		                  { rig->status.v, 1, F_WRITE, 0 } };
 	const struct raw out[] = { { rig->header.v, 16, F_NEXT, 0 },
-				   { rig->data.v, 512, F_NEXT, 0 },
-				   { rig->status.v, 1, F_WRITE, 0 } };
+		                   { rig->data.v, 512, F_NEXT, 0 },
+		                   { rig->status.v, 1, F_WRITE, 0 } };
 	uint8_t data[1024];
 
 	memset(data, 0, sizeof(data));

@@ -2,8 +2,8 @@
 /*
  * A block device under a driver that writes its rings byte by byte, right or wrong.
  *
- * The device is the real one, on memory with guard bytes between all that is the driver's.  The ring
- * is written raw, in either format; what came of it is read raw too.  Include after cmocka.
+ * The device is the real one, on memory with guard bytes between all that is the driver's.  The
+ * ring is written raw, in either format; what came of it is read raw too.  Include after cmocka.
  */
 #ifndef PV_TESTS_HOSTILE_RIG_H
 #define PV_TESTS_HOSTILE_RIG_H
@@ -14,20 +14,20 @@
 #include "tests/support/couple.h"
 #include "tests/support/slow_store.h"
 
-#define RIG_SIZE	   16u
-#define RIG_DISK_BYTES	   (64u * 1024)
-#define RIG_SECTORS	   (RIG_DISK_BYTES / 512)
+#define RIG_SIZE           16u
+#define RIG_DISK_BYTES     (64u * 1024)
+#define RIG_SECTORS        (RIG_DISK_BYTES / 512)
 #define RIG_BUFFER_BYTES   8192u
 #define RIG_CRUMBS_BYTES   1024u /* of memory whose every byte is a region */
 #define RIG_STATUS_NOTHING 0xeeu
 
-#define PACKED	 VIRTIO_F_RING_PACKED
+#define PACKED   VIRTIO_F_RING_PACKED
 #define INDIRECT VIRTIO_F_INDIRECT_DESC
-#define EVENT	 VIRTIO_F_EVENT_IDX
+#define EVENT    VIRTIO_F_EVENT_IDX
 #define IN_ORDER VIRTIO_F_IN_ORDER
 
-#define F_NEXT	   VIRTQ_DESC_F_NEXT
-#define F_WRITE	   VIRTQ_DESC_F_WRITE
+#define F_NEXT     VIRTQ_DESC_F_NEXT
+#define F_WRITE    VIRTQ_DESC_F_WRITE
 #define F_INDIRECT VIRTQ_DESC_F_INDIRECT
 
 /* An address in the hole behind all memory. */
@@ -60,7 +60,7 @@ struct rig {
 	bool used_wrap;
 
 	struct pv_gpa header, data, status; /* one region each */
-	struct pv_gpa table, cut_table;	    /* for indirect tables: whole, and cut to pieces */
+	struct pv_gpa table, cut_table;     /* for indirect tables: whole, and cut to pieces */
 	struct pv_gpa crumbs;
 };
 
@@ -91,13 +91,14 @@ void rig_offer(struct rig *rig, uint16_t head, uint16_t places);
 /* Writes `count` descriptors, chained where they have F_NEXT, and offers them. */
 void rig_chain(struct rig *rig, const struct raw *raw, uint16_t count);
 
-/* The same in an indirect table at `table`, `bytes` long as the ring has it (0: as long as it is). */
+/* The same in an indirect table at `table`, `bytes` long as the ring has it (0: as long as it is).
+ */
 void rig_table(struct rig *rig, struct pv_gpa table, const struct raw *raw, uint16_t count);
 void rig_indirect(struct rig *rig, struct pv_gpa table, uint32_t bytes, uint16_t flags);
 
 /* A request: header, what the status byte was before, and its chain. */
 void rig_request(struct rig *rig, uint32_t type, uint64_t sector, const struct raw *raw,
-		 uint16_t count);
+                 uint16_t count);
 
 /* ---- what came of it ---- */
 

@@ -23,11 +23,11 @@
 #include "tests/support/disk_load.h"
 #include "tests/support/server.h"
 
-#define SECTOR	   VIRTIO_BLK_SECTOR_BYTES
+#define SECTOR     VIRTIO_BLK_SECTOR_BYTES
 #define DISK_BYTES DISK_LOAD_DISK_BYTES
 #define LOAD_TURNS 1000u
 #define TIMEOUT_NS 20000000000ull
-#define BUFFER	   (64u << 10)
+#define BUFFER     (64u << 10)
 
 static struct server server;
 static struct pv_vhu_bus *bus;
@@ -40,9 +40,9 @@ static struct pv_gpa buffer_gpa;
 static void connect_bus(uint64_t protocol_features)
 {
 	const struct pv_vhu_bus_options options = { .path = server.socket,
-						    .device_id = VIRTIO_ID_BLOCK,
-						    .protocol_features = protocol_features,
-						    .memory_bytes = 32u << 20 };
+		                                    .device_id = VIRTIO_ID_BLOCK,
+		                                    .protocol_features = protocol_features,
+		                                    .memory_bytes = 32u << 20 };
 	char sentence[256];
 
 	if (pv_vhu_bus_create(&bus, &options, sentence, sizeof(sentence)))
@@ -53,7 +53,7 @@ static void driver_create(uint64_t without, uint16_t queues)
 {
 	struct pv_os *os = pv_vhu_bus_os(bus);
 	const struct pv_blkdrv_options options = { .wanted = PV_BLKDRV_FEATURES & ~without,
-						   .queues = queues };
+		                                   .queues = queues };
 
 	assert_int_equal(pv_blkdrv_create(&blk, pv_vhu_bus_bus(bus), os, &options), 0);
 	assert_int_equal(pv_blkdrv_disk(blk)->features & without, 0);
@@ -80,8 +80,8 @@ static int setup(void **state)
 {
 	(void)state;
 	server_start_own(&server, DISK_BYTES,
-			 (const char *const[]){ "--serial", "interop-1", "--num-queues", "2",
-						NULL });
+	                 (const char *const[]){ "--serial", "interop-1", "--num-queues", "2",
+	                                        NULL });
 	return 0;
 }
 
@@ -121,7 +121,7 @@ static int request_at(enum pv_blkdrv_op op, uint64_t offset, struct pv_gpa gpa, 
 static void a_load_keeps_its_data_on_every_kind_of_ring(void **state)
 {
 	const uint64_t bits[] = { VIRTIO_F_RING_PACKED, VIRTIO_F_INDIRECT_DESC,
-				  VIRTIO_F_EVENT_IDX };
+		                  VIRTIO_F_EVENT_IDX };
 
 	(void)state;
 	for (uint32_t kind = 0; kind < 8; kind++) {
@@ -150,12 +150,12 @@ static void a_load_keeps_its_data_in_order(void **state)
 static void a_load_keeps_its_data_without_each_protocol_feature(void **state)
 {
 	const uint64_t without[] = { VHOST_USER_PROTOCOL_F_REPLY_ACK,
-				     VHOST_USER_PROTOCOL_F_BACKEND_REQ,
-				     VHOST_USER_PROTOCOL_F_MQ,
-				     VHOST_USER_PROTOCOL_F_RESET_DEVICE,
-				     VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
-				     VHOST_USER_PROTOCOL_F_STATUS,
-				     PV_VHU_BUS_FEATURES & ~VHOST_USER_PROTOCOL_F_CONFIG };
+		                     VHOST_USER_PROTOCOL_F_BACKEND_REQ,
+		                     VHOST_USER_PROTOCOL_F_MQ,
+		                     VHOST_USER_PROTOCOL_F_RESET_DEVICE,
+		                     VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+		                     VHOST_USER_PROTOCOL_F_STATUS,
+		                     PV_VHU_BUS_FEATURES & ~VHOST_USER_PROTOCOL_F_CONFIG };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
@@ -172,7 +172,7 @@ static void a_load_keeps_its_data_with_in_band_notifications(void **state)
 	connect_bus(PV_VHU_FRONTEND_FEATURES);
 	driver_create(0, 1);
 	assert_true(pv_vhu_frontend_protocol_features(pv_vhu_bus_frontend(bus)) &
-		    VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
+	            VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	expect_good(disk_load_run(bus, blk, 0, true, LOAD_TURNS));
 }
 
@@ -340,8 +340,8 @@ static void a_broken_ring_needs_a_reset_and_one_mends_it(void **state)
 		connect_bus(PV_VHU_BUS_FEATURES & ~(has_status ? 0 : VHOST_USER_PROTOCOL_F_STATUS));
 		for (int turn = 0; turn < 3; turn++) {
 			assert_int_equal(pv_driver_init(&driver, pv_vhu_bus_bus(bus),
-							pv_vhu_bus_os(bus), &wish),
-					 0);
+			                                pv_vhu_bus_os(bus), &wish),
+			                 0);
 			ring_break(&driver);
 		}
 		driver_create(0, 1);
@@ -375,7 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_DISK(a_load_keeps_its_data_on_every_kind_of_ring),
 		cmocka_unit_test_setup_teardown(a_load_keeps_its_data_in_order, setup_in_order,
-						teardown),
+		                                teardown),
 		ON_DISK(a_load_keeps_its_data_without_each_protocol_feature),
 		ON_DISK(a_load_keeps_its_data_with_in_band_notifications),
 		ON_DISK(two_queues_on_two_threads_keep_their_data),

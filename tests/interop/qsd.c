@@ -23,13 +23,13 @@
 #include "tests/support/random.h"
 #include "tests/support/server.h"
 
-#define SKIPPED	      77
+#define SKIPPED       77
 #define DISK_BYTES    DISK_LOAD_DISK_BYTES
 #define LOAD_TURNS    2500u
-#define SECTOR	      VIRTIO_BLK_SECTOR_BYTES
+#define SECTOR        VIRTIO_BLK_SECTOR_BYTES
 #define TIMEOUT_NS    20000000000ull
 #define RING_BITS     (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
-#define BUFFER	      (64u << 10)
+#define BUFFER        (64u << 10)
 #define ALL_BUT(bits) (PV_BLKDRV_FEATURES & ~(bits))
 
 static struct server foreign;
@@ -44,8 +44,8 @@ static struct pv_gpa buffer_gpa;
 static void connect_bus(void)
 {
 	const struct pv_vhu_bus_options options = { .path = foreign.socket,
-						    .device_id = VIRTIO_ID_BLOCK,
-						    .memory_bytes = 32u << 20 };
+		                                    .device_id = VIRTIO_ID_BLOCK,
+		                                    .memory_bytes = 32u << 20 };
 	char sentence[256];
 
 	if (pv_vhu_bus_create(&bus, &options, sentence, sizeof(sentence)))
@@ -101,11 +101,11 @@ static int request(enum pv_blkdrv_op op, uint64_t offset, uint32_t bytes)
 {
 	const struct pv_sg sg = { buffer_gpa, bytes };
 	struct pv_blkdrv_request one = { .op = op,
-					 .sector = offset / SECTOR,
-					 .sectors = bytes / SECTOR,
-					 .may_unmap = true,
-					 .sgs = 1,
-					 .sg = &sg };
+		                         .sector = offset / SECTOR,
+		                         .sectors = bytes / SECTOR,
+		                         .may_unmap = true,
+		                         .sgs = 1,
+		                         .sg = &sg };
 
 	return pv_blkdrv_do(pv_blkdrv_queue(blk, 0), &one, TIMEOUT_NS);
 }
@@ -239,7 +239,7 @@ static void packed_rings_are_refused_where_they_are_not_offered(void **state)
 	offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bus));
 	assert_false(offered & VIRTIO_F_RING_PACKED);
 	assert_int_equal(pv_blkdrv_create(&blk, pv_vhu_bus_bus(bus), pv_vhu_bus_os(bus), &options),
-			 -PV_EFEATURES);
+	                 -PV_EFEATURES);
 }
 
 static void front_ends_come_and_go(void **state)
@@ -338,10 +338,10 @@ static void a_killed_device_ends_in_errors_and_no_hang(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (int i = 0; i < 64; i++) {
 		flying[i] = (struct pv_blkdrv_request){ .op = PV_BLKDRV_WRITE,
-							.sector = (uint64_t)i * (BUFFER / SECTOR),
-							.sgs = 1,
-							.sg = &sg,
-							.done = count_end };
+			                                .sector = (uint64_t)i * (BUFFER / SECTOR),
+			                                .sgs = 1,
+			                                .sg = &sg,
+			                                .done = count_end };
 		assert_int_equal(pv_blkdrv_submit(queue, &flying[i]), 0);
 	}
 	pv_blkdrv_publish(queue);
@@ -359,7 +359,7 @@ static void a_killed_device_ends_in_errors_and_no_hang(void **state)
 	assert_int_equal(pv_blkdrv_write_cache(blk, &(bool){ false }), -PV_EIO);
 }
 
-#define ON_DISK(test)	   cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ON_DISK(test)      cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define ON_READ_ONLY(test) cmocka_unit_test_setup_teardown(test, setup_read_only, teardown)
 
 int main(void)

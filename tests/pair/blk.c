@@ -19,14 +19,14 @@
 #include "tests/support/couple.h"
 #include "tests/support/slow_store.h"
 
-#define DISK_SECTORS  256u
-#define DISK_BYTES    (DISK_SECTORS * 512u)
-#define QUEUE_SIZE    16u
-#define REQUESTS      24u
-#define SECTORS_MAX   8u
-#define SGS_MAX       5u
-#define QUEUES        2u
-#define TIMEOUT_NS    1000000000ull
+#define DISK_SECTORS 256u
+#define DISK_BYTES   (DISK_SECTORS * 512u)
+#define QUEUE_SIZE   16u
+#define REQUESTS     24u
+#define SECTORS_MAX  8u
+#define SGS_MAX      5u
+#define QUEUES       2u
+#define TIMEOUT_NS   1000000000ull
 
 struct slot {
 	struct pv_blkdrv_request request;
@@ -42,11 +42,11 @@ struct rig {
 	struct pv_couple couple;
 	struct pv_random random;
 	struct pv_slow_store store[2];
-	unsigned int current;          /* of the two devices */
+	unsigned int current; /* of the two devices */
 	void *storage[2];
 	uint8_t disk[DISK_BYTES];
 	uint8_t model[DISK_BYTES];
-	bool is_locked[DISK_SECTORS];  /* a request in flight touches it */
+	bool is_locked[DISK_SECTORS]; /* a request in flight touches it */
 	struct pv_blkdrv *driver;
 	struct slot slot[REQUESTS];
 	uint32_t out;
@@ -67,7 +67,7 @@ static struct pv_device *make_device(struct rig *rig, unsigned int which)
 	memset(rig->storage[which], 0, pv_blk_bytes(QUEUES));
 	pv_slow_store_open(&rig->store[which], rig->disk, DISK_BYTES, &rig->random);
 	return pv_blk_init(rig->storage[which], &rig->couple.port, &rig->store[which].blk,
-			   &rig->options);
+	                   &rig->options);
 }
 
 static void rig_open(struct rig *rig, uint64_t features, uint64_t number)
@@ -78,7 +78,7 @@ static void rig_open(struct rig *rig, uint64_t features, uint64_t number)
 		.segments_max = SGS_MAX,
 	};
 	const uint64_t ring_bits = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
-				   VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER;
+	                           VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER;
 	struct pv_blkdrv_options chosen = driver_options;
 
 	memset(rig, 0, sizeof(*rig));
@@ -95,9 +95,9 @@ static void rig_open(struct rig *rig, uint64_t features, uint64_t number)
 	pv_couple_set_device(&rig->couple, make_device(rig, 0), PV_VIEW_DEVICE);
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		rig->slot[i].buffer = pv_twin_alloc(&rig->couple.twin, SECTORS_MAX * 512u,
-						    PV_SCATTERED, 500, &rig->random);
-	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os,
-					  &chosen), 0);
+		                                    PV_SCATTERED, 500, &rig->random);
+	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &chosen),
+	                 0);
 	assert_int_equal(pv_blkdrv_disk(rig->driver)->features & ring_bits, features & ring_bits);
 }
 
@@ -208,8 +208,8 @@ static void predict(struct rig *rig, struct slot *slot)
 static void submit_one(struct rig *rig)
 {
 	static const enum pv_blkdrv_op ops[] = {
-		PV_BLKDRV_READ, PV_BLKDRV_READ, PV_BLKDRV_READ, PV_BLKDRV_WRITE, PV_BLKDRV_WRITE,
-		PV_BLKDRV_FLUSH, PV_BLKDRV_DISCARD, PV_BLKDRV_WRITE_ZEROES,
+		PV_BLKDRV_READ,  PV_BLKDRV_READ,  PV_BLKDRV_READ,    PV_BLKDRV_WRITE,
+		PV_BLKDRV_WRITE, PV_BLKDRV_FLUSH, PV_BLKDRV_DISCARD, PV_BLKDRV_WRITE_ZEROES,
 	};
 	struct slot *slot = &rig->slot[pv_random_below(&rig->random, REQUESTS)];
 	struct pv_blkdrv_queue *queue;
@@ -231,8 +231,7 @@ static void submit_one(struct rig *rig)
 		slot->request.sgs = cut_data(rig, slot, slot->sectors * 512);
 	memcpy(before, rig->model + slot->first * 512, slot->sectors * 512);
 	predict(rig, slot);
-	queue = pv_blkdrv_queue(rig->driver,
-				(uint16_t)pv_random_below(&rig->random, QUEUES));
+	queue = pv_blkdrv_queue(rig->driver, (uint16_t)pv_random_below(&rig->random, QUEUES));
 	err = pv_blkdrv_submit(queue, &slot->request);
 	if (err) {
 		assert_int_equal(err, -PV_ENOSPC);
@@ -295,14 +294,12 @@ static void move_device(struct rig *rig)
 	state = save_state(rig, &bytes);
 	pv_twin_allow(&rig->couple.twin, rig->couple.view, false);
 	device = make_device(rig, other);
-	pv_couple_set_device(&rig->couple, device,
-			     other ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE);
+	pv_couple_set_device(&rig->couple, device, other ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE);
 	pv_twin_allow(&rig->couple.twin, rig->couple.view, true);
 	assert_int_equal(pv_device_load(device, state, bytes), 0);
 	/* What the old one allocated is forgotten with it, as when its process ends. */
 	for (uint16_t i = 0; i < QUEUES; i++) {
-		struct pv_queue *old =
-			&((struct pv_device *)rig->storage[rig->current])->queue[i];
+		struct pv_queue *old = &((struct pv_device *)rig->storage[rig->current])->queue[i];
 
 		free(old->own);
 		free(old->ring_storage);

@@ -18,7 +18,7 @@
 #include "tests/support/slow_store.h"
 
 #define DISK_BYTES (64u << 10)
-#define QUEUES	   2u
+#define QUEUES     2u
 #define REQUESTS   5u /* for each queue */
 
 struct rig {
@@ -50,13 +50,13 @@ static void rig_open(struct rig *rig, uint64_t format)
 	rig->store.at_once_percent = 0;
 	rig->store.withdraw_percent = 100;
 	pv_couple_set_device(&rig->couple,
-			     pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk,
-					 &options),
-			     PV_VIEW_DEVICE);
+	                     pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk,
+	                                 &options),
+	                     PV_VIEW_DEVICE);
 	rig->sg.addr = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
 	rig->sg.bytes = 512;
 	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &chosen),
-			 0);
+	                 0);
 }
 
 static void rig_close(struct rig *rig)

@@ -19,7 +19,7 @@
 #include "tests/support/served_disk.h"
 
 #define DISK_BYTES (4u << 20)
-#define ROUNDS	   100u
+#define ROUNDS     100u
 #define REQUESTS   ((uint64_t)ROUNDS * SERVED_DEPTH)
 
 /* Requests are remembered in places that are made when they are first needed. */
@@ -130,7 +130,7 @@ enum store { NULL_STORE, MEMORY_STORE, FILE_STORE, DIRECT_STORE };
 
 struct kind {
 	enum store store;
-	bool is_packed;
+	uint64_t ring_features;
 };
 
 static char image[] = "pv-counters-XXXXXX";
@@ -171,7 +171,7 @@ static void start(const struct kind *kind)
 	else
 		options.blk_file = image;
 	options.is_direct = kind->store == DIRECT_STORE;
-	served_disk_start(&served, &options, kind->is_packed);
+	served_disk_start(&served, &options, kind->ring_features);
 }
 
 static int setup(void **state)
@@ -246,6 +246,10 @@ static void memory_that_is_allocated_is_counted(void **state)
 static void a_burst_is_one_submission(void **state)
 {
 	(void)state;
+	if (pv_blkdrv_disk(served.blk)->discard_sectors_max == 0) {
+		print_message("no holes in files in the folder of the build\n");
+		skip();
+	}
 	rounds(PV_BLKDRV_DISCARD, WARM_UP_ROUNDS);
 	count_begin();
 	rounds(PV_BLKDRV_DISCARD, ROUNDS);
@@ -333,7 +337,7 @@ static void a_driver_that_sleeps_is_interrupted_once_for_a_burst(void **state)
 /* ---- rest ---- */
 
 #define STILL_US 1000000u
-#define TRIES	 20
+#define TRIES    20
 
 struct activity {
 	struct pv_loop_counters control;
@@ -372,14 +376,21 @@ static void a_connected_device_without_requests_does_nothing(void **state)
 		.teardown_func = teardown, .initial_state = (void *)(uintptr_t)&which              \
 	}
 
-static const struct kind null_split = { NULL_STORE, false };
-static const struct kind null_packed = { NULL_STORE, true };
-static const struct kind memory_split = { MEMORY_STORE, false };
-static const struct kind memory_packed = { MEMORY_STORE, true };
-static const struct kind file_split = { FILE_STORE, false };
-static const struct kind file_packed = { FILE_STORE, true };
-static const struct kind direct_split = { DIRECT_STORE, false };
-static const struct kind direct_packed = { DIRECT_STORE, true };
+#define SPLIT  VIRTIO_F_EVENT_IDX
+#define PACKED (VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED)
+
+static const struct kind null_split = { NULL_STORE, SPLIT };
+static const struct kind null_packed = { NULL_STORE, PACKED };
+static const struct kind memory_split = { MEMORY_STORE, SPLIT };
+static const struct kind memory_packed = { MEMORY_STORE, PACKED };
+static const struct kind file_split = { FILE_STORE, SPLIT };
+static const struct kind file_packed = { FILE_STORE, PACKED };
+static const struct kind direct_split = { DIRECT_STORE, SPLIT };
+static const struct kind direct_packed = { DIRECT_STORE, PACKED };
+
+/* Without the event index flags say who wants to be woken. */
+static const struct kind split_with_flags = { MEMORY_STORE, 0 };
+static const struct kind packed_with_flags = { MEMORY_STORE, VIRTIO_F_RING_PACKED };
 
 int main(void)
 {
@@ -403,8 +414,12 @@ int main(void)
 		TEST(a_device_that_is_awake_is_kicked_once_at_most, memory_packed),
 		TEST(a_device_that_is_awake_is_kicked_once_at_most, file_split),
 		TEST(a_device_that_is_awake_is_kicked_once_at_most, file_packed),
+		TEST(a_device_that_is_awake_is_kicked_once_at_most, split_with_flags),
+		TEST(a_device_that_is_awake_is_kicked_once_at_most, packed_with_flags),
 		TEST(a_driver_that_polls_is_not_interrupted, memory_split),
 		TEST(a_driver_that_polls_is_not_interrupted, memory_packed),
+		TEST(a_driver_that_polls_is_not_interrupted, split_with_flags),
+		TEST(a_driver_that_polls_is_not_interrupted, packed_with_flags),
 		TEST(a_driver_that_sleeps_is_interrupted_once_for_a_burst, memory_split),
 		TEST(a_driver_that_sleeps_is_interrupted_once_for_a_burst, memory_packed),
 		TEST(a_driver_that_sleeps_is_interrupted_once_for_a_burst, file_split),

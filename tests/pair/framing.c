@@ -18,11 +18,11 @@
 #include "tests/support/couple.h"
 #include "tests/support/slow_store.h"
 
-#define DISK_BYTES  (64u * 512u)
-#define QUEUE_SIZE  128u
-#define DATA_MAX    (8u * 512u)
-#define HEADER      sizeof(struct virtio_blk_req_header)
-#define SGS_MAX     40u
+#define DISK_BYTES (64u * 512u)
+#define QUEUE_SIZE 128u
+#define DATA_MAX   (8u * 512u)
+#define HEADER     sizeof(struct virtio_blk_req_header)
+#define SGS_MAX    40u
 
 struct rig {
 	struct pv_couple couple;
@@ -39,12 +39,13 @@ struct rig {
 
 static void rig_open(struct rig *rig, uint64_t ring_features, uint64_t number)
 {
-	const struct pv_blk_options options = { .serial = "FRAMING", .queues = 1,
-						.queue_size_max = QUEUE_SIZE,
-						.has_write_cache = true };
+	const struct pv_blk_options options = { .serial = "FRAMING",
+		                                .queues = 1,
+		                                .queue_size_max = QUEUE_SIZE,
+		                                .has_write_cache = true };
 	const struct pv_driver_wish wish = {
 		.wanted = VIRTIO_F_VERSION_1 | ring_features | VIRTIO_BLK_F_FLUSH |
-			  VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES,
+		          VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES,
 	};
 	const struct pv_driver_queue_options queue_options = { .indirect_max = SGS_MAX };
 
@@ -55,10 +56,11 @@ static void rig_open(struct rig *rig, uint64_t ring_features, uint64_t number)
 	memset(rig->storage, 0, pv_blk_bytes(1));
 	pv_slow_store_open(&rig->store, rig->disk, DISK_BYTES, &rig->random);
 	pv_couple_set_device(&rig->couple,
-			     pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk, &options),
-			     PV_VIEW_DEVICE);
+	                     pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk,
+	                                 &options),
+	                     PV_VIEW_DEVICE);
 	rig->out = pv_twin_alloc(&rig->couple.twin, HEADER + DATA_MAX, PV_SCATTERED, 400,
-				 &rig->random);
+	                         &rig->random);
 	rig->in = pv_twin_alloc(&rig->couple.twin, DATA_MAX + 1, PV_SCATTERED, 400, &rig->random);
 	assert_int_equal(pv_driver_init(&rig->driver, &rig->couple.bus, &rig->couple.os, &wish), 0);
 	assert_int_equal(pv_driver_queue_init(&rig->queue, &rig->driver, 0, &queue_options), 0);
@@ -76,7 +78,7 @@ static void rig_close(struct rig *rig)
 
 /* Cuts `bytes` into at most `count_max` descriptors, some of them empty or of a single byte. */
 static uint16_t cut(struct rig *rig, struct pv_gpa gpa, uint32_t bytes, struct pv_sg *sg,
-		    uint16_t count_max)
+                    uint16_t count_max)
 {
 	uint16_t count = 0;
 	uint32_t at = 0;
@@ -87,10 +89,10 @@ static uint16_t cut(struct rig *rig, struct pv_gpa gpa, uint32_t bytes, struct p
 		if (count + 1 < count_max) {
 			uint32_t dice = pv_random_below(&rig->random, 10);
 
-			piece = dice == 0 ? 0
-			      : dice < 4  ? 1
-			      : dice < 6  ? (left < HEADER ? left : (uint32_t)HEADER)
-					  : 1 + pv_random_below(&rig->random, left);
+			piece = dice == 0  ? 0
+			        : dice < 4 ? 1
+			        : dice < 6 ? (left < HEADER ? left : (uint32_t)HEADER)
+			                   : 1 + pv_random_below(&rig->random, left);
 		}
 		sg[count++] = (struct pv_sg){ pv_gpa_add(gpa, at), piece };
 		at += piece;
@@ -100,10 +102,11 @@ static uint16_t cut(struct rig *rig, struct pv_gpa gpa, uint32_t bytes, struct p
 
 /* Sends one request in a random framing and returns its status. */
 static uint8_t request(struct rig *rig, uint32_t type, uint64_t sector, uint32_t out_bytes,
-		       uint32_t in_bytes, uint32_t *written_bytes)
+                       uint32_t in_bytes, uint32_t *written_bytes)
 {
 	const struct virtio_blk_req_header header = {
-		.type = pv_le32_of(type), .sector = pv_le64_of(sector),
+		.type = pv_le32_of(type),
+		.sector = pv_le64_of(sector),
 	};
 	const uint8_t unset = 0xee;
 	struct pv_sg sg[SGS_MAX];
@@ -135,9 +138,9 @@ static void one_write(struct rig *rig, uint64_t sector, uint32_t bytes)
 	for (uint32_t i = 0; i < bytes; i++)
 		rig->model[sector * 512 + i] = (uint8_t)pv_random_below(&rig->random, 256);
 	pv_twin_write(&rig->couple.twin, pv_gpa_add(rig->out, HEADER), rig->model + sector * 512,
-		      bytes);
+	              bytes);
 	assert_int_equal(request(rig, VIRTIO_BLK_T_OUT, sector, bytes, 0, &written_bytes),
-			 VIRTIO_BLK_S_OK);
+	                 VIRTIO_BLK_S_OK);
 	assert_int_equal(written_bytes, 1);
 	assert_memory_equal(rig->disk, rig->model, DISK_BYTES);
 }
@@ -148,7 +151,7 @@ static void one_read(struct rig *rig, uint64_t sector, uint32_t bytes)
 	uint32_t written_bytes;
 
 	assert_int_equal(request(rig, VIRTIO_BLK_T_IN, sector, 0, bytes, &written_bytes),
-			 VIRTIO_BLK_S_OK);
+	                 VIRTIO_BLK_S_OK);
 	assert_int_equal(written_bytes, bytes + 1);
 	pv_twin_read(&rig->couple.twin, rig->in, data, bytes);
 	assert_memory_equal(data, rig->model + sector * 512, bytes);
@@ -164,13 +167,14 @@ static void one_clear(struct rig *rig, uint32_t type)
 		uint64_t sector = pv_random_below(&rig->random, 64 - 9);
 
 		ranges[i] = (struct virtio_blk_range){ pv_le64_of(sector), pv_le32_of(sectors),
-						       pv_le32_of(0) };
+			                               pv_le32_of(0) };
 		memset(rig->model + sector * 512, 0, sectors * 512);
 	}
 	pv_twin_write(&rig->couple.twin, pv_gpa_add(rig->out, HEADER), ranges,
-		      count * sizeof(ranges[0]));
+	              count * sizeof(ranges[0]));
 	assert_int_equal(request(rig, type, 0, count * (uint32_t)sizeof(ranges[0]), 0,
-				 &written_bytes), VIRTIO_BLK_S_OK);
+	                         &written_bytes),
+	                 VIRTIO_BLK_S_OK);
 	assert_memory_equal(rig->disk, rig->model, DISK_BYTES);
 }
 
@@ -180,7 +184,7 @@ static void one_get_id(struct rig *rig)
 	uint32_t written_bytes;
 
 	assert_int_equal(request(rig, VIRTIO_BLK_T_GET_ID, 0, 0, sizeof(id), &written_bytes),
-			 VIRTIO_BLK_S_OK);
+	                 VIRTIO_BLK_S_OK);
 	assert_int_equal(written_bytes, sizeof(id) + 1);
 	pv_twin_read(&rig->couple.twin, rig->in, id, sizeof(id));
 	assert_memory_equal(id, "FRAMING\0\0\0\0\0\0\0\0\0\0\0\0\0", sizeof(id));
@@ -189,7 +193,9 @@ static void one_get_id(struct rig *rig)
 static void any_arrangement_of_descriptors_gives_the_same_result(void **state)
 {
 	static const uint64_t rings[] = {
-		0, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_RING_PACKED,
+		0,
+		VIRTIO_F_INDIRECT_DESC,
+		VIRTIO_F_RING_PACKED,
 		VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC,
 	};
 	static struct rig rig;
@@ -219,7 +225,8 @@ static void any_arrangement_of_descriptors_gives_the_same_result(void **state)
 			default:
 				one_get_id(&rig);
 				assert_int_equal(request(&rig, VIRTIO_BLK_T_FLUSH, 0, 0, 0,
-							 &written_bytes), VIRTIO_BLK_S_OK);
+				                         &written_bytes),
+				                 VIRTIO_BLK_S_OK);
 			}
 		}
 		rig_close(&rig);

@@ -61,7 +61,7 @@ struct run {
 	uint32_t added_total, done_total;
 
 	enum pv_twin_view view; /* the device's */
-	uint32_t taken_before;	/* chains with the device, from before the last change of memory */
+	uint32_t taken_before;  /* chains with the device, from before the last change of memory */
 	bool are_kicks_off, are_interrupts_off;
 	bool does_device_sleep, does_driver_sleep;
 	uint32_t arms, surplus;
@@ -70,7 +70,7 @@ struct run {
 static void broke(const struct run *run, int line, const char *rule)
 {
 	fail_msg("%s: after %" PRIu32 " chains, line %d: %s", run->name, run->done_total, line,
-		 rule);
+	         rule);
 }
 
 #define check(run, rule)                                                                           \
@@ -125,7 +125,7 @@ static void shape(struct run *run, uint16_t index)
 	uint32_t max = run->size < BUFFERS_MAX ? run->size : BUFFERS_MAX;
 	uint32_t buffers =
 		1 + pv_random_below(&run->random,
-				    max > 5 && pv_random_chance(&run->random, 90) ? 5 : max);
+	                            max > 5 && pv_random_chance(&run->random, 90) ? 5 : max);
 	struct pv_gpa at = pv_gpa_add(run->pair.data, (uint64_t)index * run->cell_bytes);
 
 	chain->readable = (uint16_t)pv_random_below(&run->random, buffers + 1);
@@ -149,8 +149,8 @@ static void shape(struct run *run, uint16_t index)
 			chain->writable_bytes += chain->sg[pick].bytes;
 	}
 	chain->places = (uint16_t)(run->has_indirect && buffers > 1 && buffers <= INDIRECT_MAX
-					   ? 1
-					   : buffers);
+	                                   ? 1
+	                                   : buffers);
 }
 
 static void fill(struct run *run, const struct chain *chain)
@@ -161,7 +161,7 @@ static void fill(struct run *run, const struct chain *chain)
 	for (uint16_t i = 0; i < chain->readable + chain->writable; i++) {
 		for (uint32_t j = 0; j < chain->sg[i].bytes; j++)
 			bytes[j] = i < chain->readable ? pattern(chain->number, at++, false)
-						       : UNTOUCHED;
+			                               : UNTOUCHED;
 		pv_twin_write(&run->pair.twin, chain->sg[i].addr, bytes, chain->sg[i].bytes);
 	}
 }
@@ -181,7 +181,7 @@ static void driver_adds(struct run *run)
 	shape(run, index);
 	fill(run, chain);
 	error = pv_drv_ring_add(&run->pair.driver, chain->sg, chain->readable, chain->writable,
-				chain);
+	                        chain);
 	check(run, error == (chain->places <= run->free_places ? 0 : -PV_ENOSPC));
 	if (error) {
 		put(&run->unused, index);
@@ -227,8 +227,8 @@ static void verify(struct run *run, const struct chain *chain)
 		pv_twin_read(&run->pair.twin, chain->sg[i].addr, bytes, chain->sg[i].bytes);
 		for (uint32_t j = 0; j < chain->sg[i].bytes; j++, at++)
 			check(run, bytes[j] == (at < chain->written_bytes
-							? pattern(chain->number, at, true)
-							: UNTOUCHED));
+			                                ? pattern(chain->number, at, true)
+			                                : UNTOUCHED));
 	}
 }
 
@@ -332,7 +332,7 @@ static uint16_t pick_taken(struct run *run)
 static void allow_old_view(struct run *run, bool is_allowed)
 {
 	enum pv_twin_view other = run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-							      : PV_VIEW_DEVICE;
+	                                                      : PV_VIEW_DEVICE;
 
 	pv_twin_allow(&run->pair.twin, other, is_allowed);
 }
@@ -351,8 +351,8 @@ static void device_returns(struct run *run)
 	if (chain->is_returned)
 		return;
 	chain->written_bytes = pv_random_chance(&run->random, 50)
-				       ? chain->writable_bytes
-				       : pv_random_below(&run->random, chain->writable_bytes + 1);
+	                               ? chain->writable_bytes
+	                               : pv_random_below(&run->random, chain->writable_bytes + 1);
 	for (uint32_t i = 0; i < chain->written_bytes; i++)
 		bytes[i] = pattern(chain->number, i, true);
 	writer = pv_chain_writer(&chain->taken);
@@ -412,7 +412,7 @@ static void device_sleeps(struct run *run)
 static void memory_changes(struct run *run)
 {
 	enum pv_twin_view other = run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-							      : PV_VIEW_DEVICE;
+	                                                      : PV_VIEW_DEVICE;
 	int error;
 
 	if (run->taken_before > 0)
@@ -439,7 +439,7 @@ typedef void step_function(struct run *run);
 static void repeat(struct run *run, step_function *step)
 {
 	uint32_t times = 1 + pv_random_below(&run->random,
-					     pv_random_chance(&run->random, 20) ? run->size : 4);
+	                                     pv_random_chance(&run->random, 20) ? run->size : 4);
 
 	for (uint32_t i = 0; i < times; i++)
 		step(run);
@@ -513,7 +513,7 @@ static void finish(struct run *run)
 static void set_up(struct run *run, const struct pv_ring_pair_options *options)
 {
 	struct list *lists[] = { &run->unused, &run->added,    &run->visible,
-				 &run->taken,  &run->returned, &run->used };
+		                 &run->taken,  &run->returned, &run->used };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		lists[i]->room = options->size;
@@ -534,7 +534,7 @@ static void set_up(struct run *run, const struct pv_ring_pair_options *options)
 static void tear_down(struct run *run)
 {
 	struct list *lists[] = { &run->unused, &run->added,    &run->visible,
-				 &run->taken,  &run->returned, &run->used };
+		                 &run->taken,  &run->returned, &run->used };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		free(lists[i]->item);
@@ -560,8 +560,8 @@ static void play(uint64_t features, uint16_t size, uint32_t chains, uint64_t num
 		.size = size,
 		.indirect_max = run.has_indirect ? INDIRECT_MAX : 0,
 		.start = pv_random_chance(&run.random, 50)
-				 ? (uint16_t)(0 - pv_random_below(&run.random, 2 * size))
-				 : 0,
+		                 ? (uint16_t)(0 - pv_random_below(&run.random, 2 * size))
+		                 : 0,
 		.data_bytes = (size_t)size * run.cell_bytes,
 		.region_max = 1u << (size > 1024 ? 5 : pv_random_below(&run.random, 7)),
 	};
@@ -583,8 +583,8 @@ static void play_all(uint64_t format, const uint16_t *sizes, size_t count)
 
 		for (uint32_t mix = 0; mix < 8; mix++)
 			play(format | VIRTIO_F_VERSION_1 | (mix & 1 ? VIRTIO_F_INDIRECT_DESC : 0) |
-				     (mix & 2 ? VIRTIO_F_EVENT_IDX : 0) |
-				     (mix & 4 ? VIRTIO_F_IN_ORDER : 0),
+			             (mix & 2 ? VIRTIO_F_EVENT_IDX : 0) |
+			             (mix & 4 ? VIRTIO_F_IN_ORDER : 0),
 			     sizes[i], chains, format ^ (sizes[i] * 8u + mix));
 	}
 }

@@ -18,10 +18,10 @@
 #include "ring/barrier.h"
 #include "tests/support/ring_pair.h"
 
-#define CHAINS	   6000u
-#define SLOTS	   64u
+#define CHAINS     6000u
+#define SLOTS      64u
 #define SLOT_BYTES 32u
-#define PIECES	   (2 * SLOT_BYTES)
+#define PIECES     (2 * SLOT_BYTES)
 #define LOST_AFTER 10 /* seconds */
 
 struct run {
@@ -164,7 +164,7 @@ static void verify(struct run *run, const struct slot *slot, uint32_t written_by
 	uint64_t number;
 
 	pv_twin_read(&run->pair.twin, pv_gpa_add(place(slot), sizeof(number)), &number,
-		     sizeof(number));
+	             sizeof(number));
 	expect(run, written_bytes == sizeof(number), "a chain came back with the wrong length");
 	expect(run, number == answer(slot->number), "a chain came back before its answer");
 }
@@ -256,7 +256,7 @@ static void play_all(uint64_t format)
 
 	for (uint32_t i = 0; i < 16; i++)
 		play(format | (i & 1 ? VIRTIO_F_INDIRECT_DESC : 0) |
-			     (i & 2 ? VIRTIO_F_EVENT_IDX : 0) | (i & 4 ? VIRTIO_F_IN_ORDER : 0),
+		             (i & 2 ? VIRTIO_F_EVENT_IDX : 0) | (i & 4 ? VIRTIO_F_IN_ORDER : 0),
 		     sizes[i / 8]);
 }
 

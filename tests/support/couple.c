@@ -7,7 +7,7 @@
 
 #include "ring/err.h"
 
-#define MEMBER_OF(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define MEMBER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* ---- the device's port ---- */
 
@@ -118,8 +118,8 @@ static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct p
 	pv_bug_on(couple->is_sealed);
 	if (align <= 64)
 		couple->is_ring_next = !couple->is_ring_next;
-	*addr = pv_twin_alloc(&couple->twin, bytes, is_ring ? PV_WHOLE : PV_CUT,
-			      couple->region_max, &couple->random);
+	*addr = pv_twin_alloc(&couple->twin, bytes, is_ring ? PV_WHOLE : PV_CUT, couple->region_max,
+	                      &couple->random);
 	return pv_twin_driver(&couple->twin, *addr);
 }
 
@@ -273,7 +273,7 @@ static int queue_reset(struct pv_bus *bus, uint16_t index)
 	struct pv_couple *couple = of_bus(bus);
 	bool is_stopped = false;
 	int err = pv_device_queue_stop(couple->device, index,
-				       (struct pv_waiter){ was_stopped, &is_stopped });
+	                               (struct pv_waiter){ was_stopped, &is_stopped });
 
 	for (int i = 0; !err && !is_stopped && i < 1000; i++)
 		pv_couple_run(couple);
@@ -321,7 +321,7 @@ void pv_couple_close(struct pv_couple *couple)
 }
 
 void pv_couple_set_device(struct pv_couple *couple, struct pv_device *device,
-			  enum pv_twin_view view)
+                          enum pv_twin_view view)
 {
 	couple->device = device;
 	couple->view = view;

@@ -21,7 +21,7 @@ struct pv_couple_lane {
 	bool is_attached;
 	bool is_asleep;
 	bool is_kicked;
-	bool has_ended;      /* work of the device's own came to an end: no sleep before a run */
+	bool has_ended; /* work of the device's own came to an end: no sleep before a run */
 	bool is_detaching;
 	bool is_interrupted; /* since the driver last looked */
 	struct pv_bus_queue place;
@@ -38,12 +38,12 @@ struct pv_couple {
 	enum pv_twin_view view; /* the device's */
 	uint32_t region_max;    /* bytes of a region of request slots and indirect tables */
 	struct pv_couple_lane lane[PV_COUPLE_QUEUES];
-	uint64_t now_ns;        /* virtual time; waiting moves it on */
+	uint64_t now_ns; /* virtual time; waiting moves it on */
 	uint32_t interrupts;
 	uint32_t config_changes;
 	uint32_t needs_resets;
-	uint32_t logs;          /* lines */
-	uint32_t allocs;        /* that are not freed */
+	uint32_t logs;   /* lines */
+	uint32_t allocs; /* that are not freed */
 	bool is_sealed;
 	bool is_ring_next;
 	char last_log[160];
@@ -55,7 +55,7 @@ void pv_couple_close(struct pv_couple *couple);
 
 /* Puts a device in place, the first or one that takes over from the last. */
 void pv_couple_set_device(struct pv_couple *couple, struct pv_device *device,
-			  enum pv_twin_view view);
+                          enum pv_twin_view view);
 
 /* Runs each lane once, where it is awake or was kicked. Returns whether anything was done. */
 bool pv_couple_run(struct pv_couple *couple);

@@ -6,11 +6,11 @@
 #include "hosted/cli/bench_pattern.h"
 #include "tests/support/random.h"
 
-#define DEPTH	   16u
+#define DEPTH      16u
 #define SEGMENTS   5u
-#define STRIPE	   (512u << 10)
-#define BUFFER	   (64u << 10)
-#define SECTOR	   VIRTIO_BLK_SECTOR_BYTES
+#define STRIPE     (512u << 10)
+#define BUFFER     (64u << 10)
+#define SECTOR     VIRTIO_BLK_SECTOR_BYTES
 #define SECOND_NS  1000000000ull
 #define TIMEOUT_NS (20 * SECOND_NS)
 
@@ -160,8 +160,8 @@ static void slot_done(struct pv_blkdrv_request *request)
 static void stripe_clear(struct load *load, const struct slot *slot)
 {
 	struct pv_blkdrv_request request = { .op = PV_BLKDRV_WRITE_ZEROES,
-					     .sector = slot->base / SECTOR,
-					     .sectors = STRIPE / SECTOR };
+		                             .sector = slot->base / SECTOR,
+		                             .sectors = STRIPE / SECTOR };
 
 	expect(load, pv_blkdrv_do(load->queue, &request, TIMEOUT_NS) == 0,
 	       "a stripe cannot be cleared");
@@ -201,12 +201,12 @@ static void turn(struct load *load, struct pv_vhu_bus *bus, bool is_blocking)
 	else if (is_blocking && !pv_blkdrv_interrupts_on(load->queue))
 		sleep_until_interrupted(load, bus);
 	else if (pv_blkdrv_queue_is_broken(load->queue) ||
-		 pv_vhu_frontend_has_failed(pv_vhu_bus_frontend(bus)))
+	         pv_vhu_frontend_has_failed(pv_vhu_bus_frontend(bus)))
 		expect(load, false, "the queue is broken");
 }
 
 const char *disk_load_run(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint16_t queue,
-			  bool is_blocking, uint32_t turns)
+                          bool is_blocking, uint32_t turns)
 {
 	struct pv_os *os = pv_vhu_bus_os(bus);
 	struct load *load = &loads[queue];

@@ -17,6 +17,6 @@
 
 /* Runs `turns` requests on one queue. Returns NULL, or what was wrong first. Any thread. */
 const char *disk_load_run(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint16_t queue,
-			  bool is_blocking, uint32_t turns);
+                          bool is_blocking, uint32_t turns);
 
 #endif

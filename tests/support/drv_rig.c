@@ -67,7 +67,7 @@ void pv_drv_rig_use_split(struct pv_drv_rig *rig, uint32_t id, uint32_t bytes, u
 }
 
 void pv_drv_rig_use_packed(struct pv_drv_rig *rig, uint16_t at, uint16_t id, uint32_t bytes,
-			   uint16_t flags)
+                           uint16_t flags)
 {
 	rig->packed[at].id = pv_le16_of(id);
 	rig->packed[at].len = pv_le32_of(bytes);

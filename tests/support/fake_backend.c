@@ -36,7 +36,7 @@ void fake_backend_init(struct fake_backend *fake)
 }
 
 static void send_on(int socket, uint32_t request, uint32_t flags, const void *payload,
-		    uint32_t bytes)
+                    uint32_t bytes)
 {
 	uint8_t data[MESSAGE_BYTES];
 	uint32_t count = pv_vhu_encode(data, request, flags, payload, bytes);
@@ -56,7 +56,7 @@ void fake_reply_u64(struct fake_backend *fake, uint32_t request, uint64_t value)
 }
 
 void fake_channel_send(struct fake_backend *fake, uint32_t request, uint32_t flags,
-		       const void *payload, uint32_t bytes)
+                       const void *payload, uint32_t bytes)
 {
 	send_on(fake->channel, request, flags, payload, bytes);
 }

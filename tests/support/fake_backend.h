@@ -55,7 +55,7 @@ void fake_backend_stop(struct fake_backend *fake);
 void fake_reply(struct fake_backend *fake, uint32_t request, const void *payload, uint32_t bytes);
 void fake_reply_u64(struct fake_backend *fake, uint32_t request, uint64_t value);
 void fake_channel_send(struct fake_backend *fake, uint32_t request, uint32_t flags,
-		       const void *payload, uint32_t bytes);
+                       const void *payload, uint32_t bytes);
 
 /* How many times a request was received. */
 uint32_t fake_count(const struct fake_backend *fake, uint32_t request);

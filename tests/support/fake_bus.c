@@ -235,7 +235,7 @@ void pv_fake_bus_open(struct pv_fake_bus *fake, uint64_t offered)
 /* ---- the device's side of a split ring ---- */
 
 uint16_t pv_fake_take(struct pv_fake_bus *fake, uint16_t queue, struct virtq_desc *desc,
-		      uint16_t max, uint16_t *head)
+                      uint16_t max, uint16_t *head)
 {
 	const struct pv_bus_queue *place = &fake->queue[queue];
 	const struct virtq_avail *avail = pv_fake_at(place->driver_area);

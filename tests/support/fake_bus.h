@@ -11,7 +11,7 @@
 #include "drivers/core/bus.h"
 #include "drivers/port/port.h"
 
-#define PV_FAKE_QUEUES	     4u
+#define PV_FAKE_QUEUES       4u
 #define PV_FAKE_STATUSES     32u
 #define PV_FAKE_CONFIG_BYTES 64u
 
@@ -25,7 +25,7 @@ struct pv_fake_bus {
 	/* How the device behaves. */
 	uint64_t offered;
 	bool refuses_features;
-	bool is_gone;	      /* every answer is an error */
+	bool is_gone;         /* every answer is an error */
 	uint32_t reset_looks; /* until the status reads zero; UINT32_MAX: never */
 	uint32_t torn_reads;  /* configuration reads under which the generation changes */
 	uint16_t size_max[PV_FAKE_QUEUES];
@@ -71,7 +71,7 @@ struct pv_gpa pv_fake_gpa(const void *memory);
  * of which there is room for `max`. Returns their number; 0 if there is none. `*head` is its id.
  */
 uint16_t pv_fake_take(struct pv_fake_bus *fake, uint16_t queue, struct virtq_desc *desc,
-		      uint16_t max, uint16_t *head);
+                      uint16_t max, uint16_t *head);
 
 /* Gives a chain back. */
 void pv_fake_return(struct pv_fake_bus *fake, uint16_t queue, uint16_t head, uint32_t bytes);

@@ -69,8 +69,8 @@ static void big(struct pv_qmp_request *request, void *arg, struct json_object *a
 }
 
 static const struct pv_qmp_parameter echo_parameters[] = {
-	{ "text", PV_QMP_TEXT, true },	    { "number", PV_QMP_INTEGER, false },
-	{ "flag", PV_QMP_BOOL, false },	    { "list", PV_QMP_LIST, false },
+	{ "text", PV_QMP_TEXT, true },      { "number", PV_QMP_INTEGER, false },
+	{ "flag", PV_QMP_BOOL, false },     { "list", PV_QMP_LIST, false },
 	{ "object", PV_QMP_OBJECT, false }, { 0 },
 };
 
@@ -108,7 +108,7 @@ static int listen_at(struct pv_qmp_peer *peer)
 	peer->address.sun_family = AF_UNIX;
 	snprintf(peer->address.sun_path, sizeof(peer->address.sun_path), "%s/s", peer->folder);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&peer->address, sizeof(peer->address)),
-			 0);
+	                 0);
 	assert_int_equal(listen(fd, 64), 0);
 	return fd;
 }
@@ -159,7 +159,7 @@ static void run_work(struct pv_loop_message *message)
 }
 
 void pv_qmp_peer_do(struct pv_qmp_peer *peer, void (*work)(struct pv_qmp *qmp, void *arg),
-		    void *arg)
+                    void *arg)
 {
 	peer->work = work;
 	peer->work_arg = arg;
@@ -215,8 +215,8 @@ struct pv_qmp_caller *pv_qmp_caller_connect(struct pv_qmp_peer *peer)
 	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	assert_int_equal(connect(client->fd, (const struct sockaddr *)&peer->address,
-				 sizeof(peer->address)),
-			 0);
+	                         sizeof(peer->address)),
+	                 0);
 	return client;
 }
 
@@ -226,7 +226,7 @@ struct pv_qmp_caller *pv_qmp_caller_open(struct pv_qmp_peer *peer)
 
 	assert_non_null(pv_qmp_caller_line(client));
 	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\"}"),
-			    "{\"return\":{}}");
+	                    "{\"return\":{}}");
 	return client;
 }
 
@@ -274,7 +274,7 @@ const char *pv_qmp_caller_line(struct pv_qmp_caller *client)
 			return line;
 		}
 		got = recv(client->fd, client->received + client->bytes,
-			   sizeof(client->received) - client->bytes, 0);
+		           sizeof(client->received) - client->bytes, 0);
 		/* The kernel's own work for a ring interrupts calls that have a time limit. */
 		if (got < 0 && errno == EINTR)
 			continue;

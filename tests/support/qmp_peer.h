@@ -23,7 +23,7 @@ void pv_qmp_peer_destroy(struct pv_qmp_peer *peer);
 
 /* Runs something on the server's thread, and waits for it. */
 void pv_qmp_peer_do(struct pv_qmp_peer *peer, void (*work)(struct pv_qmp *qmp, void *arg),
-		    void *arg);
+                    void *arg);
 
 /* Answers the oldest `later` with the empty object. Waits until there is one. */
 void pv_qmp_peer_answer_late(struct pv_qmp_peer *peer);

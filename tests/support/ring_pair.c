@@ -11,10 +11,10 @@
 void pv_ring_pair_name(const struct pv_ring_pair_options *options, char *name, size_t bytes)
 {
 	snprintf(name, bytes, "%s size %u start %u%s%s%s",
-		 options->features & VIRTIO_F_RING_PACKED ? "packed" : "split", options->size,
-		 options->start, options->features & VIRTIO_F_INDIRECT_DESC ? " indirect" : "",
-		 options->features & VIRTIO_F_EVENT_IDX ? " event" : "",
-		 options->features & VIRTIO_F_IN_ORDER ? " in-order" : "");
+	         options->features & VIRTIO_F_RING_PACKED ? "packed" : "split", options->size,
+	         options->start, options->features & VIRTIO_F_INDIRECT_DESC ? " indirect" : "",
+	         options->features & VIRTIO_F_EVENT_IDX ? " event" : "",
+	         options->features & VIRTIO_F_IN_ORDER ? " in-order" : "");
 }
 
 /* The driver goes on where a ring of the same shape might have been after a while. */
@@ -28,7 +28,7 @@ static void start_driver_at(struct pv_drv_ring *ring, const struct pv_ring_posit
 		/* What lies behind was used in this lap. */
 		for (uint16_t i = 0; i < at->used; i++)
 			pv_write_le16(&ring->packed[i].flags,
-				      VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED);
+			              VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED);
 		ring->oldest = at->used;
 	} else {
 		pv_write_le16(&ring->avail->idx, at->avail);
@@ -84,7 +84,7 @@ static void alloc_tables(struct pv_ring_pair *pair, struct pv_random *random)
 }
 
 void pv_ring_pair_open(struct pv_ring_pair *pair, const struct pv_ring_pair_options *options,
-		       struct pv_random *random)
+                       struct pv_random *random)
 {
 	struct pv_ring_position at = position_of(options);
 	struct pv_ring_config config = { .features = options->features, .size = options->size };
@@ -92,17 +92,17 @@ void pv_ring_pair_open(struct pv_ring_pair *pair, const struct pv_ring_pair_opti
 
 	*pair = (struct pv_ring_pair){ .options = *options };
 	pv_twin_open(&pair->twin, (size_t)options->size * (32 + 16u * options->indirect_max) +
-					  options->data_bytes * 8 + (64 << 10));
+	                                  options->data_bytes * 8 + (64 << 10));
 	alloc_rings(pair, &config);
 	alloc_tables(pair, random);
 	pair->data = pv_twin_alloc(&pair->twin, options->data_bytes, PV_SCATTERED,
-				   options->region_max, random);
+	                           options->region_max, random);
 	pv_twin_seal(&pair->twin, random);
 	pair->storage = storage_bytes ? calloc(1, storage_bytes) : NULL;
 	pv_bug_on(pv_drv_ring_init(&pair->driver, options->features, options->size, &pair->memory));
 	start_driver_at(&pair->driver, &at);
 	pv_bug_on(pv_dev_ring_init(&pair->device, &config, &at, pair->twin.table[PV_VIEW_DEVICE],
-				   pair->storage));
+	                           pair->storage));
 }
 
 void pv_ring_pair_close(struct pv_ring_pair *pair)

@@ -11,7 +11,7 @@ struct pv_ring_pair_options {
 	uint64_t features;
 	uint16_t size;
 	uint16_t indirect_max; /* 0: no tables */
-	uint16_t start;	       /* first index (split) or position (packed, modulo size) */
+	uint16_t start;        /* first index (split) or position (packed, modulo size) */
 	size_t data_bytes;     /* of scattered memory for buffers */
 	uint32_t region_max;   /* bytes of its regions */
 };
@@ -30,7 +30,7 @@ struct pv_ring_pair {
 void pv_ring_pair_name(const struct pv_ring_pair_options *options, char *name, size_t bytes);
 
 void pv_ring_pair_open(struct pv_ring_pair *pair, const struct pv_ring_pair_options *options,
-		       struct pv_random *random);
+                       struct pv_random *random);
 void pv_ring_pair_close(struct pv_ring_pair *pair);
 
 #endif

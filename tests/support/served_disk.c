@@ -14,7 +14,7 @@
 
 #include "abi/virtio_ids.h"
 
-#define PATIENCE_S   60
+#define PATIENCE_S    60
 #define BLOCK_SECTORS (SERVED_BLOCK_BYTES / VIRTIO_BLK_SECTOR_BYTES)
 
 static struct pv_loop *loop_create(const char *name, uint32_t poll_max_us)
@@ -43,10 +43,10 @@ static void disk_open(struct served_disk *served, const struct pv_disk_options *
 static int backend_create(struct served_disk *served)
 {
 	struct pv_vhu_backend_options options = { .control = served->control,
-						  .host = served->disk.host,
-						  .device = served->disk.device,
-						  .listen_fd = -1,
-						  .no_inband = true };
+		                                  .host = served->disk.host,
+		                                  .device = served->disk.device,
+		                                  .listen_fd = -1,
+		                                  .no_inband = true };
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
@@ -58,8 +58,8 @@ static int backend_create(struct served_disk *served)
 static void bus_create(struct served_disk *served, int fd)
 {
 	const struct pv_vhu_bus_options options = { .fd = fd,
-						    .device_id = VIRTIO_ID_BLOCK,
-						    .memory_bytes = 4u << 20 };
+		                                    .device_id = VIRTIO_ID_BLOCK,
+		                                    .memory_bytes = 4u << 20 };
 	char sentence[256];
 
 	if (pv_vhu_bus_create(&served->bus, &options, sentence, sizeof(sentence)))
@@ -80,7 +80,7 @@ static void requests_init(struct served_disk *served)
 	struct pv_gpa gpa;
 
 	assert_non_null(os->ops->shared_alloc(os, SERVED_DEPTH * SERVED_BLOCK_BYTES,
-					      SERVED_BLOCK_BYTES, &gpa));
+	                                      SERVED_BLOCK_BYTES, &gpa));
 	for (uint32_t i = 0; i < SERVED_DEPTH; i++) {
 		served->sg[i].addr = pv_gpa_add(gpa, (uint64_t)i * SERVED_BLOCK_BYTES);
 		served->sg[i].bytes = SERVED_BLOCK_BYTES;
@@ -89,17 +89,17 @@ static void requests_init(struct served_disk *served)
 	}
 }
 
-static void driver_create(struct served_disk *served, bool is_packed)
+static void driver_create(struct served_disk *served, uint64_t ring_features)
 {
-	const uint64_t packed = is_packed ? VIRTIO_F_RING_PACKED : 0;
+	const uint64_t choice = VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX;
 	const struct pv_blkdrv_options options = {
-		.required = VIRTIO_F_EVENT_IDX | packed,
-		.wanted = (PV_BLKDRV_FEATURES & ~VIRTIO_F_RING_PACKED) | packed,
+		.required = ring_features,
+		.wanted = (PV_BLKDRV_FEATURES & ~choice) | ring_features,
 	};
 
 	assert_int_equal(pv_blkdrv_create(&served->blk, pv_vhu_bus_bus(served->bus),
-					  pv_vhu_bus_os(served->bus), &options),
-			 0);
+	                                  pv_vhu_bus_os(served->bus), &options),
+	                 0);
 	served->queue = pv_blkdrv_queue(served->blk, 0);
 	assert_true(pv_blkdrv_queue_size(served->queue) >= SERVED_DEPTH);
 	requests_init(served);
@@ -131,17 +131,19 @@ void served_disk_hold(struct served_disk *served)
 {
 	pv_loop_post(served->data, &served->gate.message);
 	semaphore_wait(&served->gate.is_held);
+	served->is_held = true;
 }
 
 void served_disk_release(struct served_disk *served)
 {
+	served->is_held = false;
 	sem_post(&served->gate.may_go_on);
 }
 
 /* ---- from the beginning to the end ---- */
 
 void served_disk_start(struct served_disk *served, const struct pv_disk_options *options,
-		       bool is_packed)
+                       uint64_t ring_features)
 {
 	int fd;
 
@@ -156,7 +158,7 @@ void served_disk_start(struct served_disk *served, const struct pv_disk_options 
 	assert_int_equal(pv_loop_thread_start(served->control), 0);
 	assert_int_equal(pv_loop_thread_start(served->data), 0);
 	bus_create(served, fd);
-	driver_create(served, is_packed);
+	driver_create(served, ring_features);
 }
 
 /* On the control loop. */
@@ -184,6 +186,9 @@ void served_disk_stop(struct served_disk *served)
 {
 	struct stop stop = { .message.run = stop_backend, .backend = served->backend };
 
+	/* A test that failed may have left it so. */
+	if (served->is_held)
+		served_disk_release(served);
 	pv_blkdrv_destroy(served->blk);
 	pv_vhu_bus_destroy(served->bus);
 	sem_init(&stop.is_stopped, 0, 0);

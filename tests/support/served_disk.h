@@ -16,7 +16,7 @@
 #include "hosted/driver_bus/vhu_bus.h"
 #include "hosted/vhost_user/backend.h"
 
-#define SERVED_DEPTH	   32u
+#define SERVED_DEPTH       32u
 #define SERVED_BLOCK_BYTES 4096u
 
 /* The data loop runs `message` when it is held; the two semaphores are the driver's. */
@@ -35,6 +35,7 @@ struct served_disk {
 	struct pv_blkdrv *blk;
 	struct pv_blkdrv_queue *queue;
 	struct served_gate gate;
+	bool is_held;
 
 	struct pv_blkdrv_request request[SERVED_DEPTH];
 	struct pv_sg sg[SERVED_DEPTH];
@@ -43,9 +44,12 @@ struct served_disk {
 	uint64_t next_block;
 };
 
-/* The test fails, with a sentence, when anything goes wrong. */
+/*
+ * The test fails, with a sentence, when anything goes wrong. Of RING_PACKED and EVENT_IDX the ring
+ * has just those in `ring_features`.
+ */
 void served_disk_start(struct served_disk *served, const struct pv_disk_options *options,
-		       bool is_packed);
+                       uint64_t ring_features);
 void served_disk_stop(struct served_disk *served);
 
 void served_disk_hold(struct served_disk *served);

@@ -22,7 +22,7 @@
 
 /* How long a server may take to listen, and to end. */
 #define START_MS 20000
-#define END_MS	 20000
+#define END_MS   20000
 
 #define ARGUMENTS_MAX 32
 
@@ -57,7 +57,7 @@ static void folder_make(struct server *server, uint64_t bytes)
 
 	*server = (struct server){ 0 };
 	snprintf(server->folder, sizeof(server->folder), "%s/pv-interop-XXXXXX",
-		 parent && strlen(parent) < 40 ? parent : "/tmp");
+	         parent && strlen(parent) < 40 ? parent : "/tmp");
 	assert_non_null(mkdtemp(server->folder));
 	snprintf(server->socket, sizeof(server->socket), "%s/socket", server->folder);
 	snprintf(server->image, sizeof(server->image), "%s/image", server->folder);
@@ -109,19 +109,19 @@ void server_start_foreign(struct server *server, uint64_t bytes, const char *opt
 
 	folder_make(server, bytes);
 	snprintf(blockdev, sizeof(blockdev), "driver=file,node-name=f,discard=unmap,filename=%s",
-		 server->image);
+	         server->image);
 	snprintf(export, sizeof(export),
-		 "type=vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=%s%s",
-		 server->socket, options);
+	         "type=vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=%s%s",
+	         server->socket, options);
 	start(server, arguments);
 }
 
 void server_start_own(struct server *server, uint64_t bytes, const char *const *options)
 {
 	char qmp[128];
-	const char *arguments[ARGUMENTS_MAX] = { getenv("PARAVANE"), "serve",	     "blk",
-						 "--socket-path",    server->socket, "--blk-file",
-						 server->image,	     "--qmp",	     qmp };
+	const char *arguments[ARGUMENTS_MAX] = { getenv("PARAVANE"), "serve",        "blk",
+		                                 "--socket-path",    server->socket, "--blk-file",
+		                                 server->image,      "--qmp",        qmp };
 	size_t count = 9;
 
 	assert_non_null(arguments[0]);

@@ -70,7 +70,7 @@ static const struct pv_blk_store_ops ops = {
 };
 
 void pv_slow_store_open(struct pv_slow_store *store, uint8_t *disk, uint64_t bytes,
-			struct pv_random *random)
+                        struct pv_random *random)
 {
 	*store = (struct pv_slow_store){
 		.blk = {

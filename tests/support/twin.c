@@ -9,7 +9,7 @@
 
 #include "ring/err.h"
 
-#define GUARD	   0xa5
+#define GUARD      0xa5
 #define PAGE_BYTES 4096u
 #define FIRST_GPA  0x40000000ull
 
@@ -72,7 +72,7 @@ static void place(struct pv_twin *twin, uint32_t first, struct pv_random *random
 }
 
 struct pv_gpa pv_twin_alloc(struct pv_twin *twin, size_t bytes, enum pv_twin_layout layout,
-			    uint32_t region_max, struct pv_random *random)
+                            uint32_t region_max, struct pv_random *random)
 {
 	struct pv_gpa gpa = pv_gpa_of(twin->next_gpa);
 	size_t offset = layout == PV_SCATTERED ? 0 : take_file(twin, bytes, PAGE_BYTES);
@@ -86,7 +86,7 @@ struct pv_gpa pv_twin_alloc(struct pv_twin *twin, size_t bytes, enum pv_twin_lay
 			piece = cut < piece ? cut : piece;
 		}
 		add_piece(twin, (struct pv_twin_piece){ gpa.v + done, piece, offset + done,
-							layout != PV_WHOLE });
+		                                        layout != PV_WHOLE });
 	}
 	if (layout == PV_SCATTERED)
 		place(twin, first, random);
@@ -112,8 +112,8 @@ static struct pv_mem *make_table(struct pv_twin *twin, uint8_t *base, struct pv_
 			mem->region[count++] =
 				(struct pv_region){ { piece->gpa }, cut, base + piece->offset };
 		mem->region[count++] = (struct pv_region){ { piece->gpa + cut },
-							   piece->bytes - cut,
-							   base + piece->offset + cut };
+			                                   piece->bytes - cut,
+			                                   base + piece->offset + cut };
 	}
 	mem->count = count;
 	return mem;

@@ -24,7 +24,7 @@ enum pv_twin_view {
 struct pv_twin_piece {
 	uint64_t gpa;
 	size_t bytes;
-	size_t offset;	 /* in the file */
+	size_t offset;   /* in the file */
 	bool can_be_cut; /* once more, in the device's tables */
 };
 
@@ -44,7 +44,7 @@ struct pv_twin {
 /* How a range of guest memory lies in the file. */
 enum pv_twin_layout {
 	PV_WHOLE,     /* one region in every table */
-	PV_CUT,	      /* in one piece for the driver, cut into regions for the device */
+	PV_CUT,       /* in one piece for the driver, cut into regions for the device */
 	PV_SCATTERED, /* all over the place for both */
 };
 
@@ -56,7 +56,7 @@ void pv_twin_close(struct pv_twin *twin);
  * whole. Returns its guest address.
  */
 struct pv_gpa pv_twin_alloc(struct pv_twin *twin, size_t bytes, enum pv_twin_layout layout,
-			    uint32_t region_max, struct pv_random *random);
+                            uint32_t region_max, struct pv_random *random);
 
 /* Builds the tables, when all is allocated. */
 void pv_twin_seal(struct pv_twin *twin, struct pv_random *random);

@@ -58,8 +58,8 @@ static void a_block_at_the_wrong_place_is_named(void **state)
 	(void)state;
 	assert_false(is_good(4096, 7, 3));
 	assert_string_equal(sentence,
-			    "at byte 4096 is what was written to byte 8192 as generation 3, "
-			    "instead of generation 3");
+	                    "at byte 4096 is what was written to byte 8192 as generation 3, "
+	                    "instead of generation 3");
 }
 
 static void an_old_block_is_named(void **state)
@@ -67,8 +67,8 @@ static void an_old_block_is_named(void **state)
 	(void)state;
 	assert_false(is_good(8192, 7, 4));
 	assert_string_equal(sentence,
-			    "at byte 8192 is what was written to byte 8192 as generation 3, "
-			    "instead of generation 4");
+	                    "at byte 8192 is what was written to byte 8192 as generation 3, "
+	                    "instead of generation 4");
 	assert_false(is_good(8192, 8, 3));
 	assert_non_null(strstr(sentence, "generation 3 of another run"));
 }
@@ -81,7 +81,7 @@ static void a_torn_block_is_found_at_its_seam(void **state)
 	pv_pattern_fill(block, 1024, &newer);
 	assert_false(is_good(8192, 7, 4));
 	assert_non_null(strstr(sentence, "at byte 9216 is what was written to byte 9216 as "
-					 "generation 3"));
+	                                 "generation 3"));
 }
 
 int main(void)

@@ -42,7 +42,7 @@ static void send(struct pv_blkdrv_rig *rig, struct pv_blkdrv_request *request, s
 }
 
 static void answer(struct pv_blkdrv_rig *rig, const struct seen *seen, uint8_t status,
-		   uint32_t bytes)
+                   uint32_t bytes)
 {
 	*(uint8_t *)at(&seen->desc[seen->count - 1]) = status;
 	pv_fake_return(&rig->fake, 0, seen->head, bytes);
@@ -69,7 +69,7 @@ static void a_read_and_a_write_carry_their_sector_and_their_buffers(void **state
 
 		send(&rig, &request, &seen);
 		assert_int_equal(pv_le32_get(seen.header.type),
-				 i ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN);
+		                 i ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN);
 		assert_int_equal(pv_le64_get(seen.header.sector), 998);
 		assert_int_equal(seen.count, 4);
 		for (uint32_t j = 0; j < 2; j++) {
@@ -121,7 +121,7 @@ static void a_range_goes_as_data_and_unmap_only_with_zeroes(void **state)
 
 		send(&rig, &request, &seen);
 		assert_int_equal(pv_le32_get(seen.header.type),
-				 i ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_DISCARD);
+		                 i ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_DISCARD);
 		assert_int_equal(pv_le64_get(seen.header.sector), 0);
 		assert_int_equal(seen.count, 3);
 		assert_int_equal(pv_le32_get(seen.desc[1].len), sizeof(range));
@@ -336,8 +336,8 @@ static void failing_ends_every_request_in_flight_once(void **state)
 	pv_blkdrv_rig_open(&rig);
 	for (uint32_t i = 0; i < 6; i++) {
 		request[i] = (struct pv_blkdrv_request){ .op = PV_BLKDRV_FLUSH,
-							 .done = count_end,
-							 .arg = &ends };
+			                                 .done = count_end,
+			                                 .arg = &ends };
 		assert_int_equal(pv_blkdrv_submit(rig.queue, &request[i]), 0);
 		if (i == 3)
 			pv_blkdrv_publish(rig.queue);
@@ -395,7 +395,7 @@ static void a_device_that_never_confirms_keeps_its_memory_but_not_the_requests(v
 static void a_queue_that_is_reset_ends_its_requests_and_works_again(void **state)
 {
 	struct pv_blkdrv_request request[] = { { .op = PV_BLKDRV_FLUSH },
-					       { .op = PV_BLKDRV_FLUSH } };
+		                               { .op = PV_BLKDRV_FLUSH } };
 	struct pv_blkdrv_rig rig;
 
 	(void)state;

@@ -19,7 +19,7 @@ struct wire {
 };
 
 static struct wire wire_of(uint32_t request, uint32_t flags, const void *payload, uint32_t bytes,
-			   uint32_t fds)
+                           uint32_t fds)
 {
 	struct wire wire = { .fds = fds };
 
@@ -31,7 +31,7 @@ static struct wire wire_of(uint32_t request, uint32_t flags, const void *payload
 
 /* Feeds as a reader of a socket does, in pieces of at most `piece`. Stops after one message. */
 static enum pv_vhu_decoded feed(struct pv_vhu_decoder *decoder, const struct wire *wire,
-				uint32_t piece)
+                                uint32_t piece)
 {
 	enum pv_vhu_decoded decoded = PV_VHU_MORE;
 	uint32_t fds = wire->fds;
@@ -61,14 +61,14 @@ static void expect_taken(enum pv_vhu_direction direction, const struct wire *wir
 		for (uint32_t i = 0; i < wire->fds; i++)
 			assert_int_equal(decoder.message.fd[i], wire->fd[i]);
 		assert_memory_equal(&decoder.message.payload,
-				    wire->bytes + sizeof(struct vhost_user_header),
-				    decoder.message.size);
+		                    wire->bytes + sizeof(struct vhost_user_header),
+		                    decoder.message.size);
 		assert_int_equal(pv_vhu_decoder_wants(&decoder), 12);
 	}
 }
 
 static void expect_refused(enum pv_vhu_direction direction, const struct wire *wire,
-			   const char *sentence)
+                           const char *sentence)
 {
 	struct pv_vhu_decoder decoder;
 
@@ -144,8 +144,8 @@ static void each_request_is_refused_with_a_byte_more_or_less(void **state)
 			struct wire wire = wire_of(r->number, 0, zeros, bytes, r->fds);
 
 			snprintf(sentence, sizeof(sentence),
-				 "%s with a payload of %u bytes, %u expected", r->name, bytes,
-				 r->bytes);
+			         "%s with a payload of %u bytes, %u expected", r->name, bytes,
+			         r->bytes);
 			expect_refused(PV_VHU_FROM_FRONTEND, &wire, sentence);
 		}
 	}
@@ -163,7 +163,7 @@ static void each_request_is_refused_with_a_descriptor_more_or_less(void **state)
 			struct wire wire = wire_of(r->number, 0, zeros, r->bytes, fds);
 
 			snprintf(sentence, sizeof(sentence), "%s with %u descriptor%s, %u expected",
-				 r->name, fds, fds == 1 ? "" : "s", r->fds);
+			         r->name, fds, fds == 1 ? "" : "s", r->fds);
 			expect_refused(PV_VHU_FROM_FRONTEND, &wire, sentence);
 		}
 	}
@@ -179,7 +179,7 @@ static void a_region_may_be_removed_with_or_without_its_descriptor(void **state)
 	expect_taken(PV_VHU_FROM_FRONTEND, &without);
 	expect_taken(PV_VHU_FROM_FRONTEND, &with);
 	expect_refused(PV_VHU_FROM_FRONTEND, &two,
-		       "REM_MEM_REG with 2 descriptors, at most 1 expected");
+	               "REM_MEM_REG with 2 descriptors, at most 1 expected");
 }
 
 /* ---- memory tables ---- */
@@ -211,19 +211,19 @@ static void a_memory_table_that_is_shorter_than_its_count_is_refused(void **stat
 
 	(void)state;
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE of 2 regions with a payload of 71 bytes, 72 expected");
+	               "SET_MEM_TABLE of 2 regions with a payload of 71 bytes, 72 expected");
 	wire = table_wire(9, 264, 8);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE of 9 regions, at most 8 expected");
+	               "SET_MEM_TABLE of 9 regions, at most 8 expected");
 	wire = table_wire(UINT32_MAX, 264, 8);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE of 4294967295 regions, at most 8 expected");
+	               "SET_MEM_TABLE of 4294967295 regions, at most 8 expected");
 	wire = table_wire(0, 7, 0);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE with a payload of 7 bytes, 8 to 264 expected");
+	               "SET_MEM_TABLE with a payload of 7 bytes, 8 to 264 expected");
 	wire = table_wire(8, 265, 8);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE with a payload of 265 bytes, 8 to 264 expected");
+	               "SET_MEM_TABLE with a payload of 265 bytes, 8 to 264 expected");
 }
 
 static void a_memory_table_has_one_descriptor_for_each_region(void **state)
@@ -267,19 +267,19 @@ static void configuration_of_another_length_is_refused(void **state)
 
 	(void)state;
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "GET_CONFIG of 8 bytes of configuration with a payload of 19, 20 expected");
+	               "GET_CONFIG of 8 bytes of configuration with a payload of 19, 20 expected");
 	wire = config_wire(VHOST_USER_SET_CONFIG, 0, UINT32_MAX - 11, 13);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_CONFIG of 4294967284 bytes of configuration, 1 to 256 expected");
+	               "SET_CONFIG of 4294967284 bytes of configuration, 1 to 256 expected");
 	wire = config_wire(VHOST_USER_SET_CONFIG, 0, 0, 13);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_CONFIG of 0 bytes of configuration, 1 to 256 expected");
+	               "SET_CONFIG of 0 bytes of configuration, 1 to 256 expected");
 	wire = config_wire(VHOST_USER_SET_CONFIG, 0, 0, 12);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_CONFIG with a payload of 12 bytes, 13 to 268 expected");
+	               "SET_CONFIG with a payload of 12 bytes, 13 to 268 expected");
 	wire = config_wire(VHOST_USER_GET_CONFIG, 0, 257, 269);
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "GET_CONFIG with a payload of 269 bytes, 13 to 268 expected");
+	               "GET_CONFIG with a payload of 269 bytes, 13 to 268 expected");
 }
 
 /* ---- kick, call and error descriptors ---- */
@@ -299,7 +299,7 @@ static void a_queue_without_a_descriptor_says_so(void **state)
 		expect_taken(PV_VHU_FROM_FRONTEND, &wire);
 		wire = wire_of(request, 0, &without, 8, 1);
 		snprintf(sentence, sizeof(sentence), "%s with 1 descriptor, 0 expected",
-			 pv_vhu_request_name(PV_VHU_FROM_FRONTEND, request));
+		         pv_vhu_request_name(PV_VHU_FROM_FRONTEND, request));
 		expect_refused(PV_VHU_FROM_FRONTEND, &wire, sentence);
 	}
 }
@@ -362,7 +362,7 @@ static void a_giant_size_is_refused_before_a_byte_of_it_is_read(void **state)
 	(void)state;
 	memcpy(wire.bytes, &header, sizeof(header));
 	expect_refused(PV_VHU_FROM_FRONTEND, &wire,
-		       "SET_MEM_TABLE with a payload of 4294967295 bytes, 8 to 264 expected");
+	               "SET_MEM_TABLE with a payload of 4294967295 bytes, 8 to 264 expected");
 }
 
 /* ---- replies and the back-end's requests ---- */
@@ -384,13 +384,13 @@ static void replies_have_the_payload_of_what_they_answer(void **state)
 	expect_taken(PV_VHU_REPLY, &wire);
 	wire = wire_of(VHOST_USER_GET_FEATURES, flag, zeros, 4, 0);
 	expect_refused(PV_VHU_REPLY, &wire,
-		       "reply to GET_FEATURES with a payload of 4 bytes, 8 expected");
+	               "reply to GET_FEATURES with a payload of 4 bytes, 8 expected");
 	wire = wire_of(VHOST_USER_GET_FEATURES, flag, zeros, 8, 1);
 	expect_refused(PV_VHU_REPLY, &wire, "reply to GET_FEATURES with 1 descriptor, 0 expected");
 	wire = config_wire(VHOST_USER_GET_CONFIG, flag, 60, 73);
 	expect_refused(PV_VHU_REPLY, &wire,
-		       "reply to GET_CONFIG of 60 bytes of configuration with a payload of 73, 72 "
-		       "expected");
+	               "reply to GET_CONFIG of 60 bytes of configuration with a payload of 73, 72 "
+	               "expected");
 }
 
 static void a_backends_requests_are_known_on_its_own_channel(void **state)
@@ -405,7 +405,7 @@ static void a_backends_requests_are_known_on_its_own_channel(void **state)
 	expect_taken(PV_VHU_FROM_BACKEND, &error);
 	change = wire_of(VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, 0, zeros, 8, 0);
 	expect_refused(PV_VHU_FROM_BACKEND, &change,
-		       "CONFIG_CHANGE_MSG with a payload of 8 bytes, 0 expected");
+	               "CONFIG_CHANGE_MSG with a payload of 8 bytes, 0 expected");
 }
 
 /* ---- descriptors ---- */
@@ -419,7 +419,7 @@ static void too_many_descriptors_are_an_error_and_none_is_lost(void **state)
 	pv_vhu_decoder_init(&decoder, PV_VHU_FROM_FRONTEND);
 	assert_int_equal(pv_vhu_decoder_feed(&decoder, wire.bytes, 12, wire.fd, 8), PV_VHU_MORE);
 	assert_int_equal(pv_vhu_decoder_feed(&decoder, wire.bytes + 12, 1, wire.fd + 8, 8),
-			 PV_VHU_ERROR);
+	                 PV_VHU_ERROR);
 	assert_string_equal(decoder.error, "more than 8 descriptors with one message");
 	assert_int_equal(decoder.message.fds, 16);
 	for (int i = 0; i < 16; i++)
@@ -490,7 +490,7 @@ static void any_bytes_end_in_a_message_a_wait_or_a_sentence(void **state)
 		assert_int_equal(decoded == PV_VHU_ERROR, decoder.error[0] != '\0');
 		assert_true(decoder.message.fds <= wire.fds);
 		assert_true(pv_vhu_decoder_wants(&decoder) <= sizeof(decoder.bytes) ||
-			    decoded == PV_VHU_ERROR);
+		            decoded == PV_VHU_ERROR);
 	}
 }
 

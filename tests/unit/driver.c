@@ -72,9 +72,9 @@ static void only_wanted_features_that_are_offered_are_accepted(void **state)
 	(void)state;
 	pv_fake_bus_open(&fake, VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | OTHER);
 	assert_int_equal(pv_driver_init(&driver, &fake.bus, &fake.os,
-					&(struct pv_driver_wish){ .wanted = VIRTIO_F_INDIRECT_DESC |
-									    VIRTIO_F_EVENT_IDX }),
-			 0);
+	                                &(struct pv_driver_wish){ .wanted = VIRTIO_F_INDIRECT_DESC |
+	                                                                    VIRTIO_F_EVENT_IDX }),
+	                 0);
 	assert_int_equal(fake.accepted, VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC);
 	assert_int_equal(driver.features, fake.accepted);
 }

@@ -40,7 +40,7 @@ static void chains_that_can_never_go_out_are_refused(void **state)
 		assert_int_equal(pv_drv_rig_add(&rig, 0, 0, 0), -PV_EINVAL);
 		assert_int_equal(pv_drv_rig_add(&rig, 0, PV_RIG_SIZE, 1), -PV_EINVAL);
 		assert_int_equal(pv_drv_ring_add(&rig.ring, large, UINT16_MAX, UINT16_MAX, &rig),
-				 -PV_EINVAL);
+		                 -PV_EINVAL);
 		/* Section 2.7.5.2: no chain longer than 2^32 bytes. */
 		assert_int_equal(pv_drv_ring_add(&rig.ring, large, 1, 1, &rig), -PV_EINVAL);
 		assert_int_equal(pv_drv_ring_add(&rig.ring, large, 1, 0, NULL), -PV_EINVAL);
@@ -88,7 +88,7 @@ static void a_split_chain_is_laid_out_as_section_2_7_5_says(void **state)
 	assert_int_equal(pv_le16_get(rig.avail->ring[0]), 0);
 	expect_desc(&rig.table[0], 0x10000, VIRTQ_DESC_F_NEXT);
 	expect_desc(&rig.table[pv_le16_get(rig.table[0].next)], 0x11000,
-		    VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE);
+	            VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE);
 	expect_desc(&rig.table[2], 0x12000, VIRTQ_DESC_F_WRITE);
 	pv_drv_rig_close(&rig);
 }
@@ -177,7 +177,7 @@ static void a_packed_table_has_no_flag_but_write(void **state)
 	pv_drv_rig_added(&rig, 1, 2, 1);
 	table = rig.memory.indirect;
 	assert_int_equal(pv_le16_get(rig.packed[0].flags),
-			 VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_AVAIL);
+	                 VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_AVAIL);
 	assert_int_equal(pv_le32_get(rig.packed[0].len), 3 * sizeof(*table));
 	assert_int_equal(pv_le16_get(table[0].flags), 0);
 	assert_int_equal(pv_le16_get(table[2].flags), VIRTQ_DESC_F_WRITE);

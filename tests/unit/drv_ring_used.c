@@ -47,12 +47,12 @@ static void one_packed_entry_can_stand_for_a_batch(void **state)
 	pv_drv_rig_added(&rig, 2, 0, 1);
 	/* At the place of the batch's first (2.8.8), with the id of its last. */
 	pv_drv_rig_use_packed(&rig, 0, pv_le16_get(rig.packed[3].id), 7,
-			      AVAIL_USED | VIRTQ_DESC_F_WRITE);
+	                      AVAIL_USED | VIRTQ_DESC_F_WRITE);
 	pv_drv_rig_expect_taken(&rig, 0, 32);
 	pv_drv_rig_expect_taken(&rig, 1, 7);
 	pv_drv_rig_expect_none(&rig, PV_DRV_NONE);
 	pv_drv_rig_use_packed(&rig, 4, pv_le16_get(rig.packed[4].id), 1,
-			      AVAIL_USED | VIRTQ_DESC_F_WRITE);
+	                      AVAIL_USED | VIRTQ_DESC_F_WRITE);
 	pv_drv_rig_expect_taken(&rig, 2, 1);
 	pv_drv_rig_close(&rig);
 }
@@ -220,14 +220,14 @@ static void detaching_hands_out_each_token_in_flight_once(void **state)
 		pv_drv_rig_added(&rig, 0, 2, 1);
 		pv_drv_rig_added(&rig, 1, 1, 0);
 		assert_int_equal(pv_drv_rig_add(&rig, 2, 1, 1),
-				 0); /* not published, but in our books */
+		                 0); /* not published, but in our books */
 		while ((token = pv_drv_ring_detach(&rig.ring)))
 			seen[token - rig.token]++;
 		for (uint32_t j = 0; j < 3; j++)
 			assert_int_equal(seen[j], 1);
 		assert_int_equal(pv_drv_rig_add(&rig, 0, 1, 0), -PV_EBROKEN);
 		assert_int_equal(pv_drv_ring_init(&rig.ring, formats[i], PV_RIG_SIZE, &rig.memory),
-				 0);
+		                 0);
 		pv_drv_rig_added(&rig, 0, 1, 0);
 		pv_drv_rig_close(&rig);
 	}
@@ -241,7 +241,7 @@ static void no_noise_makes_a_token_up(void **state)
 	(void)state;
 	for (uint32_t game = 0; game < 4000; game++) {
 		uint64_t features = (game & 1 ? PACKED : 0) | (game & 2 ? IN_ORDER : 0) |
-				    (game & 4 ? INDIRECT : 0) | (game & 8 ? EVENT : 0);
+		                    (game & 4 ? INDIRECT : 0) | (game & 8 ? EVENT : 0);
 		bool is_out[4 * PV_RIG_SIZE] = { false };
 		struct pv_ring_bytes bytes = pv_ring_bytes(features, PV_RIG_SIZE);
 		struct pv_drv_rig rig;
@@ -250,7 +250,7 @@ static void no_noise_makes_a_token_up(void **state)
 		for (uint32_t step = 0; step < 60; step++) {
 			uint32_t number = pv_random_below(&random, 4 * PV_RIG_SIZE), written_bytes;
 			uint8_t *area = features & PACKED ? rig.memory.desc_area
-							  : rig.memory.device_area;
+			                                  : rig.memory.device_area;
 			void *token;
 
 			if (!is_out[number] && pv_drv_rig_add(&rig, number, 1, 1) == 0)
@@ -259,9 +259,9 @@ static void no_noise_makes_a_token_up(void **state)
 				pv_drv_ring_must_kick(&rig.ring);
 			for (uint32_t i = 0; i < 3; i++)
 				area[pv_random_below(&random,
-						     (uint32_t)(features & PACKED
-									? bytes.desc_area
-									: bytes.device_area))] =
+				                     (uint32_t)(features & PACKED
+				                                        ? bytes.desc_area
+				                                        : bytes.device_area))] =
 					(uint8_t)pv_random_below(&random, 4);
 			if (pv_drv_ring_take(&rig.ring, &token, &written_bytes) != PV_DRV_TAKEN)
 				continue;

@@ -43,7 +43,7 @@ static int open_fds(void)
 static int make(uint64_t protocol_features)
 {
 	struct pv_vhu_frontend_options options = { .protocol_features = protocol_features,
-						   .timeout_ms = TIMEOUT_MS };
+		                                   .timeout_ms = TIMEOUT_MS };
 	int code;
 
 	fake_backend_start(&fake);
@@ -84,7 +84,7 @@ static uint64_t elapsed_ms_since(const struct timespec *begin)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)((now.tv_sec - begin->tv_sec) * 1000 +
-			  (now.tv_nsec - begin->tv_nsec) / 1000000);
+	                  (now.tv_nsec - begin->tv_nsec) / 1000000);
 }
 
 static void expect_error(int code, int expected, const char *words)
@@ -106,7 +106,7 @@ static void both_ends_agree_on_what_both_have(void **state)
 	assert_int_equal(pv_vhu_frontend_mem_slots(frontend), 32);
 	assert_int_equal(fake_count(&fake, VHOST_USER_SET_OWNER), 1);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_PROTOCOL_FEATURES)->payload.u64,
-			 PV_VHU_FRONTEND_FEATURES);
+	                 PV_VHU_FRONTEND_FEATURES);
 	assert_true(pv_vhu_frontend_is_connected(frontend));
 }
 
@@ -119,7 +119,7 @@ static void a_back_end_without_protocol_features_is_asked_for_none(void **state)
 	assert_int_equal(pv_vhu_frontend_queues(frontend), 1);
 	assert_int_equal(pv_vhu_frontend_mem_slots(frontend), VHOST_USER_MEM_REGIONS);
 	expect_error(pv_vhu_frontend_reset_device(frontend), -ENOTSUP,
-		     "the back-end has no protocol feature RESET_DEVICE");
+	             "the back-end has no protocol feature RESET_DEVICE");
 	assert_int_equal(pv_vhu_frontend_vring_enable(frontend, 0, true), 0);
 	assert_int_equal(fake_count(&fake, VHOST_USER_SET_VRING_ENABLE), 0);
 }
@@ -130,7 +130,7 @@ static void in_band_notifications_are_left_out_without_the_channel(void **state)
 	fake.protocol_features &= ~VHOST_USER_PROTOCOL_F_BACKEND_REQ;
 	connect_well();
 	assert_false(pv_vhu_frontend_protocol_features(frontend) &
-		     VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
+	             VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	assert_int_equal(pv_vhu_frontend_channel(frontend), -1);
 	assert_int_equal(pv_vhu_frontend_vring_kick(frontend, 0), -ENOTSUP);
 }
@@ -155,9 +155,9 @@ static void configuration_that_the_back_end_does_not_have_is_an_error(void **sta
 	(void)state;
 	connect_well();
 	expect_error(pv_vhu_frontend_config_get(frontend, 60, data, 4), -EREMOTEIO,
-		     "the back-end refuses GET_CONFIG of 64 bytes");
+	             "the back-end refuses GET_CONFIG of 64 bytes");
 	expect_error(pv_vhu_frontend_config_get(frontend, 1, data, 256), -EINVAL,
-		     "configuration beyond byte 256");
+	             "configuration beyond byte 256");
 	assert_int_equal(pv_vhu_frontend_config_get(frontend, UINT32_MAX, data, 2), -EINVAL);
 	assert_int_equal(pv_vhu_frontend_config_get(frontend, 59, data, 1), 0);
 }
@@ -177,7 +177,7 @@ static void memory_goes_out_with_its_descriptors(void **state)
 	assert_int_equal(pv_vhu_frontend_mem_add(frontend, &region[1]), 0);
 	assert_int_equal(pv_vhu_frontend_mem_remove(frontend, &region[1]), 0);
 	assert_int_equal(fake_last(&fake, VHOST_USER_REM_MEM_REG)->payload.reg.region.user_addr,
-			 1 << 24);
+	                 1 << 24);
 	assert_int_equal(fstat(fd, &ours), 0);
 	assert_int_equal(fstat(fake.mem_fd, &theirs), 0);
 	assert_int_equal(ours.st_ino, theirs.st_ino);
@@ -189,13 +189,13 @@ static void a_queue_is_set_up_with_its_kick_last(void **state)
 {
 	int fd = eventfd(0, EFD_CLOEXEC);
 	const struct pv_vhu_vring vring = { .size = 128,
-					    .base = pv_vhu_vring_base_fresh(true),
-					    .desc = 0x1000,
-					    .used = 0x2000,
-					    .avail = 0x3000,
-					    .kick_fd = fd,
-					    .call_fd = -1,
-					    .err_fd = fd };
+		                            .base = pv_vhu_vring_base_fresh(true),
+		                            .desc = 0x1000,
+		                            .used = 0x2000,
+		                            .avail = 0x3000,
+		                            .kick_fd = fd,
+		                            .call_fd = -1,
+		                            .err_fd = fd };
 	uint32_t base;
 
 	(void)state;
@@ -203,7 +203,7 @@ static void a_queue_is_set_up_with_its_kick_last(void **state)
 	assert_int_equal(pv_vhu_frontend_vring_set(frontend, 1, &vring), 0);
 	assert_int_equal(fake.message[fake.messages - 1].request, VHOST_USER_SET_VRING_KICK);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_VRING_BASE)->payload.state.num,
-			 0x80008000);
+	                 0x80008000);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_VRING_ADDR)->payload.addr.avail, 0x3000);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_VRING_CALL)->payload.u64, 0x101);
 	assert_int_equal(pv_vhu_frontend_vring_enable(frontend, 1, true), 0);
@@ -236,7 +236,7 @@ static void a_request_that_is_refused_leaves_the_connection_alone(void **state)
 	fake.twist = refuse;
 	connect_well();
 	expect_error(pv_vhu_frontend_features_set(frontend, 1), -EREMOTEIO,
-		     "the back-end refuses SET_FEATURES");
+	             "the back-end refuses SET_FEATURES");
 	assert_int_equal(pv_vhu_frontend_reset_device(frontend), 0);
 }
 
@@ -247,7 +247,7 @@ static bool tell_of_change(struct fake_backend *back, struct pv_vhu_message *mes
 	uint64_t answer[4];
 
 	fake_channel_send(back, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, VHOST_USER_FLAG_NEED_REPLY,
-			  NULL, 0);
+	                  NULL, 0);
 	/* Not before the front-end has acknowledged: it must do so while it waits for us. */
 	if (recv(back->channel, answer, 20, MSG_WAITALL) == 20)
 		fake_reply_u64(back, message->request, 0);
@@ -279,7 +279,7 @@ static void nonsense_on_the_channel_ends_the_connection(void **state)
 	fake.twist = send_nonsense_on_channel;
 	connect_well();
 	expect_error(pv_vhu_frontend_reset_device(frontend), -EPROTO,
-		     "the back-end's channel: unknown request 99");
+	             "the back-end's channel: unknown request 99");
 	assert_true(pv_vhu_frontend_has_failed(frontend));
 }
 
@@ -349,11 +349,11 @@ static void a_late_answer_ends_the_connection_for_good(void **state)
 	connect_well();
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	expect_error(pv_vhu_frontend_vring_stop(frontend, 0, &(uint32_t){ 0 }), -ETIMEDOUT,
-		     "GET_VRING_BASE: no answer within 200 ms");
+	             "GET_VRING_BASE: no answer within 200 ms");
 	assert_in_range(elapsed_ms_since(&begin), TIMEOUT_MS - 1, 10 * TIMEOUT_MS);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	expect_error(pv_vhu_frontend_reset_device(frontend), -ETIMEDOUT,
-		     "GET_VRING_BASE: no answer within 200 ms");
+	             "GET_VRING_BASE: no answer within 200 ms");
 	assert_true(elapsed_ms_since(&begin) < TIMEOUT_MS);
 }
 
@@ -371,7 +371,7 @@ static void a_back_end_that_leaves_is_an_error_and_no_signal(void **state)
 	fake.twist = leave;
 	connect_well();
 	expect_error(pv_vhu_frontend_reset_device(frontend), -ECONNRESET,
-		     "RESET_DEVICE: the back-end has closed the connection");
+	             "RESET_DEVICE: the back-end has closed the connection");
 	assert_false(pv_vhu_frontend_is_connected(frontend));
 	assert_int_equal(pv_vhu_frontend_features_set(frontend, 0), -ECONNRESET);
 	assert_int_equal(pv_vhu_frontend_vring_kick(frontend, 0), -ECONNRESET);
@@ -384,7 +384,7 @@ static void a_back_end_that_has_left_is_noticed_by_looking(void **state)
 	shutdown(fake.socket, SHUT_RDWR);
 	assert_false(pv_vhu_frontend_is_connected(frontend));
 	assert_string_equal(pv_vhu_frontend_error(frontend),
-			    "the back-end has closed the connection");
+	                    "the back-end has closed the connection");
 }
 
 static bool answer_something_else(struct fake_backend *back, struct pv_vhu_message *message)
@@ -401,7 +401,7 @@ static void an_answer_to_something_else_ends_the_connection(void **state)
 	fake.twist = answer_something_else;
 	connect_well();
 	expect_error(pv_vhu_frontend_status_get(frontend, &(uint8_t){ 0 }), -EPROTO,
-		     "GET_STATUS answered by GET_QUEUE_NUM");
+	             "GET_STATUS answered by GET_QUEUE_NUM");
 }
 
 static bool answer_short(struct fake_backend *back, struct pv_vhu_message *message)
@@ -417,13 +417,13 @@ static void a_short_answer_ends_the_connection(void **state)
 	fake.twist = answer_short;
 	connect_well();
 	expect_error(pv_vhu_frontend_status_get(frontend, &(uint8_t){ 0 }), -EPROTO,
-		     "GET_STATUS: reply to GET_STATUS with a payload of 4 bytes, 8 expected");
+	             "GET_STATUS: reply to GET_STATUS with a payload of 4 bytes, 8 expected");
 }
 
 static bool answer_half(struct fake_backend *back, struct pv_vhu_message *message)
 {
 	struct vhost_user_header header = { message->request,
-					    VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY, 8 };
+		                            VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY, 8 };
 
 	send(back->socket, &header, sizeof(header), MSG_NOSIGNAL);
 	return false;
@@ -450,9 +450,9 @@ static bool answer_with_descriptors(struct fake_backend *back, struct pv_vhu_mes
 	} room = { { 0 } };
 	struct iovec iov = { &reply, sizeof(reply) };
 	struct msghdr header = { .msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = &room,
-				 .msg_controllen = sizeof(room) };
+		                 .msg_iovlen = 1,
+		                 .msg_control = &room,
+		                 .msg_controllen = sizeof(room) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -474,7 +474,7 @@ static void descriptors_that_come_with_an_answer_are_closed(void **state)
 	connect_well();
 	before = open_fds();
 	expect_error(pv_vhu_frontend_status_get(frontend, &(uint8_t){ 0 }), -EPROTO,
-		     "GET_STATUS: more than 8 descriptors with one message");
+	             "GET_STATUS: more than 8 descriptors with one message");
 	assert_int_equal(open_fds(), before);
 }
 
@@ -496,7 +496,7 @@ static void configuration_of_another_size_ends_the_connection(void **state)
 	fake.twist = answer_other_range;
 	connect_well();
 	expect_error(pv_vhu_frontend_config_get(frontend, 0, data, 8), -EPROTO,
-		     "GET_CONFIG of 8 bytes answered with 7 from byte 0");
+	             "GET_CONFIG of 8 bytes answered with 7 from byte 0");
 }
 
 static bool answer_other_queue(struct fake_backend *back, struct pv_vhu_message *message)
@@ -514,7 +514,7 @@ static void the_base_of_another_queue_ends_the_connection(void **state)
 	fake.twist = answer_other_queue;
 	connect_well();
 	expect_error(pv_vhu_frontend_vring_stop(frontend, 1, &(uint32_t){ 0 }), -EPROTO,
-		     "GET_VRING_BASE of queue 1 answered for queue 5");
+	             "GET_VRING_BASE of queue 1 answered for queue 5");
 }
 
 /* ---- bad beginnings ---- */

@@ -29,12 +29,12 @@
 #include "ring/drv_ring.h"
 #include "ring/err.h"
 
-#define QUEUES	 2
-#define SIZE	 16
-#define GPA	 0x100000u
-#define MEMORY	 0x10000u
-#define AREA	 0x4000u /* of the memory, for each queue */
-#define CHAINS	 SIZE
+#define QUEUES   2
+#define SIZE     16
+#define GPA      0x100000u
+#define MEMORY   0x10000u
+#define AREA     0x4000u /* of the memory, for each queue */
+#define CHAINS   SIZE
 #define FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX)
 
 /* Do lanes and control side share one loop? */
@@ -338,7 +338,7 @@ static void set_up_device(struct world *world)
 	struct pv_device *device = &world->toy.device;
 
 	pv_device_init(device, &toy_ops, pv_host_port(world->host), FEATURES, world->toy.queue,
-		       QUEUES, SIZE);
+	               QUEUES, SIZE);
 	pv_device_mem_set(device, world->table[0]);
 	assert_int_equal(pv_device_features_set(device, FEATURES), 0);
 }
@@ -436,7 +436,7 @@ static void kick(struct world *world, uint16_t queue)
 
 /* Asks for an interrupt, then sends a command; its answer will be at the pointer. */
 static volatile char *send_command(struct world *world, uint16_t queue, unsigned int slot,
-				   char command)
+                                   char command)
 {
 	struct pv_drv_ring *ring = &world->ring[queue];
 	uint32_t at = queue * AREA + BUFFERS_AT + slot * 2;
@@ -642,7 +642,8 @@ static void descriptors_change_while_the_queue_runs(void **state)
 			assert_int_equal(pv_host_set_call(world->host, 0, calls[which]), 0);
 		}
 		send_command(world, 0, 0, 'x');
-		/* A new call descriptor is written once for what may have been lost: look again then. */
+		/* A new call descriptor is written once for what may have been lost: look again
+		 * then. */
 		do
 			wait_for_either(world, calls);
 		while (take(world, 0) == 0);
@@ -842,7 +843,7 @@ static void memory_changes_under_running_queues(void **state)
 	(void)state;
 	ask_and_wait(world, 0, 'x');
 	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], count,
-			   &world->switches);
+	                   &world->switches);
 	run_until(world, &world->switches, 1);
 	assert_ptr_equal(world->toy.device.mem, world->table[1]);
 	unmap_first_view(world);
@@ -859,7 +860,7 @@ static void old_memory_is_kept_while_a_request_is_in_it(void **state)
 	(void)state;
 	wait_until_taken(world, 1);
 	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], count,
-			   &world->switches);
+	                   &world->switches);
 	run_in_vain(world);
 	assert_int_equal(world->switches, 0);
 	/* New requests are served from the new table meanwhile. */
@@ -883,7 +884,7 @@ static void a_queue_that_stops_lets_go_of_old_memory(void **state)
 	send_command(world, 0, 0, 'k');
 	wait_until_taken(world, 1);
 	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], count,
-			   &world->switches);
+	                   &world->switches);
 	run_in_vain(world);
 	assert_int_equal(world->switches, 0);
 	assert_int_equal(pv_device_queue_stop(&world->toy.device, 0, waiter), 0);
@@ -901,7 +902,7 @@ static void memory_changes_at_once_when_nothing_runs(void **state)
 
 	(void)state;
 	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], count,
-			   &world->switches);
+	                   &world->switches);
 	assert_int_equal(world->switches, 1);
 	assert_ptr_equal(world->toy.device.mem, world->table[1]);
 	unmap_first_view(world);
@@ -917,7 +918,7 @@ static void a_paused_queue_goes_on_in_new_memory(void **state)
 	ask_and_wait(world, 0, 'x');
 	assert_int_equal(pv_device_pause(&world->toy.device, waiter), 0);
 	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], count,
-			   &world->switches);
+	                   &world->switches);
 	run_until(world, &world->switches, 1);
 	run_until(world, &world->stopped, 1);
 	unmap_first_view(world);

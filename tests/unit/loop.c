@@ -107,7 +107,7 @@ static void run_until(struct pv_loop *loop, const int *count, int wanted)
 
 /* ---- messages ---- */
 
-#define SENDERS	 3
+#define SENDERS  3
 #define MESSAGES 20000
 
 struct numbered {
@@ -764,7 +764,7 @@ static void probe_disarm(struct pv_poller *poller)
 static struct probe probe_on(struct pv_loop *loop)
 {
 	return (struct probe){ .poller = { probe_poll, probe_arm, probe_disarm, NULL },
-			       .loop = loop };
+		               .loop = loop };
 }
 
 static void a_loop_with_work_neither_sleeps_nor_calls_the_kernel(void **state)
@@ -971,7 +971,7 @@ static void no_kick_and_no_message_is_lost(void **state)
 			assert_true(send_and_wait(ping.loop, &letter));
 	}
 	print_message("%u requests, %d messages, %llu sleeps\n", ping.asked, letter.number,
-		      (unsigned long long)pv_loop_counters(ping.loop).sleeps);
+	              (unsigned long long)pv_loop_counters(ping.loop).sleeps);
 	pv_loop_thread_join(ping.loop);
 	close(ping.kick);
 	pv_loop_destroy(ping.loop);

@@ -26,10 +26,10 @@ static struct pv_mem *table_of(uint32_t count, const struct pv_region *regions)
 static struct pv_mem *three_regions(void)
 {
 	struct pv_mem *mem = table_of(3, (struct pv_region[]){
-		{ { 0x8000 }, 0x1000, backing[2] },
-		{ { 0x1000 }, 0x1000, backing[0] },
-		{ { 0x2000 }, 0x1000, backing[1] },
-	});
+						 { { 0x8000 }, 0x1000, backing[2] },
+						 { { 0x1000 }, 0x1000, backing[0] },
+						 { { 0x2000 }, 0x1000, backing[1] },
+					 });
 
 	assert_int_equal(pv_mem_seal(mem), 0);
 	return mem;

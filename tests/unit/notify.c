@@ -38,10 +38,10 @@ static void a_split_index_passes_exactly_the_entries_it_writes(void **state)
 				uint16_t offset = (uint16_t)(event - befores[i]);
 
 				if (pv_notify_passed((uint16_t)event,
-						     (uint16_t)(befores[i] + steps[j]),
-						     befores[i]) != (offset < steps[j]))
+				                     (uint16_t)(befores[i] + steps[j]),
+				                     befores[i]) != (offset < steps[j]))
 					fail_msg("event %u from %u by %u", event, befores[i],
-						 steps[j]);
+					         steps[j]);
 			}
 		}
 	}

@@ -82,8 +82,8 @@ static void every_type_arrives_where_it_belongs(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("--quiet", "--path", "/a b", "--depth=7", "--block-size", "4k",
-			       "--mode=auto", "--fd", "0", "--level", "3", NULL),
-			 PV_OPTIONS_GOOD);
+	                       "--mode=auto", "--fd", "0", "--level", "3", NULL),
+	                 PV_OPTIONS_GOOD);
 	assert_true(values.is_quiet);
 	assert_string_equal(values.path, "/a b");
 	assert_int_equal(values.depth, 7);
@@ -121,7 +121,7 @@ static void an_unknown_option_is_told_its_nearest(void **state)
 	assert_refused("unknown option '--pat'; did you mean '--path'?", "--pat");
 	assert_refused("unknown option '--dpeth'; did you mean '--depth'?", "--dpeth", "1");
 	assert_refused("unknown option '--blocksize'; did you mean '--block-size'?",
-		       "--blocksize=4");
+	               "--blocksize=4");
 	assert_refused("unknown option '-depth'; did you mean '--depth'?", "-depth", "1");
 	assert_refused("unknown option '--hlep'; did you mean '--help'?", "--hlep");
 	assert_refused("unknown option '--frobnicate'; --help lists them all", "--frobnicate");
@@ -133,7 +133,7 @@ static void a_word_that_is_no_option_is_refused(void **state)
 {
 	(void)state;
 	assert_refused("unexpected argument 'disk.img'; options begin with '--'", "--quiet",
-		       "disk.img");
+	               "disk.img");
 	assert_refused("unexpected argument ''; options begin with '--'", "");
 }
 
@@ -156,9 +156,9 @@ static void an_option_is_given_once(void **state)
 
 static void numbers_are_checked_against_their_bounds(void **state)
 {
-	static const char *const bad[] = { "0",	 "101", "-1",
-					   "+1", "1x",	"0x1",
-					   " 1", "1e1", "18446744073709551617" };
+	static const char *const bad[] = { "0",  "101", "-1",
+		                           "+1", "1x",  "0x1",
+		                           " 1", "1e1", "18446744073709551617" };
 
 	(void)state;
 	assert_refused("option '--depth' takes a number from 1 to 100, not '0'", "--depth", "0");
@@ -173,22 +173,22 @@ static void sizes_take_suffixes_of_powers_of_1024(void **state)
 	static const struct {
 		const char *text;
 		uint64_t bytes;
-	} good[] = { { "512", 512 },	   { "4k", 4096 },
-		     { "4K", 4096 },	   { "4KiB", 4096 },
-		     { "4kib", 4096 },	   { "3m", 3 << 20 },
+	} good[] = { { "512", 512 },       { "4k", 4096 },
+		     { "4K", 4096 },       { "4KiB", 4096 },
+		     { "4kib", 4096 },     { "3m", 3 << 20 },
 		     { "2G", 2ull << 30 }, { "1TiB", 1ull << 40 },
-		     { "0", 0 },	   { "18446744073709551615", UINT64_MAX } };
+		     { "0", 0 },           { "18446744073709551615", UINT64_MAX } };
 	static const char *const bad[] = { "",
-					   "k",
-					   "1kb",
-					   "1.5G",
-					   "1Kibi",
-					   "-1k",
-					   "1 k",
-					   "1kk",
-					   "1i",
-					   "16777216T",
-					   "18446744073709551616" };
+		                           "k",
+		                           "1kb",
+		                           "1.5G",
+		                           "1Kibi",
+		                           "-1k",
+		                           "1 k",
+		                           "1kk",
+		                           "1i",
+		                           "16777216T",
+		                           "18446744073709551616" };
 	uint64_t bytes;
 
 	(void)state;
@@ -199,9 +199,9 @@ static void sizes_take_suffixes_of_powers_of_1024(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(pv_size_parse(bad[i], &bytes));
 	assert_refused("option '--block-size' takes a size such as 4096, 4k, 512M or 1GiB, not 'x'",
-		       "--block-size", "x");
+	               "--block-size", "x");
 	assert_refused("option '--block-size' takes a size from 512 bytes to 1 MiB, not '2M'",
-		       "--block-size", "2M");
+	               "--block-size", "2M");
 }
 
 static void sizes_are_written_for_people(void **state)
@@ -222,7 +222,7 @@ static void choices_and_descriptors_are_checked(void **state)
 	(void)state;
 	assert_refused("option '--mode' takes off, on or auto, not 'maybe'", "--mode", "maybe");
 	assert_refused("option '--fd' takes the number of an open descriptor, not 'x'", "--fd",
-		       "x");
+	               "x");
 	assert_refused(
 		"option '--fd': descriptor 999 is not open; whoever starts this program must "
 		"pass it",
@@ -301,7 +301,7 @@ static unsigned int times_in(const char *text, const char *part)
 static void the_real_tables_fit_a_terminal_and_have_no_name_twice(void **state)
 {
 	static const struct pv_option_group *const real[] = { &pv_disk_option_group,
-							      &pv_service_option_group, NULL };
+		                                              &pv_service_option_group, NULL };
 	const struct pv_command_line line = { "paravane serve blk", "", "", real };
 	char *text = help_of(&line);
 	unsigned int options = 0;

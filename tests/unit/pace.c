@@ -8,12 +8,12 @@
 
 #include "hosted/loop/pace.h"
 
-#define MAX_US	 100
-#define MAX_NS	 (MAX_US * 1000u)
-#define LOOK_NS	 500u
-#define WAKE_NS	 33000u
+#define MAX_US   100
+#define MAX_NS   (MAX_US * 1000u)
+#define LOOK_NS  500u
+#define WAKE_NS  33000u
 #define SHORT_NS 20000u
-#define LONG_NS	 10000000u
+#define LONG_NS  10000000u
 
 struct world {
 	struct pv_pace pace;

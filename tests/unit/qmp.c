@@ -44,9 +44,9 @@ static void assert_has(const char *text, const char *part)
 		fail_msg("'%s' does not have '%s'", text, part);
 }
 
-#define GENERIC	  "{\"error\":{\"class\":\"GenericError\",\"desc\":\""
+#define GENERIC   "{\"error\":{\"class\":\"GenericError\",\"desc\":\""
 #define NOT_FOUND "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\""
-#define STATUS	  "{\"return\":{\"status\":\"running\",\"singlestep\":false,\"running\":true}}"
+#define STATUS    "{\"return\":{\"status\":\"running\",\"singlestep\":false,\"running\":true}}"
 
 static void a_client_is_greeted_and_negotiates(void **state)
 {
@@ -57,12 +57,12 @@ static void a_client_is_greeted_and_negotiates(void **state)
 	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"), NOT_FOUND);
 	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"nonsense\"}"), NOT_FOUND);
 	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\","
-						      "\"arguments\":{\"enable\":[\"oob\"]}}"),
-			    GENERIC "capability 'oob' is not offered\"}}");
+	                                              "\"arguments\":{\"enable\":[\"oob\"]}}"),
+	                    GENERIC "capability 'oob' is not offered\"}}");
 	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"), NOT_FOUND);
 	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\","
-						      "\"arguments\":{\"enable\":[]}}"),
-			    "{\"return\":{}}");
+	                                              "\"arguments\":{\"enable\":[]}}"),
+	                    "{\"return\":{}}");
 	assert_begins(pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\"}"), NOT_FOUND);
 	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"), STATUS);
 	pv_qmp_caller_close(client);
@@ -76,8 +76,8 @@ static void the_version_is_that_of_the_greeting(void **state)
 
 	(void)state;
 	snprintf(expected, sizeof(expected), "{\"return\":%.*s}",
-		 (int)(strstr(greeting, ",\"capabilities\"") - strstr(greeting, "{\"qemu\"")),
-		 strstr(greeting, "{\"qemu\""));
+	         (int)(strstr(greeting, ",\"capabilities\"") - strstr(greeting, "{\"qemu\"")),
+	         strstr(greeting, "{\"qemu\""));
 	pv_qmp_caller_ask(client, "{\"execute\":\"qmp_capabilities\"}");
 	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-version\"}"), expected);
 	assert_has(expected, "\"package\":\"paravane ");
@@ -87,12 +87,12 @@ static void the_version_is_that_of_the_greeting(void **state)
 static void any_kind_of_id_comes_back(void **state)
 {
 	static const char *const id[] = { "1",
-					  "\"a\\u00e9\\n\"",
-					  "null",
-					  "true",
-					  "1.50",
-					  "{\"a\":[1,{}]}",
-					  "18446744073709551615" };
+		                          "\"a\\u00e9\\n\"",
+		                          "null",
+		                          "true",
+		                          "1.50",
+		                          "{\"a\":[1,{}]}",
+		                          "18446744073709551615" };
 	/* What the parser lets through though it is no JSON. */
 	static const char *const no_id[] = { "NaN", "[-Infinity]", "{\"a\":[1.]}", "1.e5" };
 	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
@@ -102,7 +102,7 @@ static void any_kind_of_id_comes_back(void **state)
 	for (size_t i = 0; i < sizeof(id) / sizeof(id[0]); i++) {
 		snprintf(text, sizeof(text), "{\"execute\":\"qmp_nothing\",\"id\":%s}", id[i]);
 		snprintf(expected, sizeof(expected), "\"id\":%s}",
-			 i == 1 ? "\"a\xc3\xa9\\n\"" : id[i]);
+		         i == 1 ? "\"a\xc3\xa9\\n\"" : id[i]);
 		assert_has(pv_qmp_caller_ask(client, text), expected);
 		snprintf(text, sizeof(text), "{\"id\":%s,\"execute\":\"query-status\"}", id[i]);
 		assert_has(pv_qmp_caller_ask(client, text), expected);
@@ -112,7 +112,7 @@ static void any_kind_of_id_comes_back(void **state)
 		assert_begins(pv_qmp_caller_ask(client, text), GENERIC "JSON parse error, ");
 	}
 	assert_string_equal(pv_qmp_caller_ask(client, "{\"id\":7}"),
-			    GENERIC "QMP input member 'execute' is missing\"},\"id\":7}");
+	                    GENERIC "QMP input member 'execute' is missing\"},\"id\":7}");
 	pv_qmp_caller_close(client);
 }
 
@@ -165,20 +165,20 @@ static void arguments_are_checked_against_the_table(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(text, sizeof(text), "{\"execute\":\"echo\",\"arguments\":%s}",
-			 wrong[i][0]);
+		         wrong[i][0]);
 		snprintf(expected, sizeof(expected), GENERIC "%s\"}}", wrong[i][1]);
 		assert_string_equal(pv_qmp_caller_ask(client, text), expected);
 	}
 	assert_string_equal(
 		pv_qmp_caller_ask(client,
-				  "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"flag\":"
-				  "false,\"number\":-9223372036854775808,\"list\":[1],"
-				  "\"object\":{\"b\":null}}}"),
+	                          "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"flag\":"
+	                          "false,\"number\":-9223372036854775808,\"list\":[1],"
+	                          "\"object\":{\"b\":null}}}"),
 		"{\"return\":{\"text\":\"a\",\"flag\":false,\"number\":-9223372036854775808,"
 		"\"list\":[1],\"object\":{\"b\":null}}}");
 	assert_string_equal(pv_qmp_caller_ask(client,
-					      "{\"execute\":\"query-status\",\"arguments\":{}}"),
-			    STATUS);
+	                                      "{\"execute\":\"query-status\",\"arguments\":{}}"),
+	                    STATUS);
 	pv_qmp_caller_close(client);
 }
 
@@ -201,10 +201,10 @@ static void all_commands_are_listed(void **state)
 
 	(void)state;
 	assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-commands\"}"),
-			    "{\"return\":[{\"name\":\"qmp_capabilities\"},"
-			    "{\"name\":\"query-commands\"},{\"name\":\"query-status\"},"
-			    "{\"name\":\"query-version\"},{\"name\":\"quit\"},"
-			    "{\"name\":\"echo\"},{\"name\":\"later\"},{\"name\":\"big\"}]}");
+	                    "{\"return\":[{\"name\":\"qmp_capabilities\"},"
+	                    "{\"name\":\"query-commands\"},{\"name\":\"query-status\"},"
+	                    "{\"name\":\"query-version\"},{\"name\":\"quit\"},"
+	                    "{\"name\":\"echo\"},{\"name\":\"later\"},{\"name\":\"big\"}]}");
 	pv_qmp_caller_close(client);
 }
 
@@ -252,7 +252,7 @@ static void quotes_may_be_single(void **state)
 	(void)state;
 	assert_string_equal(
 		pv_qmp_caller_ask(client,
-				  "{'execute':'echo','arguments':{'text':'it\\'s \"so\" \\\\'}}"),
+	                          "{'execute':'echo','arguments':{'text':'it\\'s \"so\" \\\\'}}"),
 		"{\"return\":{\"text\":\"it's \\\"so\\\" \\\\\"}}");
 	pv_qmp_caller_close(client);
 }
@@ -297,9 +297,9 @@ static void a_message_has_at_most_64_kib(void **state)
 	for (size_t i = 0; i < sizeof(too_long) / sizeof(too_long[0]); i++) {
 		text = long_command(too_long[i]);
 		assert_begins(pv_qmp_caller_ask(client, text),
-			      GENERIC "JSON parse error, the message is");
+		              GENERIC "JSON parse error, the message is");
 		assert_string_equal(pv_qmp_caller_ask(client, "{\"execute\":\"query-status\"}"),
-				    STATUS);
+		                    STATUS);
 		free(text);
 	}
 	pv_qmp_caller_close(client);
@@ -358,7 +358,7 @@ static void events_reach_those_who_have_negotiated(void **state)
 		assert_has(pv_qmp_caller_line(i ? second : first), "},\"event\":\"NEWS\"}");
 	}
 	assert_string_equal(pv_qmp_caller_ask(quiet, "{\"execute\":\"qmp_capabilities\"}"),
-			    "{\"return\":{}}");
+	                    "{\"return\":{}}");
 	pv_qmp_caller_close(first);
 	pv_qmp_caller_close(second);
 	pv_qmp_caller_close(quiet);
@@ -373,7 +373,7 @@ static void a_late_answer_holds_back_that_client_only(void **state)
 		client, "{\"execute\":\"later\",\"id\":1}{\"execute\":\"query-status\",\"id\":2}");
 	for (int i = 0; i < 10; i++)
 		assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"query-status\"}"),
-				    STATUS);
+		                    STATUS);
 	pv_qmp_peer_do(peer, send_event, NULL);
 	pv_qmp_peer_answer_late(peer);
 	assert_has(pv_qmp_caller_line(client), "NEWS");
@@ -410,7 +410,7 @@ static void clients_beyond_the_bound_are_closed_until_one_leaves(void **state)
 	pv_qmp_caller_close(other);
 	for (unsigned int i = 0; i < PV_QMP_CLIENTS; i++)
 		assert_string_equal(pv_qmp_caller_ask(clients[i], "{\"execute\":\"query-status\"}"),
-				    STATUS);
+		                    STATUS);
 	pv_qmp_caller_close(clients[3]);
 	/* The server notices when it comes to it. */
 	for (int tries = 0;; tries++) {
@@ -421,7 +421,7 @@ static void clients_beyond_the_bound_are_closed_until_one_leaves(void **state)
 		usleep(1000);
 	}
 	assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"qmp_capabilities\"}"),
-			    "{\"return\":{}}");
+	                    "{\"return\":{}}");
 	pv_qmp_caller_close(other);
 	for (unsigned int i = 0; i < PV_QMP_CLIENTS; i++)
 		if (i != 3)
@@ -438,10 +438,10 @@ static void answers_that_pile_up_hold_back_commands_and_are_not_lost(void **stat
 		pv_qmp_caller_send(client, "{\"execute\":\"big\",\"arguments\":{\"bytes\":60000}}");
 	for (int i = 0; i < 10; i++)
 		assert_string_equal(pv_qmp_caller_ask(other, "{\"execute\":\"query-status\"}"),
-				    STATUS);
+		                    STATUS);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(strlen(pv_qmp_caller_line(client)),
-				 60000 + strlen("{\"return\":\"\"}"));
+		                 60000 + strlen("{\"return\":\"\"}"));
 	pv_qmp_caller_close(client);
 	pv_qmp_caller_close(other);
 }

@@ -33,7 +33,7 @@
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
 			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition,  \
-				errno);                                                            \
+			        errno);                                                            \
 			_exit(1);                                                                  \
 		}                                                                                  \
 	} while (0)
@@ -295,7 +295,7 @@ static void signal_from_outside(void)
 static void a_fault_anywhere_else_kills_as_it_always_did(void **state)
 {
 	void (*const child[])(void) = { shrink_unguarded, shrink_after_unmapping,
-					signal_from_outside };
+		                        signal_from_outside };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(child) / sizeof(child[0]); i++) {

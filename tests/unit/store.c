@@ -66,11 +66,14 @@ static int carry_out(struct pv_store *store, struct step *step)
 }
 
 static int transfer(struct pv_store *store, enum pv_blk_op op, uint64_t offset, void *data,
-		    size_t bytes, bool is_stable)
+                    size_t bytes, bool is_stable)
 {
 	struct step step = {
-		.io = { .op = op, .offset = offset, .bytes = bytes, .iovs = 1,
-			.is_stable = is_stable },
+		.io = { .op = op,
+		        .offset = offset,
+		        .bytes = bytes,
+		        .iovs = 1,
+		        .is_stable = is_stable },
 		.iov = { { data, bytes } },
 	};
 
@@ -78,11 +81,14 @@ static int transfer(struct pv_store *store, enum pv_blk_op op, uint64_t offset, 
 }
 
 static int clear(struct pv_store *store, enum pv_blk_op op, uint64_t offset, uint64_t bytes,
-		 bool may_unmap, bool is_stable)
+                 bool may_unmap, bool is_stable)
 {
 	struct step step = {
-		.io = { .op = op, .offset = offset, .bytes = bytes, .may_unmap = may_unmap,
-			.is_stable = is_stable },
+		.io = { .op = op,
+		        .offset = offset,
+		        .bytes = bytes,
+		        .may_unmap = may_unmap,
+		        .is_stable = is_stable },
 	};
 
 	return carry_out(store, &step);
@@ -113,7 +119,10 @@ static void make_file(const char *folder, off_t bytes)
 static struct pv_store *open_path(bool is_direct)
 {
 	const struct pv_store_options options = {
-		.path = path, .null_bytes = -1, .memory_bytes = -1, .is_direct = is_direct,
+		.path = path,
+		.null_bytes = -1,
+		.memory_bytes = -1,
+		.is_direct = is_direct,
 	};
 	struct pv_store *store = NULL;
 	char error[256] = "";
@@ -174,8 +183,13 @@ static void write_and_read(struct pv_store *store, uint64_t offset, size_t shift
 
 static void in_each_place(void (*prove)(struct pv_store *store, bool is_tmpfs))
 {
-	const struct { const char *folder; bool is_direct; } places[] = {
-		{ ".", false }, { ".", true }, { "/dev/shm", false },
+	const struct {
+		const char *folder;
+		bool is_direct;
+	} places[] = {
+		{ ".", false },
+		{ ".", true },
+		{ "/dev/shm", false },
 	};
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -319,8 +333,7 @@ static void memory_reads_what_was_written_and_zeros_after_a_discard(void **state
 
 /* ---- what cannot be opened ---- */
 
-static void refused(const struct pv_store_options *options, const char *option,
-		    const char *remedy)
+static void refused(const struct pv_store_options *options, const char *option, const char *remedy)
 {
 	struct pv_store *store;
 	char error[256] = "";
@@ -333,8 +346,9 @@ static void refused(const struct pv_store_options *options, const char *option,
 
 static void what_cannot_be_a_disk_is_refused_in_a_sentence(void **state)
 {
-	struct pv_store_options options = { .path = "./no-such-file", .null_bytes = -1,
-					    .memory_bytes = -1 };
+	struct pv_store_options options = { .path = "./no-such-file",
+		                            .null_bytes = -1,
+		                            .memory_bytes = -1 };
 
 	(void)state;
 	refused(&options, "--blk-file", "check the path");

@@ -44,10 +44,10 @@ static void connect_with(uint64_t protocol_features)
 {
 	char sentence[256];
 	struct pv_vhu_bus_options options = { .device_id = 2,
-					      .queue_size_max = 64,
-					      .protocol_features = protocol_features,
-					      .timeout_ms = 500,
-					      .memory_bytes = 1 << 20 };
+		                              .queue_size_max = 64,
+		                              .protocol_features = protocol_features,
+		                              .timeout_ms = 500,
+		                              .memory_bytes = 1 << 20 };
 
 	fake_backend_start(&fake);
 	options.fd = fake.front;
@@ -60,9 +60,9 @@ static void connect_with(uint64_t protocol_features)
 static struct pv_bus_queue place(uint64_t offset)
 {
 	return (struct pv_bus_queue){ .size = 16,
-				      .desc_area = { PV_ARENA_GPA + offset },
-				      .driver_area = { PV_ARENA_GPA + offset + 0x1000 },
-				      .device_area = { PV_ARENA_GPA + offset + 0x2000 } };
+		                      .desc_area = { PV_ARENA_GPA + offset },
+		                      .driver_area = { PV_ARENA_GPA + offset + 0x1000 },
+		                      .device_area = { PV_ARENA_GPA + offset + 0x2000 } };
 }
 
 static void start_queue(uint16_t index)
@@ -159,7 +159,7 @@ static void a_packed_ring_starts_with_its_wrap_counters_set(void **state)
 	assert_int_equal(bus->ops->features_set(bus, VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED), 0);
 	start_queue(0);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_VRING_BASE)->payload.state.num,
-			 0x80008000);
+	                 0x80008000);
 }
 
 static void a_queue_comes_back_alone_and_starts_anew(void **state)
@@ -320,7 +320,7 @@ static void in_band_kicks_and_calls_are_messages(void **state)
 	connect_with(PV_VHU_FRONTEND_FEATURES);
 	start_queue(0);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_VRING_KICK)->payload.u64,
-			 VHOST_USER_VRING_NO_FD);
+	                 VHOST_USER_VRING_NO_FD);
 	bus->ops->kick(bus, 0);
 	status_now();
 	bus->ops->status_set(bus, DRIVER_OK);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/fuzz/fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/virtio_blk.h"
+#include "ring/err.h"
+
+#define DISK_BYTES 16384u
+#define RUNS       4
+
+/* ---- the input ---- */
+
+size_t fuzz_copy(struct fuzz_input *input, void *to, size_t bytes)
+{
+	size_t have = bytes < input->bytes ? bytes : input->bytes;
+
+	if (have > 0)
+		memcpy(to, input->data, have);
+	input->data += have;
+	input->bytes -= have;
+	return have;
+}
+
+uint8_t fuzz_u8(struct fuzz_input *input)
+{
+	uint8_t value = 0;
+
+	fuzz_copy(input, &value, sizeof(value));
+	return value;
+}
+
+uint16_t fuzz_u16(struct fuzz_input *input)
+{
+	uint16_t value = 0;
+
+	fuzz_copy(input, &value, sizeof(value));
+	return value;
+}
+
+uint32_t fuzz_u32(struct fuzz_input *input)
+{
+	uint32_t value = 0;
+
+	fuzz_copy(input, &value, sizeof(value));
+	return value;
+}
+
+uint64_t fuzz_ring_features(uint8_t bits)
+{
+	return (bits & 1 ? VIRTIO_F_INDIRECT_DESC : 0) | (bits & 2 ? VIRTIO_F_EVENT_IDX : 0) |
+	       (bits & 4 ? VIRTIO_F_IN_ORDER : 0) | (bits & 8 ? VIRTIO_F_RING_PACKED : 0);
+}
+
+/* ---- memory ---- */
+
+static const struct {
+	uint64_t gpa;
+	size_t bytes;
+} regions[FUZZ_REGIONS] = {
+	{ FUZZ_RING_GPA, FUZZ_RING_BYTES }, { FUZZ_LOW_GPA, FUZZ_LOW_BYTES },
+	{ FUZZ_HIGH_GPA, FUZZ_HIGH_BYTES }, { FUZZ_TINY_GPA, FUZZ_TINY_BYTES },
+	{ FUZZ_TOP_GPA, FUZZ_TOP_BYTES },
+};
+
+void fuzz_memory_open(struct fuzz_memory *memory)
+{
+	memory->mem = calloc(1, pv_mem_table_bytes(FUZZ_REGIONS));
+	pv_bug_on(!memory->mem);
+	memory->mem->count = FUZZ_REGIONS;
+	for (uint32_t i = 0; i < FUZZ_REGIONS; i++) {
+		memory->host[i] = calloc(1, regions[i].bytes);
+		pv_bug_on(!memory->host[i]);
+		memory->mem->region[i] = (struct pv_region){ pv_gpa_of(regions[i].gpa),
+			                                     regions[i].bytes, memory->host[i] };
+	}
+	pv_bug_on(pv_mem_seal(memory->mem));
+}
+
+void fuzz_memory_close(struct fuzz_memory *memory)
+{
+	for (uint32_t i = 0; i < FUZZ_REGIONS; i++)
+		free(memory->host[i]);
+	free(memory->mem);
+}
+
+void fuzz_memory_fill(struct fuzz_memory *memory, struct fuzz_input *input)
+{
+	fuzz_copy(input, memory->host[0], FUZZ_DRIVER_BYTES);
+	fuzz_copy(input, memory->host[1], 0x100);
+	fuzz_copy(input, memory->host[2], 0x40);
+}
+
+void fuzz_memory_scribble(struct fuzz_memory *memory, struct fuzz_input *input)
+{
+	for (uint8_t n = fuzz_u8(input) & 15; n > 0; n--) {
+		uint8_t where = fuzz_u8(input);
+		uint8_t value = fuzz_u8(input);
+
+		if (where < FUZZ_DRIVER_BYTES)
+			memory->host[0][where] = value;
+		else
+			memory->host[1][where - FUZZ_DRIVER_BYTES] = value;
+	}
+}
+
+bool fuzz_memory_has(const struct fuzz_memory *memory, const void *host, size_t bytes)
+{
+	for (uint32_t i = 0; i < FUZZ_REGIONS; i++) {
+		size_t offset = (uintptr_t)host - (uintptr_t)memory->host[i];
+
+		if (offset < regions[i].bytes && bytes <= regions[i].bytes - offset)
+			return true;
+	}
+	return false;
+}
+
+/* ---- the device's host ---- */
+
+static struct fuzz_blk *of_port(struct pv_port *port)
+{
+	return (struct fuzz_blk *)port;
+}
+
+static void *port_alloc(struct pv_port *port, size_t bytes)
+{
+	void *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+
+	(void)port;
+	return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+static void port_free(struct pv_port *port, void *memory, size_t bytes)
+{
+	(void)port;
+	(void)bytes;
+	free(memory);
+}
+
+static void queue_attach(struct pv_port *port, struct pv_queue *queue)
+{
+	(void)queue;
+	of_port(port)->is_attached = true;
+}
+
+/* The store answers at once: a queue that drains is quiet. */
+static void queue_detach(struct pv_port *port, struct pv_queue *queue)
+{
+	of_port(port)->is_attached = false;
+	pv_queue_drain(queue);
+	pv_bug_on(!pv_queue_is_quiet(queue));
+	pv_queue_stopped(queue);
+}
+
+static void interrupt(struct pv_port *port, struct pv_queue *queue)
+{
+	(void)port;
+	(void)queue;
+}
+
+static void queue_broke(struct pv_port *port, struct pv_queue *queue)
+{
+	(void)port;
+	pv_device_needs_reset(queue->device);
+}
+
+static void config_changed(struct pv_port *port, struct pv_device *device)
+{
+	(void)port;
+	(void)device;
+}
+
+static void port_log(struct pv_port *port, enum pv_log_level level, const char *line)
+{
+	(void)port;
+	(void)level;
+	(void)line;
+}
+
+static const struct pv_port_ops port_ops = {
+	.alloc = port_alloc,
+	.free = port_free,
+	.queue_attach = queue_attach,
+	.queue_detach = queue_detach,
+	.interrupt = interrupt,
+	.queue_broke = queue_broke,
+	.config_changed = config_changed,
+	.log = port_log,
+};
+
+/* ---- the store ---- */
+
+static enum pv_blk_submit submit(struct pv_blk_store *store, struct pv_blk_io *io)
+{
+	struct fuzz_blk *blk =
+		(struct fuzz_blk *)((char *)store - offsetof(struct fuzz_blk, store));
+	uint8_t *disk = blk->disk + io->offset;
+	uint64_t done = 0;
+
+	if (io->op == PV_BLK_FLUSH)
+		return PV_BLK_DONE;
+	pv_bug_on(io->offset > DISK_BYTES || io->bytes > DISK_BYTES - io->offset);
+	if (io->op == PV_BLK_DISCARD || io->op == PV_BLK_WRITE_ZEROES) {
+		memset(disk, 0, io->bytes);
+		return PV_BLK_DONE;
+	}
+	/* One buffer may be several times in a chain, or be the ring: nothing is said of overlaps.
+	 */
+	for (uint16_t i = 0; i < io->iovs; i++) {
+		if (io->op == PV_BLK_READ)
+			memmove(io->iov[i].base, disk + done, io->iov[i].bytes);
+		else
+			memmove(disk + done, io->iov[i].base, io->iov[i].bytes);
+		done += io->iov[i].bytes;
+	}
+	pv_bug_on(done != io->bytes);
+	return PV_BLK_DONE;
+}
+
+static const struct pv_blk_store_ops store_ops = { .submit = submit };
+
+/* ---- the device ---- */
+
+void fuzz_blk_open(struct fuzz_blk *blk)
+{
+	const struct pv_blk_options options = {
+		.serial = "FUZZ",
+		.queues = 1,
+		.queue_size_max = FUZZ_SIZE,
+		.has_write_cache = true,
+		.is_in_order = true,
+	};
+	size_t bytes = (pv_blk_bytes(1) + 63) & ~(size_t)63;
+
+	*blk = (struct fuzz_blk){
+		.port = { .ops = &port_ops },
+		.store = {
+			.ops = &store_ops,
+			.capacity_bytes = DISK_BYTES,
+			.limits = {
+				.logical_block_bytes = 512,
+				.physical_block_bytes = 4096,
+				.discard_granularity = 512,
+				.can_write_zeroes = true,
+			},
+		},
+		.disk = calloc(1, DISK_BYTES),
+		.storage = aligned_alloc(64, bytes),
+	};
+	pv_bug_on(!blk->disk || !blk->storage);
+	memset(blk->storage, 0, bytes);
+	blk->device = pv_blk_init(blk->storage, &blk->port, &blk->store, &options);
+}
+
+void fuzz_blk_close(struct fuzz_blk *blk)
+{
+	pv_device_reset(blk->device, (struct pv_waiter){ 0 });
+	pv_bug_on(pv_device_status(blk->device) != 0 || blk->device->is_resetting);
+	free(blk->storage);
+	free(blk->disk);
+}
+
+int fuzz_blk_start(struct fuzz_blk *blk, const struct fuzz_memory *memory, uint64_t features)
+{
+	const struct pv_ring_config config = {
+		.size = FUZZ_SIZE,
+		.desc_area = pv_gpa_of(FUZZ_DESC_GPA),
+		.driver_area = pv_gpa_of(FUZZ_DRIVER_GPA),
+		.device_area = pv_gpa_of(FUZZ_DEVICE_GPA),
+	};
+	const struct pv_ring_position position = pv_ring_position_fresh();
+	const uint64_t wanted = features | VIRTIO_F_VERSION_1 | VIRTIO_BLK_F_DISCARD |
+	                        VIRTIO_BLK_F_WRITE_ZEROES;
+	int err;
+
+	pv_device_mem_set(blk->device, memory->mem);
+	err = pv_device_features_set(blk->device, wanted);
+	pv_device_status_set(blk->device, 0xf);
+	if (!err)
+		err = pv_device_queue_set(blk->device, 0, &config, &position);
+	return err ? err : pv_device_queue_start(blk->device, 0);
+}
+
+void fuzz_blk_run(struct fuzz_blk *blk)
+{
+	struct pv_queue *queue = &blk->device->queue[0];
+
+	for (int i = 0; i < RUNS && blk->is_attached; i++)
+		if (!pv_queue_run(queue) && !pv_dev_ring_kicks_on(&queue->ring))
+			break;
+}
