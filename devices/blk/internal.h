@@ -81,8 +81,8 @@ struct pv_blk_request {
 struct pv_blk_lane {
 	struct pv_blk_request *free;
 	struct pv_blk_request *held;
-	uint16_t requests; /* as many as the ring can hold ... */
-	uint16_t touched;  /* ... of which so many were ever in use */
+	uint32_t requests; /* more than the ring can hold ... */
+	uint32_t touched;  /* ... of which so many were ever in use */
 	struct pv_blk_request request[];
 };
 

@@ -295,7 +295,7 @@ static void io_done(struct pv_blk_io *io, int error)
 
 /* ---- the queue ---- */
 
-static size_t lane_bytes(uint16_t requests)
+static size_t lane_bytes(uint32_t requests)
 {
 	return sizeof(struct pv_blk_lane) + sizeof(struct pv_blk_request) * requests;
 }
@@ -303,7 +303,9 @@ static size_t lane_bytes(uint16_t requests)
 int pv_blk_queue_start(struct pv_queue *queue)
 {
 	struct pv_port *port = queue->device->port;
-	uint16_t requests = queue->config.size;
+	/* One more than the ring can hold: so it is the ring that finds out if there are too many.
+	 */
+	uint32_t requests = queue->config.size + 1u;
 	struct pv_blk_lane *lane = port->ops->alloc(port, lane_bytes(requests));
 
 	if (!lane)

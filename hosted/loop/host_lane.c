@@ -269,6 +269,8 @@ static void on_attach(struct pv_loop_message *message)
 	lane->is_waiting = false;
 	pv_loop_poller_add(lane->loop, &lane->poller);
 	watch_kicks(lane);
+	/* It is awake: a loop that never sleeps would be kicked for each request otherwise. */
+	pv_dev_ring_kicks_off(&lane->queue->ring);
 }
 
 /* The queue's next run publishes what has ended, and the look after it finds it quiet or not. */

@@ -132,9 +132,9 @@ struct pv_loop_io {
 };
 
 /*
- * Queues an I/O; it is submitted with the rest of this iteration, or with the next where the loop
- * is about to sleep and one system call can do both. Any number may be pending. `done` is never
- * called from within this call.
+ * Queues an I/O; it is submitted with a few others or with the rest of this iteration, or with the
+ * next where the loop is about to sleep and one system call can do both. Any number may be pending.
+ * `done` is never called from within this call.
  */
 void pv_loop_io_submit(struct pv_loop *loop, struct pv_loop_io *io);
 

@@ -8,11 +8,13 @@ corpus=$(dirname "$0")/corpus/$name
 found=$(dirname "$program")/found/$name
 mkdir -p "$found"
 # A short run is to be the same work each time: it does not go on from longer ones.
-[ "$seconds" -gt 60 ] || found=$(mktemp -d)
+if [ "$seconds" -le 60 ]; then
+	found=$(mktemp -d)
+	trap 'rm -rf "$found"' EXIT
+fi
 # The back-end's log lines go nowhere; the fuzzer keeps a descriptor of its own for what it finds.
 quiet=
 [ "$name" != backend ] || quiet=-close_fd_mask=2
-# A leak check after each input is slow, one at the end finds the same.
-exec "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
+"$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
 	-print_final_stats=1 -artifact_prefix="$(dirname "$program")/crash-$name-" $quiet \
 	"$found" "$corpus"

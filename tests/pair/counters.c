@@ -242,8 +242,11 @@ static void memory_that_is_allocated_is_counted(void **state)
 
 /* ---- submissions ---- */
 
+/* Of a burst: hosted/loop/loop_io.c says why there is more than one. */
+#define PIECES (SERVED_DEPTH / 4)
+
 /* These go through io_uring whatever the file system is. */
-static void a_burst_is_one_submission(void **state)
+static void a_burst_is_submitted_in_pieces(void **state)
 {
 	(void)state;
 	if (pv_blkdrv_disk(served.blk)->discard_sectors_max == 0) {
@@ -255,10 +258,10 @@ static void a_burst_is_one_submission(void **state)
 	rounds(PV_BLKDRV_DISCARD, ROUNDS);
 	count_end();
 	assert_int_equal(counted(&entries), REQUESTS);
-	assert_int_equal(counted(&submissions), ROUNDS);
+	assert_int_equal(counted(&submissions), ROUNDS * PIECES);
 }
 
-static void a_burst_of_reads_is_one_submission(void **state)
+static void a_burst_of_reads_is_submitted_in_pieces(void **state)
 {
 	skip_without_disk(state);
 	rounds(PV_BLKDRV_READ, WARM_UP_ROUNDS);
@@ -267,7 +270,7 @@ static void a_burst_of_reads_is_one_submission(void **state)
 	count_end();
 	/* None where O_DIRECT is granted by a file system in memory. */
 	assert_true(counted(&entries) == REQUESTS || counted(&entries) == 0);
-	assert_int_equal(counted(&submissions), counted(&entries) / SERVED_DEPTH);
+	assert_int_equal(counted(&submissions), counted(&entries) / SERVED_DEPTH * PIECES);
 }
 
 static void what_memory_answers_is_not_submitted(void **state)
@@ -299,6 +302,8 @@ static void a_device_that_is_awake_is_kicked_once_at_most(void **state)
 
 	(void)state;
 	rounds(PV_BLKDRV_READ, WARM_UP_ROUNDS);
+	/* A queue begins with kicks on; they go off when its loop wakes. */
+	served_disk_rest(&served);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
 		served_disk_hold(&served);
 		before = kicks();
@@ -404,10 +409,10 @@ int main(void)
 		TEST(nothing_is_allocated_for_a_request, file_packed),
 		TEST(nothing_is_allocated_for_a_request, direct_split),
 		TEST(nothing_is_allocated_for_a_request, direct_packed),
-		TEST(a_burst_is_one_submission, file_split),
-		TEST(a_burst_is_one_submission, file_packed),
-		TEST(a_burst_of_reads_is_one_submission, direct_split),
-		TEST(a_burst_of_reads_is_one_submission, direct_packed),
+		TEST(a_burst_is_submitted_in_pieces, file_split),
+		TEST(a_burst_is_submitted_in_pieces, file_packed),
+		TEST(a_burst_of_reads_is_submitted_in_pieces, direct_split),
+		TEST(a_burst_of_reads_is_submitted_in_pieces, direct_packed),
 		TEST(what_memory_answers_is_not_submitted, null_split),
 		TEST(what_memory_answers_is_not_submitted, memory_packed),
 		TEST(a_device_that_is_awake_is_kicked_once_at_most, memory_split),

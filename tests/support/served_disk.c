@@ -140,6 +140,21 @@ void served_disk_release(struct served_disk *served)
 	sem_post(&served->gate.may_go_on);
 }
 
+void served_disk_rest(struct served_disk *served)
+{
+	time_t deadline = time(NULL) + PATIENCE_S;
+	uint64_t sleeps;
+
+	/* While it is held it is awake: the next sleep is a new one. */
+	served_disk_hold(served);
+	sleeps = pv_loop_counters(served->data).sleeps;
+	served_disk_release(served);
+	while (pv_loop_counters(served->data).sleeps == sleeps) {
+		assert_true(time(NULL) < deadline);
+		sched_yield();
+	}
+}
+
 /* ---- from the beginning to the end ---- */
 
 void served_disk_start(struct served_disk *served, const struct pv_disk_options *options,

@@ -55,6 +55,9 @@ void served_disk_stop(struct served_disk *served);
 void served_disk_hold(struct served_disk *served);
 void served_disk_release(struct served_disk *served);
 
+/* Waits until the data loop has gone to sleep. There must be nothing in flight. */
+void served_disk_rest(struct served_disk *served);
+
 /* Adds SERVED_DEPTH requests of one block each, published all at once or one by one. */
 void served_disk_send(struct served_disk *served, enum pv_blkdrv_op op, bool is_one_by_one);
 
