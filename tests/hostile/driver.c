@@ -21,48 +21,14 @@ static bool has(uint64_t features)
 	return (rig.features & features) == features;
 }
 
-/* Runs a case on each kind of ring; and after it the device must serve again. */
 static void on_every_ring(void (*evil)(void))
 {
-	for (size_t i = 0; i < rig_feature_sets; i++) {
-		rig_open(&rig, rig_features[i]);
-		evil();
-		rig_expect_recovery(&rig);
-		rig_close(&rig);
-	}
-}
-
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_case);                                                        \
-	}                                                                                          \
-	static void name##_case(void)
-
-static struct raw header(uint16_t flags)
-{
-	return (struct raw){ rig.header.v, 16, flags, 0 };
+	rig_on_every_ring(&rig, evil);
 }
 
 static struct raw data(uint32_t bytes, uint16_t flags)
 {
 	return (struct raw){ rig.data.v, bytes, flags, 0 };
-}
-
-static struct raw status(void)
-{
-	return (struct raw){ rig.status.v, 1, F_WRITE, 0 };
-}
-
-/* A good read, each of its descriptors for the case to spoil. */
-static void good_read(struct raw raw[3])
-{
-	rig_header(&rig, VIRTIO_BLK_T_IN, 0);
-	raw[0] = header(F_NEXT);
-	raw[1] = data(512, F_NEXT | F_WRITE);
-	raw[2] = status();
 }
 
 /* ---- chains ---- */
@@ -97,9 +63,9 @@ EVIL(a_chain_that_goes_on_to_no_descriptor_breaks_the_queue)
 
 EVIL(a_readable_buffer_behind_a_writable_one_breaks_the_queue)
 {
-	const struct raw chain[] = { header(F_NEXT), data(512, F_WRITE | F_NEXT), data(512, F_NEXT),
-		                     status() };
-	const struct raw backwards[] = { data(1, F_WRITE | F_NEXT), header(0) };
+	const struct raw chain[] = { rig_raw_header(&rig, F_NEXT), data(512, F_WRITE | F_NEXT),
+		                     data(512, F_NEXT), rig_raw_status(&rig) };
+	const struct raw backwards[] = { data(1, F_WRITE | F_NEXT), rig_raw_header(&rig, 0) };
 
 	rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 4);
 	rig_expect_broken(&rig, PV_RING_BAD_ORDER);
@@ -200,7 +166,7 @@ EVIL(more_chains_than_the_ring_holds_are_never_in_flight)
 {
 	struct raw chain[3];
 
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig.store.at_once_percent = 0;
 	for (uint16_t i = 0; i < RIG_SIZE / 3; i++)
 		rig_chain(&rig, chain, 3);
@@ -222,7 +188,7 @@ EVIL(what_is_in_flight_when_the_queue_breaks_harms_nothing)
 	struct raw chain[3];
 	uint8_t before[4096];
 
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig.store.at_once_percent = 0;
 	rig_chain(&rig, chain, 3);
 	if (!rig.is_packed)
@@ -246,7 +212,7 @@ EVIL(an_indirect_table_that_was_not_agreed_on_breaks_the_queue)
 
 	if (has(INDIRECT))
 		return;
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig_table(&rig, rig.table, chain, 3);
 	rig_indirect(&rig, rig.table, 3 * 16, 0);
 	rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
@@ -260,13 +226,13 @@ EVIL(an_indirect_table_with_next_or_of_no_shape_breaks_the_queue)
 	if (!has(INDIRECT))
 		return;
 	for (size_t i = 0; i < sizeof(misshapen) / sizeof(misshapen[0]); i++) {
-		good_read(chain);
+		rig_good_read(&rig, chain);
 		rig_table(&rig, rig.table, chain, 3);
 		rig_indirect(&rig, rig.table, misshapen[i], 0);
 		rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
 		rig_restart(&rig);
 	}
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig_table(&rig, rig.table, chain, 3);
 	rig_desc(&rig, 1, data(512, F_WRITE));
 	rig_desc(&rig, 0, (struct raw){ rig.table.v, 3 * 16, F_INDIRECT | F_NEXT, 1 });
@@ -281,7 +247,7 @@ EVIL(a_table_within_a_table_is_not_followed)
 
 	if (!has(INDIRECT))
 		return;
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig_table(&rig, rig.table, chain, 3);
 	rig_table(&rig, rig.cut_table, nested, 1);
 	rig_indirect(&rig, rig.cut_table, 16, 0);
@@ -321,7 +287,7 @@ EVIL(an_indirect_table_that_is_no_memory_fails_its_request)
 	if (!has(INDIRECT))
 		return;
 	for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
-		const struct raw last[] = { header(F_NEXT) };
+		const struct raw last[] = { rig_raw_header(&rig, F_NEXT) };
 
 		rig_table(&rig, pv_gpa_of(rig.table.v + 4096 - 16), last, 1);
 		rig_indirect(&rig, pv_gpa_of(nowhere[i]), 3 * 16, 0);
@@ -342,14 +308,14 @@ EVIL(an_indirect_table_in_many_regions_is_read_whole)
 
 	if (!has(INDIRECT))
 		return;
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig_table(&rig, rig.cut_table, chain, 3);
 	rig_indirect(&rig, rig.cut_table, 3 * 16, 0);
 	rig_expect_status(&rig, VIRTIO_BLK_S_OK);
 	if (rig.is_packed)
 		return;
 	/* Some direct buffers first, then the table (section 2.7.5.3.2). */
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig_table(&rig, rig.cut_table, chain + 1, 2);
 	rig_desc(&rig, 0, (struct raw){ rig.header.v, 16, F_NEXT, 1 });
 	rig_desc(&rig, 1, (struct raw){ rig.cut_table.v, 2 * 16, F_INDIRECT, 0 });
@@ -363,10 +329,10 @@ EVIL(a_packed_chain_whose_second_descriptor_is_a_table_breaks_the_queue)
 
 	if (!rig.is_packed || !has(INDIRECT))
 		return;
-	good_read(chain);
+	rig_good_read(&rig, chain);
 	rig_table(&rig, rig.table, chain, 3);
 	rig_desc(&rig, 1, (struct raw){ rig.table.v, 3 * 16, F_INDIRECT, 0 });
-	rig_desc(&rig, 0, header(F_NEXT));
+	rig_desc(&rig, 0, rig_raw_header(&rig, F_NEXT));
 	rig_offer(&rig, 0, 2);
 	rig_expect_broken(&rig, PV_RING_BAD_INDIRECT);
 }

@@ -36,15 +36,6 @@ static void on_every_ring(void (*evil)(void))
 	}
 }
 
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_case);                                                        \
-	}                                                                                          \
-	static void name##_case(void)
-
 /* A request with `bytes` of data, which the device writes where `is_in`. */
 static void request(uint32_t type, uint64_t sector, bool is_in, uint32_t bytes)
 {

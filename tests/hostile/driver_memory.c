@@ -14,43 +14,9 @@
 
 static struct rig rig;
 
-/* Runs a case on each kind of ring; and after it the device must serve again. */
 static void on_every_ring(void (*evil)(void))
 {
-	for (size_t i = 0; i < rig_feature_sets; i++) {
-		rig_open(&rig, rig_features[i]);
-		evil();
-		rig_expect_recovery(&rig);
-		rig_close(&rig);
-	}
-}
-
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_case);                                                        \
-	}                                                                                          \
-	static void name##_case(void)
-
-static struct raw header(uint16_t flags)
-{
-	return (struct raw){ rig.header.v, 16, flags, 0 };
-}
-
-static struct raw status(void)
-{
-	return (struct raw){ rig.status.v, 1, F_WRITE, 0 };
-}
-
-/* A good read, each of its descriptors for the case to spoil. */
-static void good_read(struct raw raw[3])
-{
-	rig_header(&rig, VIRTIO_BLK_T_IN, 0);
-	raw[0] = header(F_NEXT);
-	raw[1] = (struct raw){ rig.data.v, 512, F_NEXT | F_WRITE, 0 };
-	raw[2] = status();
+	rig_on_every_ring(&rig, evil);
 }
 
 /* ---- addresses and lengths ---- */
@@ -72,7 +38,7 @@ EVIL(a_buffer_outside_of_memory_fails_its_request)
 		for (int spoilt = 0; spoilt < 3; spoilt++) {
 			struct raw chain[3];
 
-			good_read(chain);
+			rig_good_read(&rig, chain);
 			chain[spoilt].addr = outside[i].addr;
 			chain[spoilt].bytes = outside[i].bytes;
 			rig_chain(&rig, chain, 3);
@@ -91,16 +57,16 @@ EVIL(a_buffer_that_runs_out_of_memory_fails_its_request)
 	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
 		struct raw chain[3];
 
-		good_read(chain);
+		rig_good_read(&rig, chain);
 		chain[1].bytes = beyond[i];
 		rig_chain(&rig, chain, 3);
 		rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
-		good_read(chain);
+		rig_good_read(&rig, chain);
 		chain[0].bytes = beyond[i];
 		rig_chain(&rig, chain, 3);
 		rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
 		/* The status byte is the last one, and it is outside. */
-		good_read(chain);
+		rig_good_read(&rig, chain);
 		chain[2].bytes = beyond[i];
 		rig_chain(&rig, chain, 3);
 		rig_expect_bare(&rig);
@@ -109,14 +75,14 @@ EVIL(a_buffer_that_runs_out_of_memory_fails_its_request)
 
 EVIL(buffers_of_more_than_four_gibibytes_fail_their_request)
 {
-	const struct raw chain[] = { header(F_NEXT),
+	const struct raw chain[] = { rig_raw_header(&rig, F_NEXT),
 		                     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
 		                     { rig.data.v, UINT32_MAX, F_NEXT | F_WRITE, 0 },
-		                     status() };
-	const struct raw out[] = { header(F_NEXT),
+		                     rig_raw_status(&rig) };
+	const struct raw out[] = { rig_raw_header(&rig, F_NEXT),
 		                   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
 		                   { rig.data.v, UINT32_MAX, F_NEXT, 0 },
-		                   status() };
+		                   rig_raw_status(&rig) };
 
 	rig_request(&rig, VIRTIO_BLK_T_IN, 0, chain, 4);
 	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
@@ -133,7 +99,7 @@ EVIL(bad_chains_are_logged_once_for_each_start)
 		uint32_t logs = 0;
 
 		for (int i = 0; i < 5; i++) {
-			good_read(chain);
+			rig_good_read(&rig, chain);
 			chain[1].addr = NOWHERE;
 			rig_chain(&rig, chain, 3);
 			rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
@@ -155,7 +121,7 @@ EVIL(a_ring_that_is_its_own_buffer_harms_the_driver_only)
 		struct raw chain[3];
 
 		memset(rig.disk, 0x11 * (i + 1), sizeof(rig.disk));
-		good_read(chain);
+		rig_good_read(&rig, chain);
 		chain[1].addr = area[i].v;
 		chain[1].bytes = i == 0 ? RIG_SIZE * 16 : 32;
 		rig_chain(&rig, chain, 3);

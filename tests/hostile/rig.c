@@ -261,6 +261,24 @@ void rig_request(struct rig *rig, uint32_t type, uint64_t sector, const struct r
 	rig_chain(rig, raw, count);
 }
 
+struct raw rig_raw_header(const struct rig *rig, uint16_t flags)
+{
+	return (struct raw){ rig->header.v, 16, flags, 0 };
+}
+
+struct raw rig_raw_status(const struct rig *rig)
+{
+	return (struct raw){ rig->status.v, 1, F_WRITE, 0 };
+}
+
+void rig_good_read(struct rig *rig, struct raw raw[3])
+{
+	rig_header(rig, VIRTIO_BLK_T_IN, 0);
+	raw[0] = rig_raw_header(rig, F_NEXT);
+	raw[1] = (struct raw){ rig->data.v, 512, F_NEXT | F_WRITE, 0 };
+	raw[2] = rig_raw_status(rig);
+}
+
 /* ---- what came of it ---- */
 
 void rig_run(struct rig *rig)
@@ -428,4 +446,14 @@ void rig_expect_recovery(struct rig *rig)
 	rig_restart(rig);
 	rig_expect_service(rig);
 	assert_int_equal(rig->couple.logs, 0);
+}
+
+void rig_on_every_ring(struct rig *rig, void (*evil)(void))
+{
+	for (size_t i = 0; i < rig_feature_sets; i++) {
+		rig_open(rig, rig_features[i]);
+		evil();
+		rig_expect_recovery(rig);
+		rig_close(rig);
+	}
 }

@@ -77,7 +77,24 @@ void rig_close(struct rig *rig);
 /* The driver resets the device and starts anew, on a clean ring. */
 void rig_restart(struct rig *rig);
 
+/* Runs a case on each kind of ring; and after it the device must serve again. */
+void rig_on_every_ring(struct rig *rig, void (*evil)(void));
+
+/* A test whose body is a case for the on_every_ring() of its file. */
+#define EVIL(name)                                                                                 \
+	static void name##_case(void);                                                             \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		on_every_ring(name##_case);                                                        \
+	}                                                                                          \
+	static void name##_case(void)
+
 /* ---- writing ---- */
+
+/* The descriptors of a good request. */
+struct raw rig_raw_header(const struct rig *rig, uint16_t flags);
+struct raw rig_raw_status(const struct rig *rig);
 
 void rig_write(struct rig *rig, struct pv_gpa gpa, const void *data, size_t bytes);
 void rig_header(struct rig *rig, uint32_t type, uint64_t sector);
@@ -99,6 +116,9 @@ void rig_indirect(struct rig *rig, struct pv_gpa table, uint32_t bytes, uint16_t
 /* A request: header, what the status byte was before, and its chain. */
 void rig_request(struct rig *rig, uint32_t type, uint64_t sector, const struct raw *raw,
                  uint16_t count);
+
+/* A good read, each of its descriptors for the case to spoil. */
+void rig_good_read(struct rig *rig, struct raw raw[3]);
 
 /* ---- what came of it ---- */
 

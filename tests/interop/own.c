@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Our driver and our program, each in a process of its own, with a socket between them. */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,25 +175,11 @@ static void a_load_keeps_its_data_with_in_band_notifications(void **state)
 	expect_good(disk_load_run(bus, blk, 0, true, LOAD_TURNS));
 }
 
-static void *second_load(void *arg)
-{
-	(void)arg;
-	return (void *)(uintptr_t)disk_load_run(bus, blk, 1, false, LOAD_TURNS);
-}
-
 static void two_queues_on_two_threads_keep_their_data(void **state)
 {
-	pthread_t thread;
-	void *second;
-	const char *first;
-
 	(void)state;
 	connect_with(0, 2);
-	assert_int_equal(pthread_create(&thread, NULL, second_load, NULL), 0);
-	first = disk_load_run(bus, blk, 0, true, LOAD_TURNS);
-	pthread_join(thread, &second);
-	expect_good(first);
-	expect_good(second);
+	expect_good(disk_load_run_two(bus, blk, LOAD_TURNS));
 }
 
 static void a_queue_goes_on_after_a_reset_of_its_own(void **state)

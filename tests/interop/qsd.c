@@ -2,7 +2,6 @@
 /* Our driver on a foreign device: qemu-storage-daemon's vhost-user-blk export. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -291,26 +290,16 @@ static void a_load_with_everything_keeps_its_data(void **state)
 	a_mixed_load_keeps_its_data(0);
 }
 
-static void *second_load(void *arg)
-{
-	(void)arg;
-	return (void *)(uintptr_t)disk_load_run(bus, blk, 1, false, LOAD_TURNS);
-}
-
 static void two_queues_on_two_threads_keep_their_data(void **state)
 {
-	pthread_t thread;
-	void *second;
-	const char *first;
+	const char *wrong;
 
 	(void)state;
 	connect_with(0, 2);
 	assert_int_equal(pv_blkdrv_disk(blk)->queues, 2);
-	assert_int_equal(pthread_create(&thread, NULL, second_load, NULL), 0);
-	first = disk_load_run(bus, blk, 0, true, LOAD_TURNS);
-	pthread_join(thread, &second);
-	if (first || second)
-		fail_msg("%s", first ? first : (const char *)second);
+	wrong = disk_load_run_two(bus, blk, LOAD_TURNS);
+	if (wrong)
+		fail_msg("%s", wrong);
 }
 
 /* ---- a device that dies ---- */

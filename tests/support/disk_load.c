@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/support/disk_load.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "hosted/cli/bench_pattern.h"
@@ -226,4 +227,32 @@ const char *disk_load_run(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint16_
 	for (uint32_t i = 0; i < DEPTH && !load->wrong; i++)
 		os->ops->shared_free(os, load->slot[i].shared, BUFFER + SEGMENTS * GAP_BYTES);
 	return load->wrong;
+}
+
+struct second_load {
+	struct pv_vhu_bus *bus;
+	struct pv_blkdrv *blk;
+	uint32_t turns;
+	const char *wrong;
+};
+
+static void *run_second(void *arg)
+{
+	struct second_load *second = arg;
+
+	second->wrong = disk_load_run(second->bus, second->blk, 1, false, second->turns);
+	return NULL;
+}
+
+const char *disk_load_run_two(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint32_t turns)
+{
+	struct second_load second = { .bus = bus, .blk = blk, .turns = turns };
+	pthread_t thread;
+	const char *first;
+
+	if (pthread_create(&thread, NULL, run_second, &second) != 0)
+		return "there is no second thread";
+	first = disk_load_run(bus, blk, 0, true, turns);
+	pthread_join(thread, NULL);
+	return first ? first : second.wrong;
 }

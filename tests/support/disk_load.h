@@ -19,4 +19,7 @@
 const char *disk_load_run(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint16_t queue,
                           bool is_blocking, uint32_t turns);
 
+/* The first two queues at once: the first as above and blocking, the second on another thread. */
+const char *disk_load_run_two(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint32_t turns);
+
 #endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/support/loop_rig.h"
+
+bool loop_rig_is_plain;
+
+struct pv_loop *loop_rig_make_polling(uint32_t poll_max_us)
+{
+	const struct pv_loop_options options = { .name = "test", .poll_max_us = poll_max_us };
+	struct pv_loop *loop;
+
+	assert_int_equal(pv_loop_create_plain(&loop, &options, loop_rig_is_plain), 0);
+	return loop;
+}
+
+struct pv_loop *loop_rig_make(void)
+{
+	return loop_rig_make_polling(50);
+}
+
+uint64_t loop_rig_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000;
+}
+
+void loop_rig_write_one(int fd)
+{
+	const uint64_t one = 1;
+
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+}
+
+static void run_task(struct pv_loop_message *message)
+{
+	struct task *task = (struct task *)message;
+
+	task->call(task->arg);
+}
+
+struct task loop_rig_task(void (*call)(void *arg), void *arg)
+{
+	return (struct task){ .message.run = run_task, .call = call, .arg = arg };
+}
+
+static void stop(void *arg)
+{
+	pv_loop_stop(arg);
+}
+
+void loop_rig_run_a_while(struct pv_loop *loop, int iterations)
+{
+	for (int i = 0; i < iterations; i++) {
+		struct task end = loop_rig_task(stop, loop);
+
+		pv_loop_post(loop, &end.message);
+		pv_loop_run(loop);
+	}
+}
+
+void loop_rig_run_until(struct pv_loop *loop, const int *count, int wanted)
+{
+	uint64_t end_us = loop_rig_now_us() + 10000000;
+
+	while (*count < wanted && loop_rig_now_us() < end_us)
+		loop_rig_run_a_while(loop, 1);
+	assert_int_equal(*count, wanted);
+}
+
+void loop_rig_see(void *arg, int events)
+{
+	struct seen *seen = arg;
+
+	seen->calls++;
+	seen->events = events;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host of a device: its memory changes under queues that run, stop and break. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "tests/support/host_world.h"
+
+static void unmap_first_view(struct world *world)
+{
+	munmap(world->seen_at[0], WORLD_MEMORY_BYTES);
+	world->seen_at[0] = NULL;
+}
+
+static void memory_changes_under_running_queues(void **state)
+{
+	struct world *world = world_open_running();
+
+	(void)state;
+	world_ask_and_wait(world, 0, 'x');
+	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], world_count,
+	                   &world->switches);
+	world_run_until(world, &world->switches, 1);
+	assert_ptr_equal(world->toy.device.mem, world->table[1]);
+	unmap_first_view(world);
+	for (uint16_t queue = 0; queue < WORLD_QUEUES; queue++)
+		world_ask_and_wait(world, queue, 'x');
+	world_close(world);
+}
+
+static void old_memory_is_kept_while_a_request_is_in_it(void **state)
+{
+	struct world *world = world_open_running();
+	volatile char *answer = world_send(world, 0, 0, 'k');
+
+	(void)state;
+	world_wait_until_taken(world, 1);
+	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], world_count,
+	                   &world->switches);
+	world_run_in_vain(world);
+	assert_int_equal(world->switches, 0);
+	/* New requests are served from the new table meanwhile. */
+	world_send(world, 0, 1, 'x');
+	world_take_until(world, 0, 1);
+	world_end_all_kept(world, 0);
+	world_run_until(world, &world->switches, 1);
+	unmap_first_view(world);
+	world_take_until(world, 0, 1);
+	assert_int_equal(*answer, 'K');
+	world_close(world);
+}
+
+static void a_queue_that_stops_lets_go_of_old_memory(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->stopped };
+
+	(void)state;
+	world->toy.kept[0].is_held_when_draining = true;
+	world_send(world, 0, 0, 'k');
+	world_wait_until_taken(world, 1);
+	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], world_count,
+	                   &world->switches);
+	world_run_in_vain(world);
+	assert_int_equal(world->switches, 0);
+	assert_int_equal(pv_device_queue_stop(&world->toy.device, 0, waiter), 0);
+	world_run_until(world, &world->switches, 1);
+	assert_int_equal(world->stopped, 1);
+	unmap_first_view(world);
+	world_take_until(world, 0, 1);
+	world_ask_and_wait(world, 1, 'x');
+	world_close(world);
+}
+
+static void memory_changes_at_once_when_nothing_runs(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], world_count,
+	                   &world->switches);
+	assert_int_equal(world->switches, 1);
+	assert_ptr_equal(world->toy.device.mem, world->table[1]);
+	unmap_first_view(world);
+	world_close(world);
+}
+
+static void a_paused_queue_goes_on_in_new_memory(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->stopped };
+
+	(void)state;
+	world_ask_and_wait(world, 0, 'x');
+	assert_int_equal(pv_device_pause(&world->toy.device, waiter), 0);
+	pv_host_mem_switch(world->host, &world->toy.device, world->table[1], world_count,
+	                   &world->switches);
+	world_run_until(world, &world->switches, 1);
+	world_run_until(world, &world->stopped, 1);
+	unmap_first_view(world);
+	pv_device_resume(&world->toy.device);
+	for (uint16_t queue = 0; queue < WORLD_QUEUES; queue++)
+		world_ask_and_wait(world, queue, 'x');
+	world_close(world);
+}
+
+static void memory_without_the_ring_breaks_the_queue(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_mem *nothing = calloc(1, pv_mem_table_bytes(0));
+
+	(void)state;
+	pv_host_mem_switch(world->host, &world->toy.device, nothing, world_count, &world->switches);
+	world_run_until(world, &world->switches, 1);
+	world_run_until(world, &world->config_changes, 1);
+	unmap_first_view(world);
+	world_close(world);
+	free(nothing);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_changes_under_running_queues),
+		cmocka_unit_test(old_memory_is_kept_while_a_request_is_in_it),
+		cmocka_unit_test(a_queue_that_stops_lets_go_of_old_memory),
+		cmocka_unit_test(memory_changes_at_once_when_nothing_runs),
+		cmocka_unit_test(a_paused_queue_goes_on_in_new_memory),
+		cmocka_unit_test(memory_without_the_ring_breaks_the_queue),
+	};
+	int failed;
+
+	failed = cmocka_run_group_tests_name("lanes on loops of their own", tests, NULL, NULL);
+	world_is_one_loop = true;
+	return failed + cmocka_run_group_tests_name("all on one loop", tests, NULL, NULL);
+}

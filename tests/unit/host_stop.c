@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The host of a device: queues that stop, with work in flight and without, are reset and start
+ * again.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <unistd.h>
+
+#include "tests/support/host_world.h"
+
+static void a_stop_waits_for_what_is_in_flight(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->stopped };
+
+	(void)state;
+	for (unsigned int i = 0; i < 5; i++)
+		world_send(world, 0, i, 'k');
+	world_wait_until_taken(world, 5);
+	assert_int_equal(pv_device_stop(&world->toy.device, waiter), 0);
+	world_run_in_vain(world);
+	assert_int_equal(world->stopped, 0);
+	assert_int_equal(world->toy.queue[1].state, PV_QUEUE_IDLE);
+	world_end_all_kept(world, 0);
+	world_run_until(world, &world->stopped, 1);
+	assert_int_equal(world_take(world, 0), 5);
+	world_wait_for_interrupt(world, world->called[0]);
+	world_close(world);
+}
+
+static void a_draining_queue_with_work_left_lets_its_loop_sleep(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->stopped };
+	struct pv_loop_counters before, after;
+
+	(void)state;
+	world_send(world, 0, 0, 'k');
+	world_wait_until_taken(world, 1);
+	assert_int_equal(pv_device_queue_stop(&world->toy.device, 0, waiter), 0);
+	world_run_in_vain(world);
+	world_send(world, 0, 1, 'x');
+	world_run_in_vain(world);
+	before = pv_loop_counters(world->lane[0]);
+	usleep(50000);
+	after = pv_loop_counters(world->lane[0]);
+	assert_memory_equal(&before, &after, sizeof(before));
+	world_end_all_kept(world, 0);
+	world_run_until(world, &world->stopped, 1);
+	world_close(world);
+}
+
+static void what_a_queue_held_fails_at_its_stop_with_an_interrupt(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->stopped };
+	volatile char *answer;
+
+	(void)state;
+	world->toy.kept[0].is_held_when_draining = true;
+	answer = world_send(world, 0, 0, 'k');
+	world_wait_until_taken(world, 1);
+	assert_int_equal(pv_device_queue_stop(&world->toy.device, 0, waiter), 0);
+	world_run_until(world, &world->stopped, 1);
+	world_wait_for_interrupt(world, world->called[0]);
+	assert_int_equal(world_take(world, 0), 1);
+	assert_int_equal(*answer, 'F');
+	world_close(world);
+}
+
+static void queues_start_and_stop_again_and_again(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->resets };
+
+	(void)state;
+	for (int i = 1; i <= 100; i++) {
+		for (uint16_t queue = 0; queue < WORLD_QUEUES; queue++)
+			world_ask_and_wait(world, queue, 'x');
+		assert_int_equal(pv_device_reset(&world->toy.device, waiter), 0);
+		world_run_until(world, &world->resets, i);
+		assert_int_equal(pv_device_features_set(&world->toy.device, WORLD_FEATURES), 0);
+		for (uint16_t queue = 0; queue < WORLD_QUEUES; queue++)
+			world_start_queue(world, queue);
+	}
+	world_close(world);
+}
+
+static void an_idle_lane_sleeps(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_loop_counters before, after;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		world_ask_and_wait(world, 0, 'x');
+	world_run_in_vain(world);
+	before = pv_loop_counters(world->lane[0]);
+	usleep(50000);
+	after = pv_loop_counters(world->lane[0]);
+	assert_memory_equal(&before, &after, sizeof(before));
+	world_close(world);
+}
+
+static void a_broken_queue_asks_for_a_reset_which_brings_it_back(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->resets };
+
+	(void)state;
+	/* The available index runs off. */
+	world->ring[0].avail->idx.raw = 0x8000;
+	world_kick(world, 0);
+	world_run_until(world, &world->config_changes, 1);
+	assert_int_equal(pv_device_status(&world->toy.device), VIRTIO_STATUS_NEEDS_RESET);
+	world_kick(world, 0);
+	world_run_in_vain(world);
+	assert_int_equal(world->config_changes, 1);
+	assert_int_equal(pv_count_read(&world->toy.queue[0].counters.ring_faults), 1);
+	world_ask_and_wait(world, 1, 'x');
+	assert_int_equal(pv_device_reset(&world->toy.device, waiter), 0);
+	world_run_until(world, &world->resets, 1);
+	assert_int_equal(pv_device_features_set(&world->toy.device, WORLD_FEATURES), 0);
+	world_start_queue(world, 0);
+	world_ask_and_wait(world, 0, 'x');
+	world_close(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stop_waits_for_what_is_in_flight),
+		cmocka_unit_test(a_draining_queue_with_work_left_lets_its_loop_sleep),
+		cmocka_unit_test(what_a_queue_held_fails_at_its_stop_with_an_interrupt),
+		cmocka_unit_test(queues_start_and_stop_again_and_again),
+		cmocka_unit_test(an_idle_lane_sleeps),
+		cmocka_unit_test(a_broken_queue_asks_for_a_reset_which_brings_it_back),
+	};
+	int failed;
+
+	failed = cmocka_run_group_tests_name("lanes on loops of their own", tests, NULL, NULL);
+	world_is_one_loop = true;
+	return failed + cmocka_run_group_tests_name("all on one loop", tests, NULL, NULL);
+}
