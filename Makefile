@@ -28,4 +28,4 @@ format:
 	@tools/format.sh
 
 clean:
-	rm -rf build build-san build-clang build-fuzz
+	rm -rf build build-san build-clang
