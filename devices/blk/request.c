@@ -83,8 +83,7 @@ static void aim_at_data(struct pv_blk_request *request, struct pv_iov *iov, uint
 	pv_bug_on(!pv_iov_cut(&io->iov, &io->iovs, skip, bytes));
 }
 
-/* Checks a range of sectors and sets it as the I/O's. Overflow-safe: nothing is multiplied before.
- */
+/* Checks a range of sectors and sets it as the I/O's. Nothing is used before it was compared. */
 static bool aim_at_sectors(struct pv_blk_request *request, uint64_t sector, uint64_t bytes)
 {
 	const struct pv_blk *blk = blk_of(request);
@@ -303,8 +302,7 @@ static size_t lane_bytes(uint32_t requests)
 int pv_blk_queue_start(struct pv_queue *queue)
 {
 	struct pv_port *port = queue->device->port;
-	/* One more than the ring can hold: so it is the ring that finds out if there are too many.
-	 */
+	/* One more than the ring can hold: so it is the ring that finds out about too many. */
 	uint32_t requests = queue->config.size + 1u;
 	struct pv_blk_lane *lane = port->ops->alloc(port, lane_bytes(requests));
 

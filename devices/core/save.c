@@ -174,12 +174,18 @@ static bool is_balanced(const struct pv_queue *queue, uint16_t ordered)
 	return ring->is_packed || ring->in_flight == (uint16_t)(at->avail - at->used);
 }
 
+/* A broken queue does nothing until a reset, which the status asks for: to whoever loads it, idle.
+ */
+static bool can_go_on(const struct pv_queue *queue)
+{
+	return queue->state == PV_QUEUE_PAUSED && queue->ring.fault == PV_RING_SOUND;
+}
+
 static void save_queue(const struct pv_queue *queue, struct pv_state_writer *to)
 {
 	const struct pv_virtio_ops *virtio = queue->device->ops->virtio;
 
-	pv_state_put_u8(to,
-	                queue->state == PV_QUEUE_PAUSED ? STATE_QUEUE_PAUSED : STATE_QUEUE_IDLE);
+	pv_state_put_u8(to, can_go_on(queue) ? STATE_QUEUE_PAUSED : STATE_QUEUE_IDLE);
 	pv_state_put_u16(to, queue->config.size);
 	pv_state_put_u64(to, queue->config.desc_area.v);
 	pv_state_put_u64(to, queue->config.driver_area.v);
@@ -188,7 +194,7 @@ static void save_queue(const struct pv_queue *queue, struct pv_state_writer *to)
 	pv_state_put_u16(to, queue->position.used);
 	pv_state_put_u8(to, queue->position.avail_wrap);
 	pv_state_put_u8(to, queue->position.used_wrap);
-	if (queue->state != PV_QUEUE_PAUSED)
+	if (!can_go_on(queue))
 		return;
 	save_order(&queue->ring, to);
 	virtio->queue_save(queue, to);

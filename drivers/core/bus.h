@@ -41,7 +41,8 @@ struct pv_bus_ops {
 	int (*queue_size_max)(struct pv_bus *bus, uint16_t index, uint16_t *size);
 	/* The queue works from here on, once DRIVER_OK is set. */
 	int (*queue_enable)(struct pv_bus *bus, uint16_t index, const struct pv_bus_queue *queue);
-	/* Takes one queue back from the device; it may be enabled anew. -PV_ENOTSUP if it cannot.
+	/*
+	 * Takes one queue back from the device; it may be enabled anew. -PV_ENOTSUP if it cannot.
 	 */
 	int (*queue_reset)(struct pv_bus *bus, uint16_t index);
 

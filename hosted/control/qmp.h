@@ -77,7 +77,8 @@ struct pv_qmp_options {
 	void *arg;
 };
 
-/* Returns 0 or -ENOMEM. Knows qmp_capabilities, query-commands, query-status, query-version, quit.
+/*
+ * Returns 0 or -ENOMEM. Knows qmp_capabilities, query-commands, query-status, query-version, quit.
  */
 int pv_qmp_create(struct pv_qmp **qmp, const struct pv_qmp_options *options);
 

@@ -43,7 +43,8 @@ struct pv_arena {
 int pv_arena_init(struct pv_arena *arena, size_t bytes);
 void pv_arena_fini(struct pv_arena *arena);
 
-/* A zeroed piece, its alignment a power of two up to PV_ARENA_ALIGN_MAX; NULL when there is none.
+/*
+ * A zeroed piece, its alignment a power of two up to PV_ARENA_ALIGN_MAX; NULL when there is none.
  */
 void *pv_arena_alloc(struct pv_arena *arena, size_t bytes, size_t align, struct pv_gpa *gpa);
 

@@ -176,7 +176,8 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are for the thread that started us; faults can only be taken by the one that made them.
+/*
+ * Signals are for the thread that started us; faults can only be taken by the one that made them.
  */
 static void block_signals(sigset_t *before)
 {

@@ -108,7 +108,8 @@ void pv_uring_begin(struct pv_uring *uring)
 		pv_bug_on(err);
 		uring->is_enabled = true;
 	}
-	/* Saves the kernel the look-up of the descriptor on each call; if refused, nothing is lost.
+	/*
+	 * Saves the kernel the look-up of the descriptor on each call; if refused, nothing is lost.
 	 */
 	io_uring_register_ring_fd(ring);
 }

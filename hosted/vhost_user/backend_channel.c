@@ -39,7 +39,8 @@ static int send_vring(struct pv_vhu_backend *backend, uint32_t request, uint16_t
 	return send_request(backend, request, &state, sizeof(state));
 }
 
-/* Sends the calls that had no room. They stay due, and the socket is watched, while there is none.
+/*
+ * Sends the calls that had no room. They stay due, and the socket is watched, while there is none.
  */
 static void send_due_calls(struct pv_vhu_backend *backend)
 {

@@ -41,8 +41,7 @@ struct pv_vhu_backend {
 	bool must_leave;     /* as soon as what it waits for has come */
 	uint32_t complaints; /* lines about it */
 	uint64_t protocol_features;
-	bool has_protocol_features; /* the front-end has acknowledged VHOST_USER_F_... */
-	int channel;                /* the back-end channel, or -1 */
+	int channel; /* the back-end channel, or -1 */
 	struct pv_watch *channel_watch;
 	struct pv_loop_message call_message;
 	bool is_call_message_out;

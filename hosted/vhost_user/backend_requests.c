@@ -418,8 +418,7 @@ static enum pv_vhu_handled vring_kick(struct pv_vhu_backend *backend,
 /* Where a message names a queue. */
 enum names_queue {
 	NO_QUEUE,
-	QUEUE_IN_STATE, /* payload.state.index, and payload.addr.index, which is at the same place
-	                 */
+	QUEUE_IN_STATE, /* payload.state.index, where payload.addr.index is too */
 	QUEUE_IN_U64,
 };
 

@@ -205,7 +205,8 @@ static enum pv_blk_submit submit(struct pv_blk_store *store, struct pv_blk_io *i
 		memset(disk, 0, io->bytes);
 		return PV_BLK_DONE;
 	}
-	/* One buffer may be several times in a chain, or be the ring: nothing is said of overlaps.
+	/*
+	 * One buffer may be several times in a chain, or be the ring: nothing is said of overlaps.
 	 */
 	for (uint16_t i = 0; i < io->iovs; i++) {
 		if (io->op == PV_BLK_READ)

@@ -293,7 +293,8 @@ EVIL(an_indirect_table_that_is_no_memory_fails_its_request)
 		rig_indirect(&rig, pv_gpa_of(nowhere[i]), 3 * 16, 0);
 		rig_expect_bare(&rig);
 	}
-	/* As large as can be said: a packed table's size is what it holds, a split one's is room.
+	/*
+	 * As large as can be said: a packed table's size is what it holds, a split one's is room.
 	 */
 	rig_indirect(&rig, pv_gpa_of(NOWHERE), UINT32_MAX - 15, 0);
 	if (rig.is_packed)

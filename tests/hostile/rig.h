@@ -108,7 +108,8 @@ void rig_offer(struct rig *rig, uint16_t head, uint16_t places);
 /* Writes `count` descriptors, chained where they have F_NEXT, and offers them. */
 void rig_chain(struct rig *rig, const struct raw *raw, uint16_t count);
 
-/* The same in an indirect table at `table`, `bytes` long as the ring has it (0: as long as it is).
+/*
+ * The same in an indirect table at `table`, `bytes` long as the ring has it (0: as long as it is).
  */
 void rig_table(struct rig *rig, struct pv_gpa table, const struct raw *raw, uint16_t count);
 void rig_indirect(struct rig *rig, struct pv_gpa table, uint32_t bytes, uint16_t flags);

@@ -53,6 +53,7 @@ struct rig {
 	uint64_t done;
 	uint64_t loads;
 	struct pv_blk_options options;
+	bool is_over; /* what is in flight fails now */
 };
 
 static struct pv_slow_store *store_of(struct rig *rig)
@@ -138,10 +139,10 @@ static void request_done(struct pv_blkdrv_request *request)
 	struct rig *rig = of_slot(slot);
 
 	assert_true(slot->is_out);
-	assert_int_equal(request->error, 0);
+	assert_int_equal(request->error, rig->is_over ? -PV_EBROKEN : 0);
 	slot->times_done++;
 	assert_int_equal(slot->times_done, 1);
-	if (request->op == PV_BLKDRV_READ)
+	if (request->op == PV_BLKDRV_READ && !rig->is_over)
 		check_read(rig, slot);
 	for (uint32_t i = 0; i < slot->sectors; i++)
 		rig->is_locked[slot->first + i] = false;
@@ -490,6 +491,42 @@ static void a_state_with_altered_fields_never_harms_the_device(void **state)
 	}
 }
 
+/* The driver's index runs off, and the lane finds out. */
+static void break_queue(struct rig *rig, uint16_t index)
+{
+	struct virtq_avail *avail =
+		pv_twin_driver(&rig->couple.twin, rig->couple.lane[index].place.driver_area);
+
+	avail->idx = pv_le16_of((uint16_t)(pv_le16_get(avail->idx) + 0x4000));
+	rig->couple.lane[index].is_kicked = true;
+	pv_couple_run(&rig->couple);
+	assert_int_equal(rig->couple.device->queue[index].ring.fault, PV_RING_BAD_INDEX);
+}
+
+static void a_queue_that_broke_is_idle_in_the_device_that_loads_it(void **state)
+{
+	static struct rig rig;
+	struct pv_device *device;
+
+	(void)state;
+	for (int is_in_order = 0; is_in_order < 2; is_in_order++) {
+		rig_open(&rig, is_in_order ? VIRTIO_F_IN_ORDER : 0, 300 + (uint64_t)is_in_order);
+		for (uint32_t step = 0; step < 200; step++)
+			one_step(&rig, false);
+		break_queue(&rig, 0);
+		move_device(&rig);
+		device = rig.couple.device;
+		assert_true(pv_device_status(device) & VIRTIO_STATUS_NEEDS_RESET);
+		assert_int_equal(device->queue[0].state, PV_QUEUE_IDLE);
+		assert_int_equal(device->queue[1].state, PV_QUEUE_RUNNING);
+		rig.is_over = true;
+		assert_int_equal(pv_blkdrv_fail(rig.driver), 0);
+		assert_int_equal(pv_device_status(device), 0);
+		assert_int_equal(rig.out, 0);
+		rig_close(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,6 +535,7 @@ int main(void)
 			a_device_that_is_saved_and_loaded_elsewhere_loses_and_doubles_nothing),
 		cmocka_unit_test(a_state_that_is_cut_altered_newer_or_foreign_is_refused),
 		cmocka_unit_test(a_state_with_altered_fields_never_harms_the_device),
+		cmocka_unit_test(a_queue_that_broke_is_idle_in_the_device_that_loads_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,8 @@ uint16_t pv_fake_take(struct pv_fake_bus *fake, uint16_t queue, struct virtq_des
 /* Gives a chain back. */
 void pv_fake_return(struct pv_fake_bus *fake, uint16_t queue, uint16_t head, uint32_t bytes);
 
-/* Takes the next chain, writes `status` to its last byte and gives it back. False: there is none.
+/*
+ * Takes the next chain, writes `status` to its last byte and gives it back. False: there is none.
  */
 bool pv_fake_serve(struct pv_fake_bus *fake, uint16_t queue, uint8_t status);
 
