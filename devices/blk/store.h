@@ -30,14 +30,20 @@ struct pv_blk_io {
 	bool may_unmap; /* write zeroes: space may be given back */
 	uint64_t offset;
 	uint64_t bytes;
-	struct pv_iov *iov; /* read, write: exactly `bytes` long; the store may cut it down */
+	/*
+	 * Read, write: exactly `bytes` long. While it works the store may move along the list and
+	 * cut a piece; when the I/O ends, well or not, the pieces are as they came.
+	 */
+	struct pv_iov *iov;
 	uint16_t iovs;
 
 	/*
 	 * Called once, on the lane, for an I/O that submit() left pending. `error` is 0 or a
-	 * negative enum pv_err.
+	 * negative enum pv_err: -PV_ENOSPC where room was wanting, -PV_EIO for all else.
 	 */
 	void (*done)(struct pv_blk_io *io, int error);
+
+	int error; /* the same, from a submit() that failed */
 
 	/* The store's. */
 	void *lane;
@@ -49,7 +55,7 @@ struct pv_blk_io {
 
 enum pv_blk_submit {
 	PV_BLK_DONE,    /* it succeeded; done() will not be called */
-	PV_BLK_FAILED,  /* it failed; done() will not be called */
+	PV_BLK_FAILED,  /* it failed, as `error` says; done() will not be called */
 	PV_BLK_PENDING, /* done() will be called */
 };
 

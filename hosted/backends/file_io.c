@@ -35,6 +35,9 @@ struct file_io {
 	struct pv_loop_io loop_io; /* first: a completion leads back to the rest */
 	struct pv_blk_io *blk_io;
 	struct pv_store *store;
+	/* A piece of the I/O's that is done in part, and how it came. */
+	struct pv_iov *cut;
+	struct pv_iov whole;
 	uint64_t zeroed_bytes;
 	struct iovec zeros;
 };
@@ -48,6 +51,7 @@ static struct file_io *file_io_of(struct pv_store *store, struct pv_blk_io *io)
 
 	file_io->blk_io = io;
 	file_io->store = store;
+	file_io->cut = NULL;
 	return file_io;
 }
 
@@ -57,9 +61,30 @@ static void submit(struct file_io *file_io, const struct pv_loop_io *loop_io)
 	pv_loop_io_submit(file_io->blk_io->lane, &file_io->loop_io);
 }
 
+/* Puts the piece that is done in part back as it came. Returns the bytes of it that are done. */
+static uint64_t mend(struct file_io *file_io)
+{
+	struct pv_iov *cut = file_io->cut;
+	uint64_t done_bytes;
+
+	if (!cut)
+		return 0;
+	done_bytes = file_io->whole.bytes - cut->bytes;
+	*cut = file_io->whole;
+	file_io->cut = NULL;
+	return done_bytes;
+}
+
 static void end(struct file_io *file_io, int error)
 {
+	mend(file_io);
 	file_io->blk_io->done(file_io->blk_io, error);
+}
+
+/* What the kernel's answer is to a device: no room is told apart, because room can be made. */
+static int error_of(int64_t result)
+{
+	return result == -ENOSPC || result == -EDQUOT ? -PV_ENOSPC : -PV_EIO;
 }
 
 static bool must_try_again(int64_t result)
@@ -71,7 +96,7 @@ static bool must_try_again(int64_t result)
 
 static void sync_done(struct pv_loop_io *loop_io, int64_t result)
 {
-	end((struct file_io *)loop_io, result < 0 ? -PV_EIO : 0);
+	end((struct file_io *)loop_io, result < 0 ? error_of(result) : 0);
 }
 
 static void submit_sync(struct file_io *file_io)
@@ -97,16 +122,21 @@ static void end_or_sync(struct file_io *file_io)
 /* ---- read and write ---- */
 
 /* Moves past what was read or written. Returns whether that is all. */
-static bool advance(struct pv_blk_io *io, uint64_t bytes)
+static bool advance(struct file_io *file_io, uint64_t bytes)
 {
+	struct pv_blk_io *io = file_io->blk_io;
+
 	io->offset += bytes;
 	io->bytes -= bytes;
+	bytes += mend(file_io);
 	while (io->iovs > 0 && bytes >= io->iov->bytes) {
 		bytes -= io->iov->bytes;
 		io->iov++;
 		io->iovs--;
 	}
 	if (bytes > 0) {
+		file_io->cut = io->iov;
+		file_io->whole = *io->iov;
 		io->iov->base = (uint8_t *)io->iov->base + bytes;
 		io->iov->bytes -= (size_t)bytes;
 	}
@@ -151,8 +181,8 @@ static void data_done(struct pv_loop_io *loop_io, int64_t result)
 	if (must_try_again(result))
 		submit_data(file_io);
 	else if (result <= 0) /* 0: the file ends before the disk does */
-		end(file_io, -PV_EIO);
-	else if (advance(file_io->blk_io, (uint64_t)result))
+		end(file_io, error_of(result));
+	else if (advance(file_io, (uint64_t)result))
 		end(file_io, 0);
 	else
 		submit_data(file_io);
@@ -190,7 +220,7 @@ static void zeros_done(struct pv_loop_io *loop_io, int64_t result)
 	struct file_io *file_io = (struct file_io *)loop_io;
 
 	if (result <= 0 && !must_try_again(result)) {
-		end(file_io, -PV_EIO);
+		end(file_io, error_of(result));
 		return;
 	}
 	if (result > 0)
@@ -230,7 +260,7 @@ static void allocate_done(struct pv_loop_io *loop_io, int64_t result)
 		file_io->zeroed_bytes = 0;
 		submit_zeros(file_io);
 	} else {
-		end(file_io, -PV_EIO);
+		end(file_io, error_of(result));
 	}
 }
 
@@ -316,12 +346,14 @@ static ssize_t write_at_once(struct pv_store *store, const struct pv_blk_io *io)
 static enum pv_blk_submit transfer(struct pv_store *store, struct pv_blk_io *io)
 {
 	ssize_t bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io) : read_at_once(store, io);
+	struct file_io *file_io;
 
 	if (bytes > 0 && (uint64_t)bytes == io->bytes)
 		return PV_BLK_DONE;
+	file_io = file_io_of(store, io);
 	if (bytes > 0)
-		advance(io, (uint64_t)bytes);
-	submit_data(file_io_of(store, io)); /* which finds out about errors too */
+		advance(file_io, (uint64_t)bytes);
+	submit_data(file_io); /* which finds out about errors too */
 	return PV_BLK_PENDING;
 }
 
@@ -343,6 +375,7 @@ static enum pv_blk_submit file_submit(struct pv_blk_store *blk, struct pv_blk_io
 		submit_clear(file_io_of(store, io));
 		return PV_BLK_PENDING;
 	}
+	io->error = -PV_EIO;
 	return PV_BLK_FAILED;
 }
 

@@ -34,8 +34,10 @@ static enum pv_blk_submit submit(struct pv_blk_store *blk, struct pv_blk_io *io)
 	if (io->op == PV_BLK_WRITE && !io->is_stable)
 		store->unstable_writes++;
 	if (pv_random_chance(store->random, store->at_once_percent)) {
-		if (pv_random_chance(store->random, store->fail_percent))
+		if (pv_random_chance(store->random, store->fail_percent)) {
+			io->error = -PV_EIO;
 			return PV_BLK_FAILED;
+		}
 		carry_out(store, io);
 		return PV_BLK_DONE;
 	}

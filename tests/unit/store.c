@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -56,7 +58,7 @@ static int carry_out(struct pv_store *store, struct step *step)
 	case PV_BLK_DONE:
 		return 0;
 	case PV_BLK_FAILED:
-		return -PV_EIO;
+		return step->io.error;
 	case PV_BLK_PENDING:
 		break;
 	}
@@ -282,6 +284,62 @@ static void prove_cut_short(struct pv_store *store, bool is_tmpfs)
 	assert_int_equal(transfer(store, PV_BLK_READ, 65536, memory, 4096, false), -PV_EIO);
 }
 
+/* A device may have to do it again, or save it: its list of pieces must not have suffered. */
+static void prove_pieces_are_whole(struct pv_store *store, bool is_tmpfs)
+{
+	const struct pv_iov came[3] = { { memory, 4096 },
+		                        { memory + 8192, 8192 },
+		                        { memory + 65536, 4096 } };
+	struct step step = { .io = { .op = PV_BLK_READ, .bytes = 16384, .iovs = 3 } };
+
+	(void)is_tmpfs;
+	assert_int_equal(truncate(path, 6000), 0);
+	memcpy(step.iov, came, sizeof(came));
+	assert_int_equal(carry_out(store, &step), -PV_EIO);
+	assert_memory_equal(step.iov, came, sizeof(came));
+}
+
+static void pieces_are_as_they_came_after_an_io_that_was_done_in_part(void **state)
+{
+	(void)state;
+	in_each_place(prove_pieces_are_whole);
+}
+
+/* A file system of a megabyte, seen by this process alone; without the right to one: a skip. */
+static void enter_small_place(char folder[static 64])
+{
+	strcpy(folder, "/tmp/pv-small-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("small", folder, "tmpfs", 0, "size=1m")) {
+		rmdir(folder);
+		print_message("no mount namespace here: %s\n", strerror(errno));
+		skip();
+	}
+}
+
+static void a_full_disk_is_told_apart_from_a_failing_one(void **state)
+{
+	struct pv_store *store;
+	char folder[64];
+
+	(void)state;
+	enter_small_place(folder);
+	make_file(folder, 4 << 20);
+	store = open_path(false);
+	assert_int_equal(transfer(store, PV_BLK_WRITE, 0, memory, sizeof(memory) / 2, false), 0);
+	assert_int_equal(transfer(store, PV_BLK_WRITE, 2 << 20, memory, sizeof(memory), false),
+	                 -PV_ENOSPC);
+	assert_int_equal(clear(store, PV_BLK_WRITE_ZEROES, 0, 2 << 20, false, false), -PV_ENOSPC);
+	assert_int_equal(clear(store, PV_BLK_DISCARD, 0, 4 << 20, true, false), 0);
+	assert_int_equal(transfer(store, PV_BLK_WRITE, 3 << 20, memory, sizeof(memory) / 2, true),
+	                 0);
+	pv_store_close(store);
+	umount2(folder, MNT_DETACH);
+	rmdir(folder);
+}
+
 static void an_image_that_is_cut_short_gives_errors_and_no_signal(void **state)
 {
 	(void)state;
@@ -388,6 +446,8 @@ int main(void)
 		cmocka_unit_test(pieces_of_any_length_are_one_request),
 		cmocka_unit_test(discard_and_write_zeroes_clear_and_give_space_back),
 		cmocka_unit_test(an_image_that_is_cut_short_gives_errors_and_no_signal),
+		cmocka_unit_test(pieces_are_as_they_came_after_an_io_that_was_done_in_part),
+		cmocka_unit_test(a_full_disk_is_told_apart_from_a_failing_one),
 		cmocka_unit_test(a_file_is_made_longer_and_nonsense_is_refused),
 		cmocka_unit_test(memory_reads_what_was_written_and_zeros_after_a_discard),
 		cmocka_unit_test(what_cannot_be_a_disk_is_refused_in_a_sentence),
