@@ -309,12 +309,22 @@ int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem)
 
 	pv_mem_view_init(&view, mem);
 	err = find_areas(ring, &view);
+	ring->mem_before = ring->view.mem;
 	ring->view = view;
 	ring->born++;
 	ring->in_flight_before = (uint16_t)(ring->in_flight - ring->waiting);
 	if (err)
 		pv_dev_ring_break(ring, PV_RING_NO_MEMORY);
 	return err ? -PV_EFAULT : 0;
+}
+
+void pv_dev_ring_moved(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	if (chain->born == ring->born)
+		return;
+	pv_bug_on(ring->in_flight_before == 0);
+	chain->born = ring->born;
+	ring->in_flight_before--;
 }
 
 /* The chain's place in the order, which no other chain has and which says the same of it. */

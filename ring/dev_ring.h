@@ -130,9 +130,10 @@ struct pv_dev_ring {
 
 	/* Chains out with the device. */
 	uint16_t in_flight;
-	uint16_t in_flight_descs;  /* places in the ring they take up */
-	uint32_t born;             /* count of memory tables so far */
-	uint16_t in_flight_before; /* of them, born under earlier tables */
+	uint16_t in_flight_descs;        /* places in the ring they take up */
+	uint32_t born;                   /* count of memory tables so far */
+	uint16_t in_flight_before;       /* of them, born under earlier tables ... */
+	const struct pv_mem *mem_before; /* ... of which this is the last */
 
 	uint16_t waiting; /* of them, returned, but behind older ones in order */
 
@@ -186,6 +187,12 @@ void pv_dev_ring_kicks_off(struct pv_dev_ring *ring);
  * Returns 0, or -PV_EFAULT when the ring's own areas are not in the new table: it is broken then.
  */
 int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem);
+
+/*
+ * A chain in flight that was born under the table before this one points into this one now: the
+ * caller has seen to it.
+ */
+void pv_dev_ring_moved(struct pv_dev_ring *ring, struct pv_chain *chain);
 
 /* The ring breaks by a rule that the device itself found broken. */
 void pv_dev_ring_break(struct pv_dev_ring *ring, enum pv_ring_fault fault);

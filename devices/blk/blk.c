@@ -13,7 +13,8 @@
 const struct pv_counter_name pv_blk_counter_names[] = {
 	COUNTER(reads),        COUNTER(writes),      COUNTER(flushes),    COUNTER(discards),
 	COUNTER(write_zeroes), COUNTER(get_ids),     COUNTER(bytes_read), COUNTER(bytes_written),
-	COUNTER(errors),       COUNTER(unsupported), { NULL, 0 },
+	COUNTER(errors),       COUNTER(unsupported), COUNTER(ignored),    COUNTER(kept),
+	{ NULL, 0 },
 };
 
 static uint64_t features(const struct pv_device *device)
@@ -85,6 +86,7 @@ static void reset(struct pv_device *device)
 	struct pv_blk *blk = pv_blk_of(device);
 
 	blk->is_write_back = blk->options.has_write_cache;
+	blk->is_stopped = false;
 }
 
 static void save(const struct pv_device *device, struct pv_state_writer *to)
@@ -137,6 +139,8 @@ static const struct pv_virtio_ops virtio_ops = {
 	.queue_stop = pv_blk_queue_stop,
 	.queue_save = pv_blk_queue_save,
 	.queue_load = pv_blk_queue_load,
+	.queue_move = pv_blk_queue_move,
+	.queue_event = pv_blk_queue_event,
 };
 
 static const struct pv_device_ops blk_ops = {

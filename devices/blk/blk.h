@@ -6,6 +6,26 @@
 #include "devices/blk/store.h"
 #include "devices/core/device.h"
 
+/* What becomes of an I/O that the store failed at. */
+enum pv_blk_action {
+	PV_BLK_REPORT, /* the driver hears of it */
+	PV_BLK_IGNORE, /* the driver hears that all went well */
+	PV_BLK_STOP,   /* the request is kept, and the disk stops: see pv_blk_resume() */
+};
+
+enum pv_blk_policy {
+	PV_BLK_ALWAYS_REPORT,
+	PV_BLK_ALWAYS_IGNORE,
+	PV_BLK_ALWAYS_STOP,
+	PV_BLK_STOP_WITHOUT_SPACE, /* -PV_ENOSPC stops, everything else is reported */
+};
+
+struct pv_blk_failure {
+	bool is_write; /* or a flush, a discard, ...: anything but a read */
+	bool is_no_space;
+	enum pv_blk_action action;
+};
+
 struct pv_blk_options {
 	const char *serial; /* at most VIRTIO_BLK_ID_BYTES are shown; NULL: none */
 	uint16_t queues;
@@ -14,6 +34,16 @@ struct pv_blk_options {
 	bool has_write_cache; /* the state of `writeback` after a reset */
 	bool is_in_order;     /* offer IN_ORDER: a slow request then holds the rest */
 	bool no_packed;       /* do not offer RING_PACKED */
+
+	enum pv_blk_policy read_policy;
+	enum pv_blk_policy write_policy;
+	/*
+	 * Control side, or NULL. Told soon after failures, once for each kind that occurred since
+	 * the last time: a disk that fails a thousand times a second does not tell a thousand
+	 * times.
+	 */
+	void (*failed)(void *arg, const struct pv_blk_failure *failure);
+	void *failed_arg;
 };
 
 struct pv_blk;
@@ -33,5 +63,12 @@ struct pv_device *pv_blk_init(void *storage, struct pv_port *port, struct pv_blk
  * from here on. Returns 0, or -PV_EINVAL for a size that is no multiple of the logical block.
  */
 int pv_blk_resized(struct pv_device *device, uint64_t capacity_bytes);
+
+/*
+ * Control side. A disk that a policy has stopped takes no requests and keeps those that failed.
+ * Resuming issues them again and goes on. A reset resumes too, and fails what was kept.
+ */
+bool pv_blk_is_stopped(const struct pv_device *device);
+void pv_blk_resume(struct pv_device *device);
 
 #endif

@@ -28,6 +28,8 @@ struct pv_blk_counters {
 	pv_counter bytes_read;
 	pv_counter bytes_written;
 	pv_counter errors;      /* ended with IOERR */
+	pv_counter ignored;     /* failures that the driver did not hear of */
+	pv_counter kept;        /* times that a failure made a request wait */
 	pv_counter unsupported; /* ended with UNSUPP */
 };
 
@@ -44,6 +46,7 @@ struct pv_blk {
 	/* Written by the control side, read by lanes: whole, and in no order with anything else. */
 	uint64_t capacity_bytes;
 	bool is_write_back;
+	bool is_stopped; /* by an error policy; written by lanes too */
 
 	struct pv_blk_counters *counters; /* one for each queue */
 };
@@ -70,6 +73,7 @@ struct pv_blk_request {
 	struct pv_queue *queue;
 	struct pv_blk_request *next;
 	enum pv_blk_request_state state;
+	pv_counter *count;       /* of its kind, NULL: of none; counted when it ends */
 	uint32_t written_bytes;  /* to its data, once it succeeds */
 	struct pv_cursor ranges; /* discard, write zeroes: those still to do */
 	struct pv_iov iov[PV_BLK_PIECES];
@@ -80,9 +84,11 @@ struct pv_blk_request {
 /* The device's part of a running queue. */
 struct pv_blk_lane {
 	struct pv_blk_request *free;
-	struct pv_blk_request *held;
+	struct pv_blk_request *held; /* the oldest first */
+	struct pv_blk_request **held_end;
 	uint32_t requests; /* more than the ring can hold ... */
 	uint32_t touched;  /* ... of which so many were ever in use */
+	uint32_t failures; /* kinds that the control side has not heard of: bits, see errors.c */
 	struct pv_blk_request request[];
 };
 
@@ -93,5 +99,19 @@ void pv_blk_queue_drain(struct pv_queue *queue);
 void pv_blk_queue_stop(struct pv_queue *queue);
 void pv_blk_queue_save(const struct pv_queue *queue, struct pv_state_writer *to);
 void pv_blk_queue_load(struct pv_queue *queue, struct pv_state_reader *from);
+void pv_blk_queue_move(struct pv_queue *queue);
+
+/*
+ * errors.c. Lane: the store has failed at the request's I/O. Counts, has the control side told, and
+ * stops the disk if that is the policy.
+ */
+enum pv_blk_action pv_blk_io_failed(struct pv_blk_request *request, int error);
+void pv_blk_queue_event(struct pv_queue *queue);
+
+/* Any thread. */
+static inline bool pv_blk_has_stopped(const struct pv_blk *blk)
+{
+	return __atomic_load_n(&blk->is_stopped, __ATOMIC_RELAXED);
+}
 
 #endif

@@ -9,8 +9,10 @@
 
 #include "ring/err.h"
 
-/* What has no status yet: it goes to the store, or has more ranges to go through. */
+/* What has no status yet: it goes to the store, or has more ranges to go through, ... */
 #define NO_STATUS 0xffu
+/* ... or is kept by an error policy. */
+#define KEPT 0xfeu
 
 static struct pv_blk *blk_of(const struct pv_blk_request *request)
 {
@@ -27,7 +29,42 @@ static bool has_feature(const struct pv_blk_request *request, uint64_t feature)
 	return request->queue->config.features & feature;
 }
 
-/* ---- the end of a request ---- */
+/* ---- the end of a request, or of the work on it ---- */
+
+/* The pieces of a chain from before a change of memory come along to the memory in force. */
+static void move(struct pv_blk_request *request)
+{
+	uint32_t pieces = (uint32_t)request->chain.readable + request->chain.writable;
+
+	__builtin_memcpy(request->data, request->iov, pieces * sizeof(request->iov[0]));
+	pv_queue_chain_move(request->queue, &request->chain, request->data);
+}
+
+static void hold(struct pv_blk_request *request)
+{
+	struct pv_queue *queue = request->queue;
+	struct pv_blk_lane *lane = queue->own;
+
+	if (request->chain.born != queue->ring.born)
+		move(request);
+	request->state = PV_BLK_HELD;
+	request->next = NULL;
+	*lane->held_end = request;
+	lane->held_end = &request->next;
+	queue->held++;
+}
+
+/* Takes all that is held off the list: the caller goes through it. */
+static struct pv_blk_request *let_go_of_held(struct pv_queue *queue)
+{
+	struct pv_blk_lane *lane = queue->own;
+	struct pv_blk_request *held = lane->held;
+
+	lane->held = NULL;
+	lane->held_end = &lane->held;
+	queue->held = 0;
+	return held;
+}
 
 static void put_free(struct pv_blk_lane *lane, struct pv_blk_request *request)
 {
@@ -42,6 +79,8 @@ static void finish(struct pv_blk_request *request, uint8_t status)
 	const struct pv_chain *chain = &request->chain;
 	uint32_t written_bytes = 0;
 
+	if (request->count)
+		pv_count(request->count);
 	if (status == VIRTIO_BLK_S_IOERR)
 		pv_count(&counters_of(request)->errors);
 	else if (status == VIRTIO_BLK_S_UNSUPP)
@@ -114,8 +153,7 @@ static uint8_t start_read(struct pv_blk_request *request, uint64_t sector)
 
 	if (!aim_at_sectors(request, sector, bytes))
 		return VIRTIO_BLK_S_IOERR;
-	pv_count(&counters_of(request)->reads);
-	pv_count_add(&counters_of(request)->bytes_read, bytes);
+	request->count = &counters_of(request)->reads;
 	if (bytes == 0)
 		return VIRTIO_BLK_S_OK;
 	request->io.op = PV_BLK_READ;
@@ -132,8 +170,7 @@ static uint8_t start_write(struct pv_blk_request *request, uint64_t sector)
 
 	if (blk_of(request)->options.is_read_only || !aim_at_sectors(request, sector, bytes))
 		return VIRTIO_BLK_S_IOERR;
-	pv_count(&counters_of(request)->writes);
-	pv_count_add(&counters_of(request)->bytes_written, bytes);
+	request->count = &counters_of(request)->writes;
 	if (bytes == 0)
 		return VIRTIO_BLK_S_OK;
 	request->io.op = PV_BLK_WRITE;
@@ -144,7 +181,7 @@ static uint8_t start_write(struct pv_blk_request *request, uint64_t sector)
 
 static uint8_t start_flush(struct pv_blk_request *request)
 {
-	pv_count(&counters_of(request)->flushes);
+	request->count = &counters_of(request)->flushes;
 	request->io.op = PV_BLK_FLUSH;
 	return NO_STATUS;
 }
@@ -155,7 +192,7 @@ static uint8_t answer_get_id(struct pv_blk_request *request)
 	uint64_t room = request->chain.writable_bytes - 1;
 	size_t bytes = room < VIRTIO_BLK_ID_BYTES ? (size_t)room : VIRTIO_BLK_ID_BYTES;
 
-	pv_count(&counters_of(request)->get_ids);
+	request->count = &counters_of(request)->get_ids;
 	request->written_bytes = (uint32_t)pv_cursor_write(&cursor, blk_of(request)->serial, bytes);
 	return VIRTIO_BLK_S_OK;
 }
@@ -206,8 +243,8 @@ static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, u
 	if (bytes == 0 || bytes % sizeof(struct virtio_blk_range) ||
 	    bytes / sizeof(struct virtio_blk_range) > PV_BLK_RANGES_MAX)
 		return VIRTIO_BLK_S_IOERR;
-	pv_count(op == PV_BLK_DISCARD ? &counters_of(request)->discards
-	                              : &counters_of(request)->write_zeroes);
+	request->count = op == PV_BLK_DISCARD ? &counters_of(request)->discards
+	                                      : &counters_of(request)->write_zeroes;
 	request->io.op = op;
 	request->io.is_stable = must_be_stable(request);
 	request->ranges = pv_chain_reader(&request->chain);
@@ -226,6 +263,7 @@ static uint8_t parse(struct pv_blk_request *request)
 	uint64_t sector;
 
 	request->written_bytes = 0;
+	request->count = NULL;
 	request->io.is_stable = false;
 	if (chain->is_incomplete)
 		return VIRTIO_BLK_S_IOERR;
@@ -258,17 +296,36 @@ static bool has_ranges(const struct pv_blk_request *request)
 	return request->io.op == PV_BLK_DISCARD || request->io.op == PV_BLK_WRITE_ZEROES;
 }
 
-/* After one I/O: the request's status, or NO_STATUS if another I/O is aimed at. */
-static uint8_t after_io(struct pv_blk_request *request, bool has_failed)
+/* Bytes count when they are where they belong, so that a request done again counts once. */
+static void count_bytes(struct pv_blk_request *request)
 {
-	if (has_failed) {
+	struct pv_blk_counters *counters = counters_of(request);
+
+	if (request->io.op == PV_BLK_READ)
+		pv_count_add(&counters->bytes_read, request->written_bytes);
+	else if (request->io.op == PV_BLK_WRITE)
+		pv_count_add(&counters->bytes_written,
+		             request->chain.readable_bytes - sizeof(struct virtio_blk_req_header));
+}
+
+/* After one I/O: the request's status, KEPT, or NO_STATUS if another I/O is aimed at. */
+static uint8_t after_io(struct pv_blk_request *request, int error)
+{
+	enum pv_blk_action action = error ? pv_blk_io_failed(request, error) : PV_BLK_IGNORE;
+
+	if (action == PV_BLK_STOP)
+		return KEPT;
+	if (action == PV_BLK_REPORT) {
 		request->written_bytes = 0;
 		return VIRTIO_BLK_S_IOERR;
 	}
-	return has_ranges(request) ? next_range(request) : VIRTIO_BLK_S_OK;
+	if (has_ranges(request))
+		return next_range(request);
+	count_bytes(request);
+	return VIRTIO_BLK_S_OK;
 }
 
-/* Gives the store what is aimed at, until the request ends or the store keeps it. */
+/* Gives the store what is aimed at, until the request ends or is kept, here or by the store. */
 static void proceed(struct pv_blk_request *request, uint8_t status)
 {
 	struct pv_blk_store *store = blk_of(request)->store;
@@ -280,16 +337,19 @@ static void proceed(struct pv_blk_request *request, uint8_t status)
 		submitted = store->ops->submit(store, &request->io);
 		if (submitted == PV_BLK_PENDING)
 			return;
-		status = after_io(request, submitted == PV_BLK_FAILED);
+		status = after_io(request, submitted == PV_BLK_FAILED ? request->io.error : 0);
 	}
-	finish(request, status);
+	if (status == KEPT)
+		hold(request);
+	else
+		finish(request, status);
 }
 
 static void io_done(struct pv_blk_io *io, int error)
 {
 	struct pv_blk_request *request = (struct pv_blk_request *)io;
 
-	proceed(request, after_io(request, error != 0));
+	proceed(request, after_io(request, error));
 }
 
 /* ---- the queue ---- */
@@ -309,6 +369,7 @@ int pv_blk_queue_start(struct pv_queue *queue)
 	if (!lane)
 		return -PV_ENOMEM;
 	lane->requests = requests;
+	lane->held_end = &lane->held;
 	queue->own = lane;
 	return 0;
 }
@@ -333,16 +394,21 @@ static struct pv_blk_request *get_free(struct pv_queue *queue)
 	return request;
 }
 
+/* Once each: one that fails again waits again, and so do those behind it. */
 static void take_up_held(struct pv_queue *queue)
 {
-	struct pv_blk_lane *lane = queue->own;
-	struct pv_blk_request *request;
+	const struct pv_blk *blk = pv_blk_of(queue->device);
+	struct pv_blk_request *request = let_go_of_held(queue);
 
-	while ((request = lane->held)) {
-		lane->held = request->next;
-		queue->held--;
+	while (request) {
+		struct pv_blk_request *next = request->next;
+
 		request->io.lane = queue->lane;
-		proceed(request, parse(request));
+		if (pv_blk_has_stopped(blk))
+			hold(request);
+		else
+			proceed(request, parse(request));
+		request = next;
 	}
 }
 
@@ -355,12 +421,15 @@ static void take_up_held(struct pv_queue *queue)
 
 bool pv_blk_queue_run(struct pv_queue *queue)
 {
+	const struct pv_blk *blk = pv_blk_of(queue->device);
 	struct pv_blk_lane *lane = queue->own;
-	bool has_worked = lane->held != NULL;
+	bool has_worked = false;
 
-	if (lane->held && !queue->is_draining)
+	if (lane->held && !queue->is_draining && !pv_blk_has_stopped(blk)) {
 		take_up_held(queue);
-	for (uint32_t i = 0; i < BURST_MAX; i++) {
+		has_worked = true;
+	}
+	for (uint32_t i = 0; i < BURST_MAX && !pv_blk_has_stopped(blk); i++) {
 		struct pv_blk_request *request = get_free(queue);
 
 		if (!request)
@@ -375,18 +444,16 @@ bool pv_blk_queue_run(struct pv_queue *queue)
 		if (i % PUBLISH_EVERY == PUBLISH_EVERY - 1)
 			pv_queue_publish(queue);
 	}
+	queue->is_stalled = pv_blk_has_stopped(blk);
 	return has_worked;
 }
 
-static void hold(struct pv_blk_request *request)
+void pv_blk_queue_move(struct pv_queue *queue)
 {
-	struct pv_queue *queue = request->queue;
 	struct pv_blk_lane *lane = queue->own;
 
-	request->state = PV_BLK_HELD;
-	request->next = lane->held;
-	lane->held = request;
-	queue->held++;
+	for (struct pv_blk_request *request = lane->held; request; request = request->next)
+		move(request);
 }
 
 void pv_blk_queue_drain(struct pv_queue *queue)
@@ -408,13 +475,14 @@ void pv_blk_queue_stop(struct pv_queue *queue)
 {
 	struct pv_port *port = queue->device->port;
 	struct pv_blk_lane *lane = queue->own;
-	struct pv_blk_request *request;
+	struct pv_blk_request *request = let_go_of_held(queue);
 
-	while ((request = lane->held)) {
-		lane->held = request->next;
-		queue->held--;
+	while (request) {
+		struct pv_blk_request *next = request->next;
+
 		request->written_bytes = 0;
 		finish(request, VIRTIO_BLK_S_IOERR);
+		request = next;
 	}
 	port->ops->free(port, lane, lane_bytes(lane->requests));
 }

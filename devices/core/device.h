@@ -56,6 +56,15 @@ struct pv_virtio_ops {
 	void (*queue_stop)(struct pv_queue *queue);
 
 	/*
+	 * Whoever runs the queue. Memory is another table from here on: each chain that the queue
+	 * holds is to be moved there by pv_queue_chain_move(). NULL: it never holds any.
+	 */
+	void (*queue_move)(struct pv_queue *queue);
+
+	/* Control side, queue running or stopping. The answer to port->queue_event. */
+	void (*queue_event)(struct pv_queue *queue);
+
+	/*
 	 * Control side, queue quiet. Writes the chains that it holds (pv_queue_chain_save). Loading
 	 * happens in a new device, right after queue_start: the chains are held again, and taken up
 	 * by the first run; what cannot be marks the state bad.
@@ -163,7 +172,7 @@ void pv_device_config_changed(struct pv_device *device);
 
 /*
  * The table that queues will be started on. While queues run, each lane must first have changed to
- * the new one by pv_dev_ring_mem_switch() and let go of the old.
+ * the new one by pv_queue_mem_switch() and let go of the old.
  */
 void pv_device_mem_set(struct pv_device *device, const struct pv_mem *mem);
 
@@ -202,6 +211,9 @@ void pv_device_resume(struct pv_device *device);
 
 /* For the host, on the control side: the lane has answered a queue_detach. */
 void pv_queue_stopped(struct pv_queue *queue);
+
+/* For the host, on the control side: the lane has called queue_event. */
+void pv_queue_event(struct pv_queue *queue);
 
 /* ---- state ---- */
 

@@ -36,6 +36,7 @@ int pv_queue_prepare(struct pv_queue *queue)
 	}
 	queue->held = 0;
 	queue->is_draining = false;
+	queue->is_stalled = false;
 	queue->is_broke_reported = false;
 	queue->is_bad_chain_reported = false;
 	err = pv_dev_ring_init(&queue->ring, &queue->config, &queue->position, device->mem,

@@ -76,6 +76,20 @@ bool pv_queue_publish(struct pv_queue *queue)
 	return true;
 }
 
+void pv_queue_mem_switch(struct pv_queue *queue, const struct pv_mem *mem)
+{
+	const struct pv_virtio_ops *virtio = queue->device->ops->virtio;
+
+	pv_dev_ring_mem_switch(&queue->ring, mem);
+	if (queue->held > 0)
+		virtio->queue_move(queue);
+}
+
+void pv_queue_event(struct pv_queue *queue)
+{
+	queue->device->ops->virtio->queue_event(queue);
+}
+
 bool pv_queue_run(struct pv_queue *queue)
 {
 	uint64_t taken_before = queue->counters.requests;

@@ -46,6 +46,7 @@ struct pv_queue {
 	/* Lane. */
 	uint16_t held;    /* chains in flight that nothing is working on */
 	bool is_draining; /* take nothing more */
+	bool is_stalled;  /* the device takes nothing until a queue_wake: a lane may sleep */
 	bool is_broke_reported;
 	bool is_bad_chain_reported;
 	struct pv_queue_counters counters;
@@ -88,6 +89,13 @@ static inline void pv_queue_kicked(struct pv_queue *queue)
 }
 
 /*
+ * Whoever runs it. Changes to another table of memory; what the queue holds comes along. The old
+ * table is in use until `queue->ring.in_flight_before` is 0. A ring that is not in the new memory
+ * breaks: the next run reports it.
+ */
+void pv_queue_mem_switch(struct pv_queue *queue, const struct pv_mem *mem);
+
+/*
  * For devices, on the lane: takes a chain, counting what there is to count. False when there is
  * none, when the queue drains, or when it is broken (which is reported once).
  */
@@ -109,6 +117,13 @@ void pv_queue_chain_save(const struct pv_queue *queue, const struct pv_chain *ch
                          struct pv_state_writer *to);
 void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
                          struct pv_state_reader *from);
+
+/*
+ * For devices: a chain that is held, or about to be, and points into an earlier table of memory
+ * comes to point into the one in force. `from` is a copy of its pieces. Memory that is not there
+ * any more makes it incomplete.
+ */
+void pv_queue_chain_move(struct pv_queue *queue, struct pv_chain *chain, const struct pv_iov *from);
 
 /* For devices, on the lane: gives a chain back. */
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);

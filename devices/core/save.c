@@ -43,21 +43,26 @@ void pv_queue_chain_save(const struct pv_queue *queue, const struct pv_chain *ch
 	}
 }
 
-/* The other memory may be cut differently: a piece that was whole there may be several here. */
-static bool load_piece(struct pv_queue *queue, struct pv_chain *chain, bool is_writable,
-                       struct pv_state_reader *from)
+static void clear_pieces(struct pv_chain *chain)
 {
-	struct pv_gpa gpa = pv_gpa_of(pv_state_get_u64(from));
-	uint32_t bytes = pv_state_get_u32(from);
+	chain->readable = 0;
+	chain->writable = 0;
+	chain->last_writable = NULL;
+}
 
-	if (!pv_state_check(from, bytes > 0))
-		return false;
+/*
+ * Adds guest memory to the pieces. Memory may be cut differently here: what was one piece may be
+ * several. False where there is none, or no room for a piece.
+ */
+static bool add_piece(struct pv_queue *queue, struct pv_chain *chain, bool is_writable,
+                      struct pv_gpa gpa, uint64_t bytes)
+{
 	while (bytes > 0) {
 		uint16_t pieces = (uint16_t)(chain->readable + chain->writable);
 		uint64_t run_bytes;
 		uint8_t *host = pv_mem_at(&queue->ring.view, gpa, &run_bytes);
 
-		if (!pv_state_check(from, host && pieces < chain->capacity))
+		if (!host || pieces == chain->capacity)
 			return false;
 		if (run_bytes > bytes)
 			run_bytes = bytes;
@@ -69,9 +74,19 @@ static bool load_piece(struct pv_queue *queue, struct pv_chain *chain, bool is_w
 			chain->readable++;
 		}
 		gpa = pv_gpa_add(gpa, run_bytes);
-		bytes -= (uint32_t)run_bytes;
+		bytes -= run_bytes;
 	}
 	return true;
+}
+
+static bool load_piece(struct pv_queue *queue, struct pv_chain *chain, bool is_writable,
+                       struct pv_state_reader *from)
+{
+	struct pv_gpa gpa = pv_gpa_of(pv_state_get_u64(from));
+	uint32_t bytes = pv_state_get_u32(from);
+
+	return pv_state_check(from, bytes > 0) &&
+	       pv_state_check(from, add_piece(queue, chain, is_writable, gpa, bytes));
 }
 
 /* A device reckons with the byte counts of a chain that is complete. */
@@ -95,9 +110,7 @@ void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
 	chain->writable_bytes = pv_state_get_u64(from);
 	readable = pv_state_get_u16(from);
 	writable = pv_state_get_u16(from);
-	chain->readable = 0;
-	chain->writable = 0;
-	chain->last_writable = NULL;
+	clear_pieces(chain);
 	for (uint16_t i = 0; i < readable; i++)
 		if (!load_piece(queue, chain, false, from))
 			return;
@@ -108,6 +121,27 @@ void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
 		return;
 	if (queue->ring.is_packed || pv_state_check(from, chain->id < queue->ring.size))
 		pv_state_check(from, pv_dev_ring_adopt(&queue->ring, chain));
+}
+
+void pv_queue_chain_move(struct pv_queue *queue, struct pv_chain *chain, const struct pv_iov *from)
+{
+	const struct pv_mem *before = queue->ring.mem_before;
+	const uint16_t readable = chain->readable;
+	const uint32_t pieces = (uint32_t)readable + chain->writable;
+
+	pv_dev_ring_moved(&queue->ring, chain);
+	clear_pieces(chain);
+	for (uint32_t i = 0; i < pieces; i++) {
+		bool is_writable = i >= readable;
+		struct pv_gpa gpa = { 0 };
+
+		pv_bug_on(!pv_mem_gpa_of(before, from[i].base, &gpa));
+		if (add_piece(queue, chain, is_writable, gpa, from[i].bytes))
+			continue;
+		chain->is_incomplete = true;
+		if (is_writable)
+			chain->last_writable = NULL;
+	}
 }
 
 /* ---- queues ---- */

@@ -50,6 +50,15 @@ struct pv_port_ops {
 	/* Lane. The queue broke: have the control side call pv_device_needs_reset(). */
 	void (*queue_broke)(struct pv_port *port, struct pv_queue *queue);
 
+	/*
+	 * Lane. Something happened that the control side must hear of: have it call
+	 * pv_queue_event(), once for any number of these that it has not heard of yet.
+	 */
+	void (*queue_event)(struct pv_port *port, struct pv_queue *queue);
+
+	/* Control side. Have the lane of a running queue run it once, though nobody kicked. */
+	void (*queue_wake)(struct pv_port *port, struct pv_queue *queue);
+
 	/* Control side. The configuration space, or NEEDS_RESET in the status, changed. */
 	void (*config_changed)(struct pv_port *port, struct pv_device *device);
 

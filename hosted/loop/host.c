@@ -117,6 +117,28 @@ static void broke(struct pv_loop_message *message)
 	pv_device_needs_reset(lane->running->device);
 }
 
+static void port_queue_event(struct pv_port *port, struct pv_queue *queue)
+{
+	struct pv_lane *lane = lane_of(host_of(port), queue->index);
+
+	pv_lane_answer(lane, &lane->event);
+}
+
+static void event(struct pv_loop_message *message)
+{
+	struct pv_lane *lane = pv_lane_received(message);
+
+	/* As above. */
+	pv_queue_event(lane->running);
+}
+
+static void port_queue_wake(struct pv_port *port, struct pv_queue *queue)
+{
+	struct pv_lane *lane = lane_of(host_of(port), queue->index);
+
+	pv_lane_post(lane, &lane->wake);
+}
+
 /* ---- the port: the rest ---- */
 
 static void port_config_changed(struct pv_port *port, struct pv_device *device)
@@ -140,6 +162,8 @@ static const struct pv_port_ops port_ops = {
 	.queue_detach = port_queue_detach,
 	.interrupt = port_interrupt,
 	.queue_broke = port_queue_broke,
+	.queue_event = port_queue_event,
+	.queue_wake = port_queue_wake,
 	.config_changed = port_config_changed,
 	.log = port_log,
 };
@@ -153,7 +177,7 @@ static void switch_paused(struct pv_device *device, const struct pv_mem *mem)
 		struct pv_queue *queue = &device->queue[i];
 
 		if (queue->state == PV_QUEUE_PAUSED && queue->ring.view.mem != mem)
-			pv_dev_ring_mem_switch(&queue->ring, mem);
+			pv_queue_mem_switch(queue, mem);
 	}
 }
 
@@ -204,6 +228,7 @@ static void init_answers(struct pv_lane *lane)
 {
 	lane->stopped = (struct pv_lane_message){ .message.run = stopped, .lane = lane };
 	lane->broke = (struct pv_lane_message){ .message.run = broke, .lane = lane };
+	lane->event = (struct pv_lane_message){ .message.run = event, .lane = lane };
 	lane->switched = (struct pv_lane_message){ .message.run = switched, .lane = lane };
 }
 

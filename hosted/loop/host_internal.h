@@ -46,6 +46,7 @@ struct pv_lane {
 	struct pv_lane_message attach;
 	struct pv_lane_message detach;
 	struct pv_lane_message kick;
+	struct pv_lane_message wake;
 	struct pv_lane_message interrupt;
 	struct pv_lane_message mem_switch;
 	struct pv_handover new_kick;
@@ -54,6 +55,7 @@ struct pv_lane {
 	/* To the control side. */
 	struct pv_lane_message stopped;
 	struct pv_lane_message broke;
+	struct pv_lane_message event;
 	struct pv_lane_message switched;
 
 	/* The lane's own. */

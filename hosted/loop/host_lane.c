@@ -145,6 +145,12 @@ static void on_kick(struct pv_loop_message *message)
 		pv_queue_kicked(lane->queue);
 }
 
+/* The loop is awake, and that was all. */
+static void on_wake(struct pv_loop_message *message)
+{
+	pv_lane_received(message);
+}
+
 /* ---- calls ---- */
 
 /*
@@ -248,7 +254,7 @@ static bool lane_arm(struct pv_poller *poller)
 	struct pv_queue *queue = lane->queue;
 
 	/* Nothing more is taken: what it waits for wakes the loop by itself. */
-	if (queue->is_draining || queue->ring.fault != PV_RING_SOUND)
+	if (queue->is_draining || queue->is_stalled || queue->ring.fault != PV_RING_SOUND)
 		return false;
 	/* With no way to be woken it must not sleep. */
 	if (lane->kicks.is_polled || (lane->kicks.fd >= 0 && !lane->watch))
@@ -292,8 +298,7 @@ static void on_mem_switch(struct pv_loop_message *message)
 		end_switch(lane);
 		return;
 	}
-	/* A ring that is not in the new memory is broken: the next take reports it. */
-	pv_dev_ring_mem_switch(&lane->queue->ring, lane->host->mem_switch.mem);
+	pv_queue_mem_switch(lane->queue, lane->host->mem_switch.mem);
 	lane->is_waiting = true;
 }
 
@@ -318,6 +323,7 @@ void pv_lane_init(struct pv_lane *lane, struct pv_host *host, struct pv_loop *lo
 	init_message(lane, &lane->attach, on_attach);
 	init_message(lane, &lane->detach, on_detach);
 	init_message(lane, &lane->kick, on_kick);
+	init_message(lane, &lane->wake, on_wake);
 	init_message(lane, &lane->interrupt, on_interrupt);
 	init_message(lane, &lane->mem_switch, on_mem_switch);
 	init_message(lane, &lane->new_kick.message, on_new_kick);

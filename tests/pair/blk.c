@@ -2,8 +2,9 @@
 /*
  * virtio-blk, both real halves against each other: random requests, finished in any order by the
  * store, on memory cut into small regions, with every combination of ring features; and in between,
- * at random instants, the device's state is saved and loaded into another device whose memory lies
- * elsewhere.  A model of the disk says what each read must return; each request must end once.
+ * at random instants, the device's memory moves elsewhere, its state is saved and loaded into
+ * another device, and requests fail and are kept until the disk goes on.  A model of the disk says
+ * what each read must return; each request must end once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,6 +53,10 @@ struct rig {
 	uint32_t out;
 	uint64_t done;
 	uint64_t loads;
+	uint64_t switches; /* of memory */
+	uint64_t stops;    /* of the disk, by its policy */
+	uint32_t fail_percent;
+	bool is_old_memory_in_use;
 	struct pv_blk_options options;
 	bool is_over; /* what is in flight fails now */
 };
@@ -67,6 +72,7 @@ static struct pv_device *make_device(struct rig *rig, unsigned int which)
 	rig->storage[which] = aligned_alloc(64, (pv_blk_bytes(QUEUES) + 63) & ~63ul);
 	memset(rig->storage[which], 0, pv_blk_bytes(QUEUES));
 	pv_slow_store_open(&rig->store[which], rig->disk, DISK_BYTES, &rig->random);
+	rig->store[which].fail_percent = rig->fail_percent;
 	return pv_blk_init(rig->storage[which], &rig->couple.port, &rig->store[which].blk,
 	                   &rig->options);
 }
@@ -90,6 +96,8 @@ static void rig_open(struct rig *rig, uint64_t features, uint64_t number)
 		.queue_size_max = QUEUE_SIZE,
 		.has_write_cache = true,
 		.is_in_order = true,
+		.read_policy = PV_BLK_ALWAYS_STOP,
+		.write_policy = PV_BLK_ALWAYS_STOP,
 	};
 	chosen.wanted = (PV_BLKDRV_FEATURES & ~ring_bits) | (features & ring_bits);
 	pv_couple_open(&rig->couple, 8u << 20, rig->random);
@@ -248,6 +256,40 @@ static void submit_one(struct rig *rig)
 		pv_blkdrv_publish(queue);
 }
 
+/* ---- memory that moves ---- */
+
+static enum pv_twin_view other_view(const struct rig *rig)
+{
+	return rig->couple.view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE;
+}
+
+static void let_old_memory_go(struct rig *rig)
+{
+	if (!rig->is_old_memory_in_use)
+		return;
+	for (uint16_t i = 0; i < QUEUES; i++)
+		if (rig->couple.device->queue[i].ring.in_flight_before > 0)
+			return;
+	rig->is_old_memory_in_use = false;
+	pv_twin_allow(&rig->couple.twin, other_view(rig), false);
+}
+
+static void switch_memory(struct rig *rig)
+{
+	struct pv_device *device = rig->couple.device;
+	const struct pv_mem *table = rig->couple.twin.table[other_view(rig)];
+
+	if (rig->is_old_memory_in_use)
+		return;
+	pv_twin_allow(&rig->couple.twin, other_view(rig), true);
+	for (uint16_t i = 0; i < QUEUES; i++)
+		pv_queue_mem_switch(&device->queue[i], table);
+	pv_device_mem_set(device, table);
+	rig->couple.view = other_view(rig);
+	rig->is_old_memory_in_use = true;
+	rig->switches++;
+}
+
 /* ---- saving and loading ---- */
 
 static void note(void *arg)
@@ -292,10 +334,12 @@ static void move_device(struct rig *rig)
 	size_t bytes;
 
 	pause_device(rig);
+	let_old_memory_go(rig);
+	assert_false(rig->is_old_memory_in_use);
 	state = save_state(rig, &bytes);
 	pv_twin_allow(&rig->couple.twin, rig->couple.view, false);
 	device = make_device(rig, other);
-	pv_couple_set_device(&rig->couple, device, other ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE);
+	pv_couple_set_device(&rig->couple, device, other_view(rig));
 	pv_twin_allow(&rig->couple.twin, rig->couple.view, true);
 	assert_int_equal(pv_device_load(device, state, bytes), 0);
 	/* What the old one allocated is forgotten with it, as when its process ends. */
@@ -322,11 +366,24 @@ static void poll_driver(struct rig *rig)
 		pv_blkdrv_poll(pv_blkdrv_queue(rig->driver, i));
 }
 
+static void resume(struct rig *rig)
+{
+	if (!pv_blk_is_stopped(rig->couple.device))
+		return;
+	rig->stops++;
+	pv_blk_resume(rig->couple.device);
+}
+
 static void one_step(struct rig *rig, bool may_move)
 {
-	uint32_t dice = pv_random_below(&rig->random, 100);
+	uint32_t dice = pv_random_below(&rig->random, 103);
 
-	if (dice < 40) {
+	let_old_memory_go(rig);
+	if (dice >= 101) {
+		resume(rig);
+	} else if (dice >= 100) {
+		switch_memory(rig);
+	} else if (dice < 40) {
 		submit_one(rig);
 	} else if (dice < 60) {
 		pv_couple_run(&rig->couple);
@@ -348,7 +405,10 @@ static void settle(struct rig *rig)
 {
 	for (uint16_t i = 0; i < QUEUES; i++)
 		pv_blkdrv_publish(pv_blkdrv_queue(rig->driver, i));
+	store_of(rig)->fail_percent = 0;
 	for (int i = 0; i < 10000 && rig->out > 0; i++) {
+		let_old_memory_go(rig);
+		resume(rig);
 		pv_couple_run(&rig->couple);
 		if (pv_slow_store_finish_one(store_of(rig)))
 			for (uint16_t q = 0; q < QUEUES; q++)
@@ -377,7 +437,7 @@ static const uint64_t ring_combinations[] = {
 };
 #define COMBINATIONS (sizeof(ring_combinations) / sizeof(ring_combinations[0]))
 
-static void run_all(uint32_t steps, bool may_move)
+static void run_all(uint32_t steps, bool may_move, uint32_t fail_percent)
 {
 	static struct rig rig;
 
@@ -385,13 +445,18 @@ static void run_all(uint32_t steps, bool may_move)
 		steps *= 100;
 	for (size_t i = 0; i < COMBINATIONS; i++) {
 		rig_open(&rig, ring_combinations[i], i);
+		rig.fail_percent = fail_percent;
+		store_of(&rig)->fail_percent = fail_percent;
 		for (uint32_t step = 0; step < steps; step++)
 			one_step(&rig, may_move);
 		settle(&rig);
-		assert_true(rig.done > steps / 10);
+		assert_true(rig.done > steps / (fail_percent ? 100 : 10));
 		assert_int_equal(rig.couple.needs_resets, 0);
+		assert_true(rig.switches > 0);
 		if (may_move)
 			assert_true(rig.loads > 0);
+		if (fail_percent > 0)
+			assert_true(rig.stops > 0);
 		rig_close(&rig);
 	}
 }
@@ -399,13 +464,19 @@ static void run_all(uint32_t steps, bool may_move)
 static void every_request_ends_once_and_reads_return_what_was_written(void **state)
 {
 	(void)state;
-	run_all(6000, false);
+	run_all(6000, false, 0);
 }
 
 static void a_device_that_is_saved_and_loaded_elsewhere_loses_and_doubles_nothing(void **state)
 {
 	(void)state;
-	run_all(6000, true);
+	run_all(6000, true, 0);
+}
+
+static void requests_that_fail_and_are_kept_end_well_when_the_disk_goes_on(void **state)
+{
+	(void)state;
+	run_all(6000, true, 5);
 }
 
 static void a_state_that_is_cut_altered_newer_or_foreign_is_refused(void **state)
@@ -533,6 +604,7 @@ int main(void)
 		cmocka_unit_test(every_request_ends_once_and_reads_return_what_was_written),
 		cmocka_unit_test(
 			a_device_that_is_saved_and_loaded_elsewhere_loses_and_doubles_nothing),
+		cmocka_unit_test(requests_that_fail_and_are_kept_end_well_when_the_disk_goes_on),
 		cmocka_unit_test(a_state_that_is_cut_altered_newer_or_foreign_is_refused),
 		cmocka_unit_test(a_state_with_altered_fields_never_harms_the_device),
 		cmocka_unit_test(a_queue_that_broke_is_idle_in_the_device_that_loads_it),

@@ -40,8 +40,17 @@ static void queue_attach(struct pv_port *port, struct pv_queue *queue)
 	lane->is_detaching = false;
 }
 
+/* As on a host: what the lane had to say comes before its answer that it stopped. */
+static void deliver_event(struct pv_couple_lane *lane, struct pv_queue *queue)
+{
+	if (lane->has_event)
+		pv_queue_event(queue);
+	lane->has_event = false;
+}
+
 static void answer_if_quiet(struct pv_couple_lane *lane, struct pv_queue *queue)
 {
+	deliver_event(lane, queue);
 	if (!lane->is_detaching || !pv_queue_is_quiet(queue))
 		return;
 	lane->is_detaching = false;
@@ -73,6 +82,16 @@ static void queue_broke(struct pv_port *port, struct pv_queue *queue)
 	pv_device_needs_reset(queue->device);
 }
 
+static void queue_event(struct pv_port *port, struct pv_queue *queue)
+{
+	of_port(port)->lane[queue->index].has_event = true;
+}
+
+static void queue_wake(struct pv_port *port, struct pv_queue *queue)
+{
+	pv_couple_wake(of_port(port), queue->index);
+}
+
 static void config_changed(struct pv_port *port, struct pv_device *device)
 {
 	(void)device;
@@ -95,6 +114,8 @@ static const struct pv_port_ops port_ops = {
 	.queue_detach = queue_detach,
 	.interrupt = interrupt,
 	.queue_broke = queue_broke,
+	.queue_event = queue_event,
+	.queue_wake = queue_wake,
 	.config_changed = config_changed,
 	.log = port_log,
 };
@@ -360,7 +381,8 @@ void pv_couple_sleep(struct pv_couple *couple)
 
 		if (!lane->is_attached || lane->is_asleep || lane->has_ended)
 			continue;
-		if (!pv_dev_ring_kicks_on(&couple->device->queue[i].ring))
+		if (couple->device->queue[i].is_stalled ||
+		    !pv_dev_ring_kicks_on(&couple->device->queue[i].ring))
 			lane->is_asleep = true;
 	}
 }

@@ -22,6 +22,7 @@ struct pv_couple_lane {
 	bool is_asleep;
 	bool is_kicked;
 	bool has_ended; /* work of the device's own came to an end: no sleep before a run */
+	bool has_event; /* for the control side */
 	bool is_detaching;
 	bool is_interrupted; /* since the driver last looked */
 	struct pv_bus_queue place;

@@ -35,7 +35,7 @@ static enum pv_blk_submit submit(struct pv_blk_store *blk, struct pv_blk_io *io)
 		store->unstable_writes++;
 	if (pv_random_chance(store->random, store->at_once_percent)) {
 		if (pv_random_chance(store->random, store->fail_percent)) {
-			io->error = -PV_EIO;
+			io->error = store->error;
 			return PV_BLK_FAILED;
 		}
 		carry_out(store, io);
@@ -89,6 +89,7 @@ void pv_slow_store_open(struct pv_slow_store *store, uint8_t *disk, uint64_t byt
 		.random = random,
 		.at_once_percent = 40,
 		.withdraw_percent = 80,
+		.error = -PV_EIO,
 	};
 }
 
@@ -103,7 +104,7 @@ bool pv_slow_store_finish_one(struct pv_slow_store *store)
 	io = store->pending[index];
 	forget(store, index);
 	if (pv_random_chance(store->random, store->fail_percent)) {
-		io->done(io, -PV_EIO);
+		io->done(io, store->error);
 		return true;
 	}
 	carry_out(store, io);

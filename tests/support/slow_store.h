@@ -17,6 +17,7 @@ struct pv_slow_store {
 	struct pv_random *random;
 	uint32_t at_once_percent; /* I/Os answered in submit */
 	uint32_t fail_percent;
+	int error;                 /* what a failure is */
 	uint32_t withdraw_percent; /* of what is pending when a queue drains */
 	struct pv_blk_io *pending[PV_SLOW_STORE_PENDING_MAX];
 	uint32_t pendings;
