@@ -66,9 +66,12 @@ int pv_blk_resized(struct pv_device *device, uint64_t capacity_bytes);
 
 /*
  * Control side. A disk that a policy has stopped takes no requests and keeps those that failed.
- * Resuming issues them again and goes on. A reset resumes too, and fails what was kept.
+ * Resuming issues them again and goes on. A reset resumes too, and drops what was kept.
  */
 bool pv_blk_is_stopped(const struct pv_device *device);
+
+/* Control side. How many times it was stopped, ever; comes round after 2^32. */
+uint32_t pv_blk_stops(const struct pv_device *device);
 void pv_blk_resume(struct pv_device *device);
 
 #endif

@@ -46,6 +46,12 @@ static enum pv_blk_action action_of(enum pv_blk_policy policy, bool is_no_space)
 	return PV_BLK_REPORT;
 }
 
+static void stop(struct pv_blk *blk)
+{
+	if (!__atomic_exchange_n(&blk->is_stopped, true, __ATOMIC_ACQUIRE))
+		__atomic_fetch_add(&blk->stops, 1, __ATOMIC_RELAXED);
+}
+
 enum pv_blk_action pv_blk_io_failed(struct pv_blk_request *request, int error)
 {
 	struct pv_queue *queue = request->queue;
@@ -65,7 +71,9 @@ enum pv_blk_action pv_blk_io_failed(struct pv_blk_request *request, int error)
 		pv_count(&counters->ignored);
 	if (failure.action == PV_BLK_STOP) {
 		pv_count(&counters->kept);
-		__atomic_store_n(&blk->is_stopped, true, __ATOMIC_RELAXED);
+		if (request->resumes != pv_blk_resumes(blk))
+			return PV_BLK_STOP;
+		stop(blk);
 	}
 	__atomic_fetch_or(&lane->failures, 1u << kind_of(&failure), __ATOMIC_RELEASE);
 	port->ops->queue_event(port, queue);
@@ -91,14 +99,24 @@ bool pv_blk_is_stopped(const struct pv_device *device)
 	return pv_blk_has_stopped(pv_blk_of_const(device));
 }
 
-/* A lane that fails again meanwhile stops the disk again: what it kept waits for the next time. */
+uint32_t pv_blk_stops(const struct pv_device *device)
+{
+	return __atomic_load_n(&pv_blk_of_const(device)->stops, __ATOMIC_RELAXED);
+}
+
+/*
+ * What was with the store when the disk stopped may fail after this: it is kept, but is done again
+ * without another stop, for its failure is as old as the others.
+ */
 void pv_blk_resume(struct pv_device *device)
 {
 	struct pv_blk *blk = pv_blk_of(device);
 	struct pv_port *port = device->port;
 
-	if (!__atomic_exchange_n(&blk->is_stopped, false, __ATOMIC_ACQ_REL))
+	if (!pv_blk_has_stopped(blk))
 		return;
+	__atomic_fetch_add(&blk->resumes, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&blk->is_stopped, false, __ATOMIC_RELEASE);
 	for (uint16_t i = 0; i < device->queues; i++)
 		if (device->queue[i].state == PV_QUEUE_RUNNING)
 			port->ops->queue_wake(port, &device->queue[i]);

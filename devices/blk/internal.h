@@ -46,7 +46,11 @@ struct pv_blk {
 	/* Written by the control side, read by lanes: whole, and in no order with anything else. */
 	uint64_t capacity_bytes;
 	bool is_write_back;
-	bool is_stopped; /* by an error policy; written by lanes too */
+	bool is_stopped; /* by an error policy; written by lanes too, as is ... */
+	uint32_t stops;  /* ... the count of times that it was */
+	uint32_t resumes;
+
+	uint16_t started; /* queues; control side */
 
 	struct pv_blk_counters *counters; /* one for each queue */
 };
@@ -73,6 +77,7 @@ struct pv_blk_request {
 	struct pv_queue *queue;
 	struct pv_blk_request *next;
 	enum pv_blk_request_state state;
+	uint32_t resumes;        /* of the disk, when its I/O was given to the store */
 	pv_counter *count;       /* of its kind, NULL: of none; counted when it ends */
 	uint32_t written_bytes;  /* to its data, once it succeeds */
 	struct pv_cursor ranges; /* discard, write zeroes: those still to do */
@@ -112,6 +117,11 @@ void pv_blk_queue_event(struct pv_queue *queue);
 static inline bool pv_blk_has_stopped(const struct pv_blk *blk)
 {
 	return __atomic_load_n(&blk->is_stopped, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t pv_blk_resumes(const struct pv_blk *blk)
+{
+	return __atomic_load_n(&blk->resumes, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -328,12 +328,14 @@ static uint8_t after_io(struct pv_blk_request *request, int error)
 /* Gives the store what is aimed at, until the request ends or is kept, here or by the store. */
 static void proceed(struct pv_blk_request *request, uint8_t status)
 {
-	struct pv_blk_store *store = blk_of(request)->store;
+	const struct pv_blk *blk = blk_of(request);
+	struct pv_blk_store *store = blk->store;
 
 	while (status == NO_STATUS) {
 		enum pv_blk_submit submitted;
 
 		request->state = PV_BLK_WORKED_ON;
+		request->resumes = pv_blk_resumes(blk);
 		submitted = store->ops->submit(store, &request->io);
 		if (submitted == PV_BLK_PENDING)
 			return;
@@ -359,15 +361,44 @@ static size_t lane_bytes(uint32_t requests)
 	return sizeof(struct pv_blk_lane) + sizeof(struct pv_blk_request) * requests;
 }
 
+/* The store is begun while any queue is started. */
+static int begin_store(struct pv_blk *blk)
+{
+	struct pv_blk_store *store = blk->store;
+	struct pv_port *port = blk->device.port;
+	int err = 0;
+
+	if (blk->started == 0 && store->ops->begin)
+		err = store->ops->begin(store);
+	if (!err)
+		blk->started++;
+	else
+		port->ops->log(port, PV_LOG_ERROR,
+		               "the disk is locked: somebody else uses its image");
+	return err;
+}
+
+static void end_store(struct pv_blk *blk)
+{
+	if (--blk->started == 0 && blk->store->ops->end)
+		blk->store->ops->end(blk->store);
+}
+
 int pv_blk_queue_start(struct pv_queue *queue)
 {
 	struct pv_port *port = queue->device->port;
 	/* One more than the ring can hold: so it is the ring that finds out about too many. */
 	uint32_t requests = queue->config.size + 1u;
-	struct pv_blk_lane *lane = port->ops->alloc(port, lane_bytes(requests));
+	struct pv_blk_lane *lane;
+	int err = begin_store(pv_blk_of(queue->device));
 
-	if (!lane)
+	if (err)
+		return err;
+	lane = port->ops->alloc(port, lane_bytes(requests));
+	if (!lane) {
+		end_store(pv_blk_of(queue->device));
 		return -PV_ENOMEM;
+	}
 	lane->requests = requests;
 	lane->held_end = &lane->held;
 	queue->own = lane;
@@ -485,6 +516,7 @@ void pv_blk_queue_stop(struct pv_queue *queue)
 		request = next;
 	}
 	port->ops->free(port, lane, lane_bytes(lane->requests));
+	end_store(pv_blk_of(queue->device));
 }
 
 void pv_blk_queue_save(const struct pv_queue *queue, struct pv_state_writer *to)

@@ -70,6 +70,14 @@ struct pv_blk_store_ops {
 	 * will not be called then. NULL: never possible.
 	 */
 	bool (*withdraw)(struct pv_blk_store *store, struct pv_blk_io *io);
+
+	/*
+	 * Control side. The device's first queue is about to start: from here until `end`, which
+	 * follows when the last one has stopped, nobody else may change what is stored. Returns 0,
+	 * or -PV_EBUSY when somebody does or might. NULL, both: there is nobody else.
+	 */
+	int (*begin)(struct pv_blk_store *store);
+	void (*end)(struct pv_blk_store *store);
 };
 
 /* What the device tells the driver about the store. Bytes unless said otherwise. */

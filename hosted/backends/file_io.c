@@ -381,4 +381,6 @@ static enum pv_blk_submit file_submit(struct pv_blk_store *blk, struct pv_blk_io
 
 const struct pv_blk_store_ops pv_store_file_ops = {
 	.submit = file_submit,
+	.begin = pv_store_file_begin,
+	.end = pv_store_file_end,
 };

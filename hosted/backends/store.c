@@ -110,15 +110,22 @@ struct pv_blk_store *pv_store_blk(struct pv_store *store)
 
 int pv_store_resize(struct pv_store *store, uint64_t bytes)
 {
+	const struct pv_blk_store_ops *ops = store->blk.ops;
+	bool must_lock = store->has_locks && !store->is_locked;
 	int err;
 
 	if (bytes == 0 || bytes > INT64_MAX || bytes % store->blk.limits.logical_block_bytes)
 		return -EINVAL;
 	if (store->blk.limits.is_read_only)
 		return -EROFS;
+	/* While no guest uses the disk, somebody else may be using the image. */
+	if (must_lock && ops->begin(&store->blk))
+		return -EAGAIN;
 	err = store->kind->resize(store, bytes);
 	if (!err)
 		store->blk.capacity_bytes = bytes;
+	if (must_lock)
+		ops->end(&store->blk);
 	return err;
 }
 

@@ -20,6 +20,7 @@ struct pv_store_options {
 	int64_t memory_bytes; /* ... memory of this size; unused ones are -1 */
 	bool is_read_only;
 	bool is_direct;                /* O_DIRECT */
+	bool has_no_locks;             /* leave QEMU's locks on the image out of account */
 	uint32_t logical_block_bytes;  /* 0: the store's own */
 	uint32_t physical_block_bytes; /* 0: the store's own */
 };
@@ -37,7 +38,8 @@ struct pv_blk_store *pv_store_blk(struct pv_store *store);
 
 /*
  * Control side. Makes a file longer or shorter, or follows a block device that has changed;
- * `capacity_bytes` of the store is the new size then. Returns 0 or -errno.
+ * `capacity_bytes` of the store is the new size then. Returns 0 or -errno: -EAGAIN when somebody
+ * else has the image.
  */
 int pv_store_resize(struct pv_store *store, uint64_t bytes);
 

@@ -8,6 +8,9 @@
 #include "hosted/backends/store_internal.h"
 
 #include "abi/virtio_blk.h"
+#include "hosted/backends/image_lock.h"
+#include "hosted/loop/log.h"
+#include "ring/err.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +27,31 @@
 
 /* The largest alignment that O_DIRECT asks for anywhere; taken where the kernel does not tell. */
 #define SAFE_DIRECT_ALIGN 4096u
+
+int pv_store_file_begin(struct pv_blk_store *blk)
+{
+	struct pv_store *store = pv_store_of(blk);
+	int err = store->has_locks ? pv_image_lock(store->fd, !blk->limits.is_read_only) : 0;
+
+	/* What cannot be locked is used without: QEMU could not lock it either. */
+	if (err == -ENOLCK || err == -EOPNOTSUPP || err == -EINVAL || err == -ENOSYS) {
+		store->has_locks = false;
+		pv_log(store->path, PV_LOG_WARNING,
+		       "this image cannot be locked: see to it that nobody else uses it");
+		err = 0;
+	}
+	store->is_locked = store->has_locks && !err;
+	return err ? -PV_EBUSY : 0;
+}
+
+void pv_store_file_end(struct pv_blk_store *blk)
+{
+	struct pv_store *store = pv_store_of(blk);
+
+	if (store->is_locked)
+		pv_image_unlock(store->fd);
+	store->is_locked = false;
+}
 
 static int file_resize(struct pv_store *store, uint64_t bytes)
 {
@@ -197,6 +225,7 @@ int pv_store_file_open(struct pv_store *store, const struct pv_store_options *op
 		flags |= O_DIRECT;
 	store->kind = &file_kind;
 	store->blk.ops = &pv_store_file_ops;
+	store->has_locks = !options->has_no_locks;
 	store->path = strdup(options->path);
 	if (!store->path)
 		return -ENOMEM;

@@ -25,6 +25,8 @@ struct pv_store {
 	bool is_block_device;
 	bool is_in_memory; /* tmpfs: a system call never waits for a disk */
 	bool can_punch;
+	bool has_locks; /* takes locks on the image, and ... */
+	bool is_locked; /* ... holds them */
 
 	/* Memory. */
 	uint8_t *memory;
@@ -37,6 +39,10 @@ int pv_store_memory_open(struct pv_store *store, const struct pv_store_options *
                          char *error, size_t error_bytes);
 int pv_store_null_open(struct pv_store *store, const struct pv_store_options *options, char *error,
                        size_t error_bytes);
+
+/* store_file.c: locks on the image. */
+int pv_store_file_begin(struct pv_blk_store *blk);
+void pv_store_file_end(struct pv_blk_store *blk);
 
 /* file_io.c: the I/O of files and block devices. */
 extern const struct pv_blk_store_ops pv_store_file_ops;

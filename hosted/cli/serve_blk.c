@@ -60,12 +60,14 @@ static bool sync_disk(const struct pv_disk *disk, char sentence[static PV_SENTEN
 static bool run(struct pv_service *service, struct pv_disk *disk,
                 char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_blk_commands commands = { disk, 1 };
+	struct pv_blk_commands commands;
 	struct pv_qmp *qmp = pv_service_qmp(service);
 	char text[PV_DISK_TEXT_BYTES];
 
-	if (qmp)
-		pv_qmp_register(qmp, pv_blk_command_table, &commands);
+	if (qmp) {
+		pv_blk_commands_register(&commands, qmp, disk, 1);
+		pv_service_set_status(service, pv_blk_commands_status, &commands);
+	}
 	return pv_service_open(service, disk->host, disk->device, sentence) &&
 	       pv_service_run(service, pv_disk_text(disk, text), sentence) &&
 	       sync_disk(disk, sentence);
@@ -110,6 +112,7 @@ int pv_cli_serve_blk(int argc, char **argv)
 	}
 	if (service.must_print_capabilities)
 		return print_capabilities();
+	disk.can_be_resumed = service.qmp != NULL;
 	if (pv_sandbox_prepare())
 		return fail("cannot give up privileges (no_new_privs)");
 	return serve(&disk, &service, sentence) ? EXIT_SUCCESS : fail(sentence);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "devices/blk/blk.h"
 #include "hosted/control/blk_commands.h"
@@ -63,6 +64,13 @@ static struct json_object *inserted_of(const struct pv_disk *disk)
 	return inserted;
 }
 
+static const char *io_status(const struct pv_disk *disk)
+{
+	if (!pv_blk_is_stopped(disk->device))
+		return "ok";
+	return disk->has_no_space ? "nospace" : "failed";
+}
+
 static void query_block(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
 	const struct pv_blk_commands *commands = arg;
@@ -74,7 +82,7 @@ static void query_block(struct pv_qmp_request *request, void *arg, struct json_o
 
 		add_text(disk, "device", commands->disk[i].name);
 		add_text(disk, "type", "unknown");
-		add_text(disk, "io-status", "ok");
+		add_text(disk, "io-status", io_status(&commands->disk[i]));
 		add_bool(disk, "removable", false);
 		add_bool(disk, "locked", false);
 		json_object_object_add(disk, "inserted", inserted_of(&commands->disk[i]));
@@ -148,18 +156,94 @@ static void block_resize(struct pv_qmp_request *request, void *arg, struct json_
 		return;
 	}
 	error = resize(disk, (uint64_t)bytes);
-	if (error)
+	if (error == -EAGAIN)
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
+		            "cannot resize '%s': somebody else uses its image", disk->name);
+	else if (error)
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "cannot resize '%s': %s", disk->name,
 		            strerror(-error));
 	else
 		pv_qmp_return(request, NULL);
 }
 
+/* ---- disks that stop, and go on ---- */
+
+static bool is_any_stopped(const struct pv_blk_commands *commands)
+{
+	for (unsigned int i = 0; i < commands->disks; i++)
+		if (pv_blk_is_stopped(commands->disk[i].device))
+			return true;
+	return false;
+}
+
+const char *pv_blk_commands_status(void *arg)
+{
+	return is_any_stopped(arg) ? "io-error" : "running";
+}
+
+/* Disks that have stopped since the question was asked are told of again, and wait again. */
 static void cont(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
-	(void)arg;
+	struct pv_blk_commands *commands = arg;
+
 	(void)arguments;
+	if (is_any_stopped(commands))
+		pv_qmp_event(commands->qmp, "RESUME", NULL);
+	for (unsigned int i = 0; i < commands->disks; i++)
+		pv_blk_resume(commands->disk[i].device);
 	pv_qmp_return(request, NULL);
+}
+
+/* A disk may fail thousands of times a second: each kind is told at most so often, as in QEMU. */
+#define TELL_EVERY_NS 1000000000u
+
+static bool may_tell(struct pv_disk *disk, const struct pv_blk_failure *failure)
+{
+	uint64_t *told_ns = &disk->told_ns[failure->action * 4u + failure->is_no_space * 2u +
+	                                   failure->is_write];
+	struct timespec now;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	if (*told_ns > 0 && now_ns - *told_ns < TELL_EVERY_NS)
+		return false;
+	*told_ns = now_ns;
+	return true;
+}
+
+static void tell_of_failure(const struct pv_blk_commands *commands, const struct pv_disk *disk,
+                            const struct pv_blk_failure *failure)
+{
+	static const char *const action[] = {
+		[PV_BLK_REPORT] = "report", [PV_BLK_IGNORE] = "ignore", [PV_BLK_STOP] = "stop"
+	};
+	struct json_object *data = json_object_new_object();
+
+	add_text(data, "device", disk->name);
+	add_text(data, "node-name", disk->name);
+	add_text(data, "operation", failure->is_write ? "write" : "read");
+	add_text(data, "action", action[failure->action]);
+	add_bool(data, "nospace", failure->is_no_space);
+	add_text(data, "reason", strerror(failure->is_no_space ? ENOSPC : EIO));
+	pv_qmp_event(commands->qmp, "BLOCK_IO_ERROR", data);
+}
+
+static void failed(void *arg, struct pv_disk *disk, const struct pv_blk_failure *failure)
+{
+	struct pv_blk_commands *commands = arg;
+
+	/* Each stop is told of, with its reason. */
+	if (failure->action != PV_BLK_STOP) {
+		if (may_tell(disk, failure))
+			tell_of_failure(commands, disk, failure);
+		return;
+	}
+	if (disk->stops_told == pv_blk_stops(disk->device))
+		return;
+	disk->stops_told = pv_blk_stops(disk->device);
+	tell_of_failure(commands, disk, failure);
+	pv_qmp_event(commands->qmp, "STOP", NULL);
 }
 
 static const struct pv_qmp_parameter resize_parameters[] = {
@@ -169,9 +253,20 @@ static const struct pv_qmp_parameter resize_parameters[] = {
 	{ 0 },
 };
 
-const struct pv_qmp_command pv_blk_command_table[] = {
+static const struct pv_qmp_command command_table[] = {
 	{ "block_resize", resize_parameters, block_resize },
 	{ "cont", NULL, cont },
 	{ "query-block", NULL, query_block },
 	{ 0 },
 };
+
+void pv_blk_commands_register(struct pv_blk_commands *commands, struct pv_qmp *qmp,
+                              struct pv_disk *disk, unsigned int disks)
+{
+	*commands = (struct pv_blk_commands){ .disk = disk, .disks = disks, .qmp = qmp };
+	for (unsigned int i = 0; i < disks; i++) {
+		disk[i].failed = failed;
+		disk[i].failed_arg = commands;
+	}
+	pv_qmp_register(qmp, command_table, commands);
+}

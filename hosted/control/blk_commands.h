@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Control commands over disks, in the shapes that QEMU gives them: query-block, block_resize, and
- * cont, which has nothing to do while everything runs.
+ * cont, which has disks go on that an error policy has stopped.  Failures are told as the events
+ * BLOCK_IO_ERROR, and STOP when a disk stops.
  */
 #ifndef PV_HOSTED_BLK_COMMANDS_H
 #define PV_HOSTED_BLK_COMMANDS_H
@@ -9,12 +10,18 @@
 #include "hosted/control/disk.h"
 #include "hosted/control/qmp.h"
 
-/* The argument to register the table with. */
+/* In the caller's storage, for as long as the server lives. */
 struct pv_blk_commands {
 	struct pv_disk *disk;
 	unsigned int disks;
+	struct pv_qmp *qmp;
 };
 
-extern const struct pv_qmp_command pv_blk_command_table[];
+/* Registers the commands, and has the server tell of the disks' failures. */
+void pv_blk_commands_register(struct pv_blk_commands *commands, struct pv_qmp *qmp,
+                              struct pv_disk *disk, unsigned int disks);
+
+/* What query-status is to say on behalf of the disks: "running", or "io-error". */
+const char *pv_blk_commands_status(void *commands);
 
 #endif

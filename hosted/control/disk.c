@@ -14,6 +14,12 @@
 #define CACHE_LINE     64u
 
 static const char *const off_on[] = { "off", "on", NULL };
+static const char *const auto_off[] = { "auto", "off", NULL };
+
+/* In the order of the words: what is not the option's own choice depends on who could go on. */
+enum { ERROR_AUTO, ERROR_REPORT, ERROR_IGNORE, ERROR_STOP, ERROR_ENOSPC };
+static const char *const read_errors[] = { "auto", "report", "ignore", "stop", NULL };
+static const char *const write_errors[] = { "auto", "report", "ignore", "stop", "enospc", NULL };
 
 #define DISK struct pv_disk_options
 static const struct pv_option disk_options[] = {
@@ -29,6 +35,17 @@ static const struct pv_option disk_options[] = {
 	{ "write-cache", "on|off",
 	  "off: a write ends when it is stable; a driver can change this (default on)",
 	  PV_OPTION_CHOICE_AT(DISK, write_cache, off_on) },
+	{ "rerror", "auto|report|ignore|stop",
+	  "when a read fails: tell the driver, pretend it went well, or keep it and stop until "
+	  "QMP cont (auto, the default, is report)",
+	  PV_OPTION_CHOICE_AT(DISK, read_error, read_errors) },
+	{ "werror", "auto|report|ignore|stop|enospc",
+	  "the same for all but reads; enospc: stop when there is no space, otherwise report "
+	  "(auto, the default, is enospc with --qmp and report without)",
+	  PV_OPTION_CHOICE_AT(DISK, write_error, write_errors) },
+	{ "locking", "auto|off",
+	  "auto: lock the image while a guest uses it, as QEMU does (default auto)",
+	  PV_OPTION_CHOICE_AT(DISK, locking, auto_off) },
 	{ "num-queues", "N", "queues to offer (default 16)",
 	  PV_OPTION_NUMBER_AT(DISK, queues, 1, QUEUES_MAX) },
 	{ "queue-size", "N", "largest size of a queue; the front-end decides (default 1024)",
@@ -50,6 +67,20 @@ const struct pv_option_group pv_disk_option_group = { "Disk", disk_options };
 static bool is_power_of_two(uint64_t number)
 {
 	return (number & (number - 1)) == 0;
+}
+
+/* A disk that stops goes on by a control command: without any it would stand for ever. */
+static bool can_go_on(const struct pv_disk_options *o, char sentence[static PV_SENTENCE_BYTES])
+{
+	const char *option = o->read_error == ERROR_STOP    ? "rerror"
+	                     : o->write_error >= ERROR_STOP ? "werror"
+	                                                    : NULL;
+
+	if (o->can_be_resumed || !option)
+		return true;
+	return pv_sentence_wrong(
+		sentence, "option '--%s %s' needs --qmp, whose command cont goes on", option,
+		option[0] == 'r' ? read_errors[o->read_error] : write_errors[o->write_error]);
 }
 
 static bool are_good(const struct pv_disk_options *o, char sentence[static PV_SENTENCE_BYTES])
@@ -80,7 +111,7 @@ static bool are_good(const struct pv_disk_options *o, char sentence[static PV_SE
 			"option '--serial': a serial number has at most %u bytes, this one has "
 			"%zu",
 			VIRTIO_BLK_ID_BYTES, strlen(o->serial));
-	return true;
+	return can_go_on(o, sentence);
 }
 
 static int64_t bytes_or_unused(uint64_t bytes)
@@ -97,11 +128,34 @@ static bool open_store(struct pv_disk *disk, const struct pv_disk_options *o,
 		.memory_bytes = bytes_or_unused(o->memory_bytes),
 		.is_read_only = o->is_read_only,
 		.is_direct = o->is_direct,
+		.has_no_locks = o->locking != 0,
 		.logical_block_bytes = (uint32_t)o->logical_block_bytes,
 		.physical_block_bytes = (uint32_t)o->physical_block_bytes,
 	};
 
 	return pv_store_open(&disk->store, &options, sentence, PV_SENTENCE_BYTES) == 0;
+}
+
+static enum pv_blk_policy policy_of(unsigned int choice, enum pv_blk_policy automatic)
+{
+	static const enum pv_blk_policy policies[] = {
+		[ERROR_REPORT] = PV_BLK_ALWAYS_REPORT,
+		[ERROR_IGNORE] = PV_BLK_ALWAYS_IGNORE,
+		[ERROR_STOP] = PV_BLK_ALWAYS_STOP,
+		[ERROR_ENOSPC] = PV_BLK_STOP_WITHOUT_SPACE,
+	};
+
+	return choice == ERROR_AUTO ? automatic : policies[choice];
+}
+
+static void io_failed(void *arg, const struct pv_blk_failure *failure)
+{
+	struct pv_disk *disk = arg;
+
+	if (failure->action == PV_BLK_STOP)
+		disk->has_no_space = failure->is_no_space;
+	if (disk->failed)
+		disk->failed(disk->failed_arg, disk, failure);
 }
 
 static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o)
@@ -114,6 +168,12 @@ static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o)
 		.has_write_cache = o->write_cache != 0,
 		.is_in_order = o->is_in_order,
 		.no_packed = o->no_packed,
+		.read_policy = policy_of(o->read_error, PV_BLK_ALWAYS_REPORT),
+		.write_policy = policy_of(o->write_error, o->can_be_resumed
+		                                                  ? PV_BLK_STOP_WITHOUT_SPACE
+		                                                  : PV_BLK_ALWAYS_REPORT),
+		.failed = io_failed,
+		.failed_arg = disk,
 	};
 	size_t bytes = (pv_blk_bytes(options.queues) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 

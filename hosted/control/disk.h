@@ -6,7 +6,7 @@
 #ifndef PV_HOSTED_DISK_H
 #define PV_HOSTED_DISK_H
 
-#include "devices/core/device.h"
+#include "devices/blk/blk.h"
 #include "hosted/backends/store.h"
 #include "hosted/control/options.h"
 #include "hosted/loop/host.h"
@@ -22,6 +22,10 @@ struct pv_disk_options {
 	uint64_t logical_block_bytes;  /* 0: the store's own */
 	uint64_t physical_block_bytes; /* 0: the store's own */
 	unsigned int write_cache;      /* 0: off, 1: on */
+	unsigned int read_error;       /* choices of their tables; 0: automatic */
+	unsigned int write_error;
+	unsigned int locking; /* 0: automatic, 1: off */
+	bool can_be_resumed;  /* no option: there is a control socket, which has `cont` */
 	bool is_read_only;
 	bool is_direct;
 	bool is_in_order;
@@ -36,6 +40,9 @@ struct pv_disk_options {
 
 extern const struct pv_option_group pv_disk_option_group;
 
+/* Kinds of failures that do not stop it: read or write, no space or not, reported or ignored. */
+#define PV_DISK_FAILURES 8
+
 struct pv_disk {
 	const char *name; /* in control commands */
 	struct pv_store *store;
@@ -44,11 +51,19 @@ struct pv_disk {
 	void *storage; /* the device's */
 	bool is_direct;
 	bool has_write_cache;
+	bool has_no_space;                  /* why it is stopped, if it is */
+	uint32_t stops_told;                /* of pv_blk_stops() */
+	uint64_t told_ns[PV_DISK_FAILURES]; /* when each kind of failure was told last */
+
+	/* Control side: I/O has failed, see pv_blk_options. For the caller to set; may be NULL. */
+	void (*failed)(void *arg, struct pv_disk *disk, const struct pv_blk_failure *failure);
+	void *failed_arg;
 };
 
 /*
  * Opens the store and makes the device, on the loops of `host` (whose `queues` is set here).
- * Returns false with a sentence that names the option at fault; nothing is left then.
+ * `disk` stays where it is until it is closed. Returns false with a sentence that names the option
+ * at fault; nothing is left then.
  */
 bool pv_disk_open(struct pv_disk *disk, const struct pv_disk_options *options,
                   struct pv_host_options *host, char sentence[static PV_SENTENCE_BYTES]);

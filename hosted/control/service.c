@@ -50,6 +50,8 @@ struct pv_service {
 	struct pv_device *device;
 	struct pv_vhu_backend *backend;
 	bool is_ending;
+	const char *(*status)(void *arg); /* the devices'; may be NULL */
+	void *status_arg;
 
 	struct pv_stats_device stats_device;
 	struct pv_stats_loop stats_loop[LOOPS + 1];
@@ -138,7 +140,9 @@ static const char *status(void *arg)
 {
 	const struct pv_service *service = arg;
 
-	return service->is_ending ? "shutdown" : "running";
+	if (service->is_ending)
+		return "shutdown";
+	return service->status ? service->status(service->status_arg) : "running";
 }
 
 /* ---- the beginning ---- */
@@ -328,6 +332,13 @@ struct pv_host_options pv_service_host(struct pv_service *service)
 struct pv_qmp *pv_service_qmp(const struct pv_service *service)
 {
 	return service->qmp;
+}
+
+void pv_service_set_status(struct pv_service *service, const char *(*of_devices)(void *arg),
+                           void *arg)
+{
+	service->status = of_devices;
+	service->status_arg = arg;
 }
 
 /* ---- sockets ---- */

@@ -53,6 +53,10 @@ struct pv_host_options pv_service_host(struct pv_service *service);
 /* To register commands with; NULL without --qmp. */
 struct pv_qmp *pv_service_qmp(const struct pv_service *service);
 
+/* Who knows what query-status says while the service runs; without anybody it is "running". */
+void pv_service_set_status(struct pv_service *service, const char *(*of_devices)(void *arg),
+                           void *arg);
+
 /*
  * Opens what the options name, for this device on this host. Returns false with a sentence; nothing
  * is left of it then.

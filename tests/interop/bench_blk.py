@@ -4,58 +4,26 @@
 import hashlib
 import json
 import os
-import pathlib
 import shutil
 import socket
 import subprocess
-import tempfile
+import sys
 import time
 import unittest
 
-PARAVANE = os.environ["PARAVANE"]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+# pylint: disable=wrong-import-position
+from serving import PARAVANE, Server, short_folder
+
 QSD = shutil.which("qemu-storage-daemon")
 LIMIT_S = 60
 IMAGE_BYTES = 16 << 20
 
 
-class Server:
-    """A back-end process; it listens when the constructor returns."""
-
-    def __init__(self, folder, command):
-        self.path = os.path.join(folder, "s")
-        self.log = open(os.path.join(folder, "log"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen(command(self.path), stdout=self.log, stderr=self.log)
-        deadline = time.monotonic() + 20
-        while not self.is_listening():
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                self.log.seek(0)
-                raise RuntimeError(f"{command(self.path)[0]} does not listen: {self.log.read()}")
-            time.sleep(0.02)
-
-    def is_listening(self):
-        with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
-            for row in table:
-                fields = row.split()
-                if fields[-1] == self.path and int(fields[3], 16) & 0x10000:
-                    return True
-        return False
-
-    def wait_for_front_end(self):
-        """Until ours has heard of one, and a little longer, so that requests are under way."""
-        while "has connected" not in pathlib.Path(self.log.name).read_text(encoding="utf-8"):
-            time.sleep(0.02)
-        time.sleep(0.2)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-
 class Bench(unittest.TestCase):
     def setUp(self):
-        wanted = os.environ.get("TMPDIR", "/tmp")
-        self.folder = tempfile.mkdtemp(prefix="pvb", dir=wanted if len(wanted) < 60 else "/tmp")
+        self.folder = short_folder()
         self.addCleanup(shutil.rmtree, self.folder)
         self.image = os.path.join(self.folder, "image")
 

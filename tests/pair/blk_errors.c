@@ -234,6 +234,33 @@ static void what_fails_again_is_tried_once_for_each_resume(void **state)
 	rig_close();
 }
 
+static void what_fails_after_the_disk_went_on_is_done_again_without_another_stop(void **state)
+{
+	(void)state;
+	rig_open(PV_BLK_ALWAYS_STOP, PV_BLK_ALWAYS_STOP);
+	rig.store.at_once_percent = 0;
+	rig.store.fail_percent = 100;
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		submit(i, 0, PV_BLKDRV_READ);
+	pv_couple_run(&rig.couple);
+	assert_int_equal(rig.store.pendings, REQUESTS);
+	assert_true(pv_slow_store_finish_one(&rig.store));
+	pv_couple_wake(&rig.couple, 0);
+	pv_couple_run(&rig.couple);
+	assert_true(pv_blk_is_stopped(rig.couple.device));
+	pv_blk_resume(rig.couple.device);
+	for (uint32_t i = 1; i < REQUESTS; i++)
+		assert_true(pv_slow_store_finish_one(&rig.store));
+	assert_false(pv_blk_is_stopped(rig.couple.device));
+	rig.store.fail_percent = 0;
+	go_on();
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		assert_true(rig.request[i].is_done && rig.request[i].error == 0);
+	assert_int_equal(pv_blk_stops(rig.couple.device), 1);
+	assert_int_equal(rig.failures, 1);
+	rig_close();
+}
+
 static void a_queue_that_is_taken_back_fails_what_it_kept(void **state)
 {
 	(void)state;
@@ -292,6 +319,8 @@ int main(void)
 		cmocka_unit_test(each_policy_does_what_it_says_to_each_kind_of_request),
 		cmocka_unit_test(a_stopped_disk_takes_nothing_on_any_queue_and_its_lanes_sleep),
 		cmocka_unit_test(what_fails_again_is_tried_once_for_each_resume),
+		cmocka_unit_test(
+			what_fails_after_the_disk_went_on_is_done_again_without_another_stop),
 		cmocka_unit_test(a_queue_that_is_taken_back_fails_what_it_kept),
 		cmocka_unit_test(a_disk_without_anybody_to_tell_keeps_all_the_same),
 		cmocka_unit_test(memory_that_goes_while_a_request_is_kept_fails_that_request),

@@ -113,6 +113,12 @@ class Sentences(Case):
         self.assertIn("'--qmp'",
                       self.refuse_serve(*place, *disk, '--qmp', f'unix:{self.qmp},wait=on'))
 
+    def test_a_disk_that_stops_must_have_somebody_to_go_on(self):
+        where = ('--socket-path', self.socket, '--blk-file', self.disk)
+        for option, word in (('rerror', 'stop'), ('werror', 'stop'), ('werror', 'enospc')):
+            self.assertEqual(self.refuse_serve(*where, f'--{option}', word),
+                             f"option '--{option} {word}' needs --qmp, whose command cont goes on")
+
     def test_a_file_that_will_not_do_is_named(self):
         place = ('--socket-path', self.socket)
         self.assertIn('--blk-file', self.refuse_serve(*place, '--blk-file', self.path / 'none'))

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Back-end processes of a test: started, asked over QMP, and ended; and a disk that is full."""
+
+import ctypes
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import time
+
+PARAVANE = os.environ["PARAVANE"]
+START_S = 20
+ANSWER_S = 20
+
+CLONE_NEWNS = 0x00020000
+MS_REC_PRIVATE = 0x4000 | 0x40000
+MS_REMOUNT = 32
+
+
+def short_folder():
+    """A folder whose sockets fit in 107 bytes, wherever the checkout lies."""
+    wanted = os.environ.get("TMPDIR", "/tmp")
+    return tempfile.mkdtemp(prefix="pvb", dir=wanted if len(wanted) < 60 else "/tmp")
+
+
+class Server:
+    """A back-end process; it listens when the constructor returns."""
+
+    def __init__(self, folder, command, name="s"):
+        self.path = os.path.join(folder, name)
+        self.log = open(os.path.join(folder, f"{name}.log"), "w+", encoding="utf-8")
+        self.process = subprocess.Popen(command(self.path), stdout=self.log, stderr=self.log)
+        deadline = time.monotonic() + START_S
+        while not self.is_listening():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError(f"{command(self.path)[0]} does not listen: {self.text()}")
+            time.sleep(0.02)
+
+    def is_listening(self):
+        """Read from the kernel's list: a test connection would count as the first front-end."""
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+            for row in table:
+                fields = row.split()
+                if fields[-1] == self.path and int(fields[3], 16) & 0x10000:
+                    return True
+        return False
+
+    def text(self):
+        return pathlib.Path(self.log.name).read_text(encoding="utf-8")
+
+    def wait_for_text(self, words):
+        deadline = time.monotonic() + ANSWER_S
+        while words not in self.text():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"it never said '{words}': {self.text()}")
+            time.sleep(0.02)
+
+    def wait_for_front_end(self):
+        """Until ours has heard of one, and a little longer, so that requests are under way."""
+        self.wait_for_text("has connected")
+        time.sleep(0.2)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+class Qmp:
+    """A client that keeps the events it has heard."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(ANSWER_S)
+        self.socket.connect(path)
+        self.stream = self.socket.makefile("rw", encoding="utf-8")
+        self.stream.readline()
+        self.events = []
+        self.command("qmp_capabilities")
+
+    def next(self):
+        line = self.stream.readline()
+        if not line:
+            raise RuntimeError("QMP closed the connection")
+        message = json.loads(line)
+        if "event" in message:
+            self.events.append(message)
+        return message
+
+    def command(self, name, **arguments):
+        """What it returns; a refusal comes back as the whole message."""
+        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        while True:
+            message = self.next()
+            if "return" in message:
+                return message["return"]
+            if "error" in message:
+                return message
+
+    def wait_for(self, name):
+        """The first event of that name that was not asked for before; it is forgotten then."""
+        while True:
+            for event in self.events:
+                if event["event"] == name:
+                    self.events.remove(event)
+                    return event.get("data")
+            self.next()
+
+    def counters(self):
+        """All counters by name, those of several queues added up."""
+        total = {}
+        for provider in self.command("query-stats"):
+            for entry in provider["stats"]:
+                total[entry["name"]] = total.get(entry["name"], 0) + entry["value"]
+        return total
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+
+class SmallDisk:
+    """A file system of a given size, seen by this process and its children alone."""
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    is_alone = False
+
+    def __init__(self, folder, size):
+        self.folder = folder
+        if not SmallDisk.is_alone:
+            self.call("unshare", CLONE_NEWNS)
+            self.call("mount", None, b"/", None, ctypes.c_ulong(MS_REC_PRIVATE), None)
+            SmallDisk.is_alone = True
+        os.makedirs(folder, exist_ok=True)
+        self.mount(size, 0)
+
+    def call(self, name, *arguments):
+        """PermissionError where the process may not have mounts of its own."""
+        if getattr(self.libc, name)(*arguments) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"{name}: {os.strerror(code)}")
+
+    def mount(self, size, flags):
+        self.call("mount", b"small", self.folder.encode(), b"tmpfs", ctypes.c_ulong(flags),
+                  f"size={size}".encode())
+
+    def resize(self, size):
+        self.mount(size, MS_REMOUNT)
+
+    def end(self):
+        self.libc.umount2(self.folder.encode(), 2)
