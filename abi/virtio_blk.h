@@ -8,6 +8,7 @@
 
 #define VIRTIO_BLK_F_SIZE_MAX     VIRTIO_F_BIT(1)
 #define VIRTIO_BLK_F_SEG_MAX      VIRTIO_F_BIT(2)
+#define VIRTIO_BLK_F_GEOMETRY     VIRTIO_F_BIT(4)
 #define VIRTIO_BLK_F_RO           VIRTIO_F_BIT(5)
 #define VIRTIO_BLK_F_BLK_SIZE     VIRTIO_F_BIT(6)
 #define VIRTIO_BLK_F_FLUSH        VIRTIO_F_BIT(9)
@@ -16,6 +17,8 @@
 #define VIRTIO_BLK_F_MQ           VIRTIO_F_BIT(12)
 #define VIRTIO_BLK_F_DISCARD      VIRTIO_F_BIT(13)
 #define VIRTIO_BLK_F_WRITE_ZEROES VIRTIO_F_BIT(14)
+#define VIRTIO_BLK_F_LIFETIME     VIRTIO_F_BIT(15)
+#define VIRTIO_BLK_F_SECURE_ERASE VIRTIO_F_BIT(16)
 
 /* The protocol counts in sectors of this size whatever the disk's own block size. */
 #define VIRTIO_BLK_SECTOR_BYTES 512u
@@ -47,8 +50,11 @@ struct virtio_blk_config {
 	struct pv_le32 max_write_zeroes_seg;
 	uint8_t write_zeroes_may_unmap;
 	uint8_t unused1[3];
+	struct pv_le32 max_secure_erase_sectors;
+	struct pv_le32 max_secure_erase_seg;
+	struct pv_le32 secure_erase_sector_alignment; /* sectors */
 };
-PV_SIZE(struct virtio_blk_config, 64);
+PV_SIZE(struct virtio_blk_config, 72);
 PV_AT(struct virtio_blk_config, capacity, 0);
 PV_AT(struct virtio_blk_config, size_max, 8);
 PV_AT(struct virtio_blk_config, seg_max, 12);
@@ -72,14 +78,19 @@ PV_AT(struct virtio_blk_config, max_write_zeroes_sectors, 48);
 PV_AT(struct virtio_blk_config, max_write_zeroes_seg, 52);
 PV_AT(struct virtio_blk_config, write_zeroes_may_unmap, 56);
 PV_AT(struct virtio_blk_config, unused1, 57);
+PV_AT(struct virtio_blk_config, max_secure_erase_sectors, 60);
+PV_AT(struct virtio_blk_config, max_secure_erase_seg, 64);
+PV_AT(struct virtio_blk_config, secure_erase_sector_alignment, 68);
 
 /* Request types. */
 #define VIRTIO_BLK_T_IN           0u
 #define VIRTIO_BLK_T_OUT          1u
 #define VIRTIO_BLK_T_FLUSH        4u
 #define VIRTIO_BLK_T_GET_ID       8u
+#define VIRTIO_BLK_T_GET_LIFETIME 10u
 #define VIRTIO_BLK_T_DISCARD      11u
 #define VIRTIO_BLK_T_WRITE_ZEROES 13u
+#define VIRTIO_BLK_T_SECURE_ERASE 14u
 
 /* A request is this header, then data, then one status byte that the device writes. */
 struct virtio_blk_req_header {
@@ -96,7 +107,7 @@ PV_AT(struct virtio_blk_req_header, sector, 8);
 #define VIRTIO_BLK_S_IOERR  1u
 #define VIRTIO_BLK_S_UNSUPP 2u
 
-/* The data of DISCARD and WRITE_ZEROES: an array of these. */
+/* The data of DISCARD, WRITE_ZEROES and SECURE_ERASE: an array of these. */
 struct virtio_blk_range {
 	struct pv_le64 sector;
 	struct pv_le32 num_sectors;
@@ -108,6 +119,18 @@ PV_AT(struct virtio_blk_range, num_sectors, 8);
 PV_AT(struct virtio_blk_range, flags, 12);
 
 #define VIRTIO_BLK_RANGE_F_UNMAP 1u
+
+/* The data of GET_LIFETIME, with the values of the JEDEC eMMC standard; 0 is "not known". */
+struct virtio_blk_lifetime {
+	struct pv_le16 pre_eol_info;              /* 1 to 3: reserved blocks run out */
+	struct pv_le16 device_lifetime_est_typ_a; /* tenths of the life of the SLC cells that ... */
+	struct pv_le16
+		device_lifetime_est_typ_b; /* ... and of the MLC cells that are over; 11: all */
+};
+PV_SIZE(struct virtio_blk_lifetime, 6);
+PV_AT(struct virtio_blk_lifetime, pre_eol_info, 0);
+PV_AT(struct virtio_blk_lifetime, device_lifetime_est_typ_a, 2);
+PV_AT(struct virtio_blk_lifetime, device_lifetime_est_typ_b, 4);
 
 /* GET_ID: up to this many bytes, zero-padded, without a terminator when it is full. */
 #define VIRTIO_BLK_ID_BYTES 20u

@@ -11,10 +11,10 @@
 	}
 
 const struct pv_counter_name pv_blk_counter_names[] = {
-	COUNTER(reads),        COUNTER(writes),      COUNTER(flushes),    COUNTER(discards),
-	COUNTER(write_zeroes), COUNTER(get_ids),     COUNTER(bytes_read), COUNTER(bytes_written),
-	COUNTER(errors),       COUNTER(unsupported), COUNTER(ignored),    COUNTER(kept),
-	{ NULL, 0 },
+	COUNTER(reads),        COUNTER(writes),        COUNTER(flushes), COUNTER(discards),
+	COUNTER(write_zeroes), COUNTER(secure_erases), COUNTER(get_ids), COUNTER(get_lifetimes),
+	COUNTER(bytes_read),   COUNTER(bytes_written), COUNTER(errors),  COUNTER(unsupported),
+	COUNTER(ignored),      COUNTER(kept),          { NULL, 0 },
 };
 
 static uint64_t features(const struct pv_device *device)
@@ -25,10 +25,16 @@ static uint64_t features(const struct pv_device *device)
 
 	if (device->queues > 1)
 		bits |= VIRTIO_BLK_F_MQ;
+	if (blk->options.geometry.cylinders > 0)
+		bits |= VIRTIO_BLK_F_GEOMETRY;
+	if (blk->store->limits.has_lifetime)
+		bits |= VIRTIO_BLK_F_LIFETIME;
 	if (blk->options.is_read_only)
 		return bits | VIRTIO_BLK_F_RO;
 	if (blk->store->limits.discard_granularity > 0)
 		bits |= VIRTIO_BLK_F_DISCARD;
+	if (blk->store->limits.erase_granularity > 0)
+		bits |= VIRTIO_BLK_F_SECURE_ERASE;
 	if (blk->store->limits.can_write_zeroes)
 		bits |= VIRTIO_BLK_F_WRITE_ZEROES;
 	return bits;
@@ -49,6 +55,11 @@ static void config_read(const struct pv_device *device, uint16_t offset, void *t
 		.capacity = pv_le64_of(blk->capacity_bytes >> VIRTIO_BLK_SECTOR_SHIFT),
 		.size_max = pv_le32_of(PV_BLK_SIZE_MAX),
 		.seg_max = pv_le32_of(PV_BLK_SEG_MAX),
+		.geometry = {
+			.cylinders = pv_le16_of(blk->options.geometry.cylinders),
+			.heads = blk->options.geometry.heads,
+			.sectors = blk->options.geometry.sectors,
+		},
 		.blk_size = pv_le32_of(block),
 		.topology = {
 			.physical_block_exp = log2_of(physical_blocks),
@@ -64,6 +75,10 @@ static void config_read(const struct pv_device *device, uint16_t offset, void *t
 		.max_write_zeroes_sectors = pv_le32_of(PV_BLK_RANGE_SECTORS),
 		.max_write_zeroes_seg = pv_le32_of(PV_BLK_RANGES_MAX),
 		.write_zeroes_may_unmap = limits->discard_granularity > 0,
+		.max_secure_erase_sectors = pv_le32_of(PV_BLK_RANGE_SECTORS),
+		.max_secure_erase_seg = pv_le32_of(PV_BLK_RANGES_MAX),
+		.secure_erase_sector_alignment =
+			pv_le32_of(limits->erase_granularity >> VIRTIO_BLK_SECTOR_SHIFT),
 	};
 
 	__builtin_memcpy(to, (const uint8_t *)&config + offset, bytes);

@@ -30,6 +30,12 @@ struct pv_blk_options {
 	const char *serial; /* at most VIRTIO_BLK_ID_BYTES are shown; NULL: none */
 	uint16_t queues;
 	uint16_t queue_size_max;
+	/* What the driver is told of cylinders, heads and sectors; no cylinders: nothing. */
+	struct {
+		uint16_t cylinders;
+		uint8_t heads;
+		uint8_t sectors;
+	} geometry;
 	bool is_read_only;
 	bool has_write_cache; /* the state of `writeback` after a reset */
 	bool is_in_order;     /* offer IN_ORDER: a slow request then holds the rest */

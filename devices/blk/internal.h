@@ -24,7 +24,9 @@ struct pv_blk_counters {
 	pv_counter flushes;
 	pv_counter discards;
 	pv_counter write_zeroes;
+	pv_counter secure_erases;
 	pv_counter get_ids;
+	pv_counter get_lifetimes;
 	pv_counter bytes_read;
 	pv_counter bytes_written;
 	pv_counter errors;      /* ended with IOERR */
@@ -80,7 +82,7 @@ struct pv_blk_request {
 	uint32_t resumes;        /* of the disk, when its I/O was given to the store */
 	pv_counter *count;       /* of its kind, NULL: of none; counted when it ends */
 	uint32_t written_bytes;  /* to its data, once it succeeds */
-	struct pv_cursor ranges; /* discard, write zeroes: those still to do */
+	struct pv_cursor ranges; /* discard, write zeroes, secure erase: those still to do */
 	struct pv_iov iov[PV_BLK_PIECES];
 	/* The data, where it shares a piece with the header or the status. */
 	struct pv_iov data[PV_BLK_PIECES];

@@ -197,7 +197,29 @@ static uint8_t answer_get_id(struct pv_blk_request *request)
 	return VIRTIO_BLK_S_OK;
 }
 
-/* ---- discard and write zeroes: a list of ranges, one I/O each ---- */
+static uint8_t answer_get_lifetime(struct pv_blk_request *request)
+{
+	struct pv_blk_store *store = blk_of(request)->store;
+	struct pv_cursor cursor = pv_chain_writer(&request->chain);
+	struct pv_blk_lifetime lifetime;
+	struct virtio_blk_lifetime data;
+
+	if (!has_feature(request, VIRTIO_BLK_F_LIFETIME))
+		return VIRTIO_BLK_S_UNSUPP;
+	request->count = &counters_of(request)->get_lifetimes;
+	if (request->chain.writable_bytes < sizeof(data) + 1 ||
+	    store->ops->lifetime(store, &lifetime))
+		return VIRTIO_BLK_S_IOERR;
+	data = (struct virtio_blk_lifetime){
+		.pre_eol_info = pv_le16_of(lifetime.pre_eol_info),
+		.device_lifetime_est_typ_a = pv_le16_of(lifetime.type_a),
+		.device_lifetime_est_typ_b = pv_le16_of(lifetime.type_b),
+	};
+	request->written_bytes = (uint32_t)pv_cursor_write(&cursor, &data, sizeof(data));
+	return VIRTIO_BLK_S_OK;
+}
+
+/* ---- discard, write zeroes, secure erase: a list of ranges, one I/O each ---- */
 
 static uint8_t check_range(struct pv_blk_request *request, const struct virtio_blk_range *range)
 {
@@ -207,7 +229,7 @@ static uint8_t check_range(struct pv_blk_request *request, const struct virtio_b
 
 	if (flags & ~VIRTIO_BLK_RANGE_F_UNMAP)
 		return VIRTIO_BLK_S_UNSUPP;
-	if (request->io.op == PV_BLK_DISCARD && may_unmap)
+	if (request->io.op != PV_BLK_WRITE_ZEROES && may_unmap)
 		return VIRTIO_BLK_S_UNSUPP;
 	if (sectors > PV_BLK_RANGE_SECTORS ||
 	    !aim_at_sectors(request, pv_le64_get(range->sector),
@@ -233,7 +255,8 @@ static uint8_t next_range(struct pv_blk_request *request)
 	return VIRTIO_BLK_S_OK;
 }
 
-static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, uint64_t feature)
+static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, uint64_t feature,
+                            pv_counter *count)
 {
 	const uint64_t header = sizeof(struct virtio_blk_req_header);
 	uint64_t bytes = request->chain.readable_bytes - header;
@@ -243,8 +266,7 @@ static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, u
 	if (bytes == 0 || bytes % sizeof(struct virtio_blk_range) ||
 	    bytes / sizeof(struct virtio_blk_range) > PV_BLK_RANGES_MAX)
 		return VIRTIO_BLK_S_IOERR;
-	request->count = op == PV_BLK_DISCARD ? &counters_of(request)->discards
-	                                      : &counters_of(request)->write_zeroes;
+	request->count = count;
 	request->io.op = op;
 	request->io.is_stable = must_be_stable(request);
 	request->ranges = pv_chain_reader(&request->chain);
@@ -282,10 +304,17 @@ static uint8_t parse(struct pv_blk_request *request)
 		return start_flush(request);
 	case VIRTIO_BLK_T_GET_ID:
 		return answer_get_id(request);
+	case VIRTIO_BLK_T_GET_LIFETIME:
+		return answer_get_lifetime(request);
 	case VIRTIO_BLK_T_DISCARD:
-		return start_ranges(request, PV_BLK_DISCARD, VIRTIO_BLK_F_DISCARD);
+		return start_ranges(request, PV_BLK_DISCARD, VIRTIO_BLK_F_DISCARD,
+		                    &counters_of(request)->discards);
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return start_ranges(request, PV_BLK_WRITE_ZEROES, VIRTIO_BLK_F_WRITE_ZEROES);
+		return start_ranges(request, PV_BLK_WRITE_ZEROES, VIRTIO_BLK_F_WRITE_ZEROES,
+		                    &counters_of(request)->write_zeroes);
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return start_ranges(request, PV_BLK_SECURE_ERASE, VIRTIO_BLK_F_SECURE_ERASE,
+		                    &counters_of(request)->secure_erases);
 	default:
 		return VIRTIO_BLK_S_UNSUPP;
 	}
@@ -293,7 +322,8 @@ static uint8_t parse(struct pv_blk_request *request)
 
 static bool has_ranges(const struct pv_blk_request *request)
 {
-	return request->io.op == PV_BLK_DISCARD || request->io.op == PV_BLK_WRITE_ZEROES;
+	return request->io.op == PV_BLK_DISCARD || request->io.op == PV_BLK_WRITE_ZEROES ||
+	       request->io.op == PV_BLK_SECURE_ERASE;
 }
 
 /* Bytes count when they are where they belong, so that a request done again counts once. */
@@ -311,8 +341,12 @@ static void count_bytes(struct pv_blk_request *request)
 /* After one I/O: the request's status, KEPT, or NO_STATUS if another I/O is aimed at. */
 static uint8_t after_io(struct pv_blk_request *request, int error)
 {
-	enum pv_blk_action action = error ? pv_blk_io_failed(request, error) : PV_BLK_IGNORE;
+	enum pv_blk_action action;
 
+	/* To try again would be of no use, and to pretend would be a lie about what can be done. */
+	if (error == -PV_ENOTSUP)
+		return VIRTIO_BLK_S_UNSUPP;
+	action = error ? pv_blk_io_failed(request, error) : PV_BLK_IGNORE;
 	if (action == PV_BLK_STOP)
 		return KEPT;
 	if (action == PV_BLK_REPORT) {

@@ -21,12 +21,13 @@ enum pv_blk_op {
 	PV_BLK_FLUSH,
 	PV_BLK_DISCARD, /* content undefined from here on, space given back */
 	PV_BLK_WRITE_ZEROES,
+	PV_BLK_SECURE_ERASE, /* as discard, and the content cannot be had back */
 };
 
 struct pv_blk_io {
 	/* The device's. */
 	enum pv_blk_op op;
-	bool is_stable; /* write, discard, write zeroes: on stable storage before it ends */
+	bool is_stable; /* all that changes content: on stable storage before it ends */
 	bool may_unmap; /* write zeroes: space may be given back */
 	uint64_t offset;
 	uint64_t bytes;
@@ -39,7 +40,8 @@ struct pv_blk_io {
 
 	/*
 	 * Called once, on the lane, for an I/O that submit() left pending. `error` is 0 or a
-	 * negative enum pv_err: -PV_ENOSPC where room was wanting, -PV_EIO for all else.
+	 * negative enum pv_err: -PV_ENOSPC where room was wanting, -PV_ENOTSUP for what it turns
+	 * out it cannot do, -PV_EIO for all else.
 	 */
 	void (*done)(struct pv_blk_io *io, int error);
 
@@ -57,6 +59,13 @@ enum pv_blk_submit {
 	PV_BLK_DONE,    /* it succeeded; done() will not be called */
 	PV_BLK_FAILED,  /* it failed, as `error` says; done() will not be called */
 	PV_BLK_PENDING, /* done() will be called */
+};
+
+/* How worn the medium is, as in struct virtio_blk_lifetime. */
+struct pv_blk_lifetime {
+	uint16_t pre_eol_info;
+	uint16_t type_a;
+	uint16_t type_b;
 };
 
 struct pv_blk_store;
@@ -78,6 +87,9 @@ struct pv_blk_store_ops {
 	 */
 	int (*begin)(struct pv_blk_store *store);
 	void (*end)(struct pv_blk_store *store);
+
+	/* Lane. Never waits for the medium. Returns 0, or -PV_EIO. */
+	int (*lifetime)(struct pv_blk_store *store, struct pv_blk_lifetime *lifetime);
 };
 
 /* What the device tells the driver about the store. Bytes unless said otherwise. */
@@ -86,7 +98,9 @@ struct pv_blk_limits {
 	uint32_t physical_block_bytes;
 	uint32_t optimal_io_bytes;    /* 0: nothing to tell */
 	uint32_t discard_granularity; /* 0: no discard */
+	uint32_t erase_granularity;   /* 0: no secure erase */
 	bool can_write_zeroes;
+	bool has_lifetime; /* `lifetime` is there */
 	bool is_read_only;
 };
 

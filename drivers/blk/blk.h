@@ -30,7 +30,8 @@
 	(PV_DRIVER_FEATURES | VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_RO |     \
 	 VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_TOPOLOGY |                      \
 	 VIRTIO_BLK_F_CONFIG_WCE | VIRTIO_BLK_F_MQ | VIRTIO_BLK_F_DISCARD |                        \
-	 VIRTIO_BLK_F_WRITE_ZEROES)
+	 VIRTIO_BLK_F_WRITE_ZEROES | VIRTIO_BLK_F_GEOMETRY | VIRTIO_BLK_F_LIFETIME |               \
+	 VIRTIO_BLK_F_SECURE_ERASE)
 
 struct pv_blkdrv_options {
 	uint64_t required;     /* features without which it is of no use; 0: none but VERSION_1 */
@@ -54,7 +55,16 @@ struct pv_blkdrv_disk {
 	uint32_t discard_sectors_max; /* of one request; 0: cannot discard */
 	uint32_t discard_alignment_sectors;
 	uint32_t write_zeroes_sectors_max; /* of one request; 0: cannot write zeroes */
-	bool can_unmap;                    /* writing zeroes may give space back */
+	uint32_t secure_erase_sectors_max; /* of one request; 0: cannot erase for good */
+	uint32_t secure_erase_alignment_sectors;
+	/* As a disk of old would have been made; no cylinders: it does not say. */
+	struct {
+		uint16_t cylinders;
+		uint8_t heads;
+		uint8_t sectors;
+	} geometry;
+	bool has_lifetime; /* PV_BLKDRV_GET_LIFETIME */
+	bool can_unmap;    /* writing zeroes may give space back */
 	bool is_read_only;
 	bool has_flush;        /* writes are not stable before a flush, and it exists */
 	bool has_cache_switch; /* pv_blkdrv_set_write_cache() */
@@ -120,6 +130,8 @@ enum pv_blkdrv_op {
 	PV_BLKDRV_DISCARD,
 	PV_BLKDRV_WRITE_ZEROES,
 	PV_BLKDRV_GET_ID,
+	PV_BLKDRV_SECURE_ERASE,
+	PV_BLKDRV_GET_LIFETIME, /* struct virtio_blk_lifetime; what it says is the device's word */
 };
 
 /*
@@ -130,9 +142,13 @@ struct pv_blkdrv_request {
 	enum pv_blkdrv_op op;
 	bool may_unmap; /* write zeroes: space may be given back */
 	uint64_t sector;
-	uint32_t sectors;       /* discard, write zeroes */
-	uint16_t sgs;           /* read, write: data buffers, whole sectors in total; */
-	const struct pv_sg *sg; /* get id: VIRTIO_BLK_ID_BYTES in total */
+	uint32_t sectors; /* discard, write zeroes, secure erase */
+	/*
+	 * Data buffers: read, write: whole sectors in total; get id: VIRTIO_BLK_ID_BYTES; get
+	 * lifetime: a struct virtio_blk_lifetime.
+	 */
+	uint16_t sgs;
+	const struct pv_sg *sg;
 	/* Called by the poll that finds it done; may submit, must not poll. NULL: see is_done. */
 	void (*done)(struct pv_blkdrv_request *request);
 	void *arg; /* the caller's */
@@ -144,7 +160,7 @@ struct pv_blkdrv_request {
 	int error;
 	bool is_done;
 	/*
-	 * Read, get id: data bytes that the device says it wrote. It may say less than it did; who
+	 * What reads: data bytes that the device says it wrote. It may say less than it did; who
 	 * hands buffers on to somebody else must not show more.
 	 */
 	uint32_t written_bytes;

@@ -10,6 +10,8 @@
 /* Bytes of the configuration that exist with these features: older devices have less of it. */
 static uint32_t config_bytes(uint64_t features)
 {
+	if (features & VIRTIO_BLK_F_SECURE_ERASE)
+		return sizeof(struct virtio_blk_config);
 	if (features & VIRTIO_BLK_F_WRITE_ZEROES)
 		return offsetof(struct virtio_blk_config, unused1);
 	if (features & VIRTIO_BLK_F_DISCARD)
@@ -20,6 +22,8 @@ static uint32_t config_bytes(uint64_t features)
 		return offsetof(struct virtio_blk_config, writeback);
 	if (features & VIRTIO_BLK_F_BLK_SIZE)
 		return offsetof(struct virtio_blk_config, topology);
+	if (features & VIRTIO_BLK_F_GEOMETRY)
+		return offsetof(struct virtio_blk_config, blk_size);
 	if (features & VIRTIO_BLK_F_SEG_MAX)
 		return offsetof(struct virtio_blk_config, geometry);
 	if (features & VIRTIO_BLK_F_SIZE_MAX)
@@ -100,6 +104,22 @@ static void take_ranges(struct pv_blkdrv_disk *disk, const struct virtio_blk_con
 		disk->write_zeroes_sectors_max = pv_le32_get(config->max_write_zeroes_sectors);
 		disk->can_unmap = config->write_zeroes_may_unmap;
 	}
+	if (disk->features & VIRTIO_BLK_F_SECURE_ERASE &&
+	    pv_le32_get(config->max_secure_erase_seg) > 0) {
+		disk->secure_erase_sectors_max = pv_le32_get(config->max_secure_erase_sectors);
+		disk->secure_erase_alignment_sectors =
+			pv_le32_get(config->secure_erase_sector_alignment);
+	}
+}
+
+/* Of no use to us; for those who have to write it down, such as a partition table. */
+static void take_geometry(struct pv_blkdrv_disk *disk, const struct virtio_blk_config *config)
+{
+	if (!(disk->features & VIRTIO_BLK_F_GEOMETRY))
+		return;
+	disk->geometry.cylinders = pv_le16_get(config->geometry.cylinders);
+	disk->geometry.heads = config->geometry.heads;
+	disk->geometry.sectors = config->geometry.sectors;
 }
 
 static int take_capacity(struct pv_blkdrv *blk, struct pv_le64 field)
@@ -130,6 +150,8 @@ int pv_blkdrv_config_load(struct pv_blkdrv *blk, const struct pv_blkdrv_options 
 		return -PV_EBROKEN;
 	take_topology(disk, &config);
 	take_ranges(disk, &config);
+	take_geometry(disk, &config);
+	disk->has_lifetime = disk->features & VIRTIO_BLK_F_LIFETIME;
 	return take_capacity(blk, config.capacity);
 }
 

@@ -44,11 +44,21 @@ static int check_data(const struct pv_blkdrv *blk, struct pv_blkdrv_request *req
 	return 0;
 }
 
+static uint32_t range_sectors_max(const struct pv_blkdrv_disk *disk, enum pv_blkdrv_op op)
+{
+	switch (op) {
+	case PV_BLKDRV_DISCARD:
+		return disk->discard_sectors_max;
+	case PV_BLKDRV_WRITE_ZEROES:
+		return disk->write_zeroes_sectors_max;
+	default:
+		return disk->secure_erase_sectors_max;
+	}
+}
+
 static int check_range(const struct pv_blkdrv *blk, const struct pv_blkdrv_request *request)
 {
-	uint32_t sectors_max = request->op == PV_BLKDRV_DISCARD
-	                               ? blk->disk.discard_sectors_max
-	                               : blk->disk.write_zeroes_sectors_max;
+	uint32_t sectors_max = range_sectors_max(&blk->disk, request->op);
 
 	if (sectors_max == 0 || blk->disk.is_read_only)
 		return -PV_ENOTSUP;
@@ -57,10 +67,20 @@ static int check_range(const struct pv_blkdrv *blk, const struct pv_blkdrv_reque
 	return is_on_disk(blk, request->sector, request->sectors) ? 0 : -PV_EINVAL;
 }
 
-static int check(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
+/* Something of a fixed size that the device says about itself. */
+static int check_answer(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request,
+                        uint32_t answer_bytes)
 {
 	uint64_t bytes;
 
+	if (!sum_data(&blk->disk, request, &bytes) || bytes != answer_bytes)
+		return -PV_EINVAL;
+	request->inward_bytes = answer_bytes;
+	return 0;
+}
+
+static int check(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
+{
 	request->inward_bytes = 0;
 	switch (request->op) {
 	case PV_BLKDRV_READ:
@@ -70,12 +90,14 @@ static int check(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
 		return blk->disk.has_flush ? 0 : -PV_ENOTSUP;
 	case PV_BLKDRV_DISCARD:
 	case PV_BLKDRV_WRITE_ZEROES:
+	case PV_BLKDRV_SECURE_ERASE:
 		return check_range(blk, request);
 	case PV_BLKDRV_GET_ID:
-		if (!sum_data(&blk->disk, request, &bytes) || bytes != VIRTIO_BLK_ID_BYTES)
-			return -PV_EINVAL;
-		request->inward_bytes = VIRTIO_BLK_ID_BYTES;
-		return 0;
+		return check_answer(blk, request, VIRTIO_BLK_ID_BYTES);
+	case PV_BLKDRV_GET_LIFETIME:
+		if (!blk->disk.has_lifetime)
+			return -PV_ENOTSUP;
+		return check_answer(blk, request, sizeof(struct virtio_blk_lifetime));
 	}
 	return -PV_EINVAL;
 }
@@ -89,6 +111,8 @@ static void write_header(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_r
 		[PV_BLKDRV_DISCARD] = VIRTIO_BLK_T_DISCARD,
 		[PV_BLKDRV_WRITE_ZEROES] = VIRTIO_BLK_T_WRITE_ZEROES,
 		[PV_BLKDRV_GET_ID] = VIRTIO_BLK_T_GET_ID,
+		[PV_BLKDRV_SECURE_ERASE] = VIRTIO_BLK_T_SECURE_ERASE,
+		[PV_BLKDRV_GET_LIFETIME] = VIRTIO_BLK_T_GET_LIFETIME,
 	};
 	bool has_sector = request->op == PV_BLKDRV_READ || request->op == PV_BLKDRV_WRITE;
 
@@ -120,6 +144,7 @@ static uint16_t put_data(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_r
 		return 0;
 	case PV_BLKDRV_DISCARD:
 	case PV_BLKDRV_WRITE_ZEROES:
+	case PV_BLKDRV_SECURE_ERASE:
 		write_range(queue, request);
 		sg->addr = pv_gpa_add(queue->slots.range_gpa,
 		                      sizeof(struct virtio_blk_range) * request->slot);
@@ -135,7 +160,7 @@ static uint16_t put_data(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_r
 /* Header, data and status as one chain. */
 static int add_chain(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
 {
-	const bool is_inward = request->op == PV_BLKDRV_READ || request->op == PV_BLKDRV_GET_ID;
+	const bool is_inward = request->inward_bytes > 0;
 	struct pv_sg *sg = queue->sg;
 	uint16_t data;
 

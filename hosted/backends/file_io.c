@@ -188,13 +188,14 @@ static void data_done(struct pv_loop_io *loop_io, int64_t result)
 		submit_data(file_io);
 }
 
-/* ---- discard and write zeroes ---- */
+/* ---- discard, write zeroes, secure erase ---- */
 
 /* Never written to, so all of it is one page of zeros. */
 #define ZEROS_BYTES (1u << 20)
 static uint8_t zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
 
 static void zeros_done(struct pv_loop_io *loop_io, int64_t result);
+static void submit_erase_sync(struct file_io *file_io);
 
 static void submit_zeros(struct file_io *file_io)
 {
@@ -227,8 +228,16 @@ static void zeros_done(struct pv_loop_io *loop_io, int64_t result)
 		file_io->zeroed_bytes += (uint64_t)result;
 	if (file_io->zeroed_bytes < file_io->blk_io->bytes)
 		submit_zeros(file_io);
+	else if (file_io->blk_io->op == PV_BLK_SECURE_ERASE)
+		submit_erase_sync(file_io);
 	else
 		end_or_sync(file_io);
+}
+
+static void submit_overwrite(struct file_io *file_io)
+{
+	file_io->zeroed_bytes = 0;
+	submit_zeros(file_io);
 }
 
 static void allocate_done(struct pv_loop_io *loop_io, int64_t result);
@@ -254,14 +263,38 @@ static void allocate_done(struct pv_loop_io *loop_io, int64_t result)
 
 	if (must_try_again(result)) {
 		submit_allocate(file_io, loop_io->flags);
-	} else if (result == 0) {
-		end_or_sync(file_io);
+	} else if (result == 0 || file_io->blk_io->op == PV_BLK_SECURE_ERASE) {
+		end_or_sync(
+			file_io); /* what was overwritten is erased, with its space or without */
 	} else if (result == -EOPNOTSUPP && file_io->blk_io->op == PV_BLK_WRITE_ZEROES) {
-		file_io->zeroed_bytes = 0;
-		submit_zeros(file_io);
+		submit_overwrite(file_io);
 	} else {
 		end(file_io, error_of(result));
 	}
+}
+
+/* The zeros are on the disk: the space may go, which must not come first. */
+static void erase_sync_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	struct file_io *file_io = (struct file_io *)loop_io;
+
+	if (result < 0)
+		end(file_io, error_of(result));
+	else if (file_io->store->can_punch)
+		submit_allocate(file_io, FALLOC_FL_PUNCH_HOLE);
+	else
+		end(file_io, 0);
+}
+
+static void submit_erase_sync(struct file_io *file_io)
+{
+	const struct pv_loop_io loop_io = {
+		.op = PV_LOOP_SYNC,
+		.fd = file_io->store->fd,
+		.done = erase_sync_done,
+	};
+
+	submit(file_io, &loop_io);
 }
 
 static void submit_clear(struct file_io *file_io)
@@ -373,6 +406,9 @@ static enum pv_blk_submit file_submit(struct pv_blk_store *blk, struct pv_blk_io
 	case PV_BLK_DISCARD:
 	case PV_BLK_WRITE_ZEROES:
 		submit_clear(file_io_of(store, io));
+		return PV_BLK_PENDING;
+	case PV_BLK_SECURE_ERASE:
+		submit_overwrite(file_io_of(store, io));
 		return PV_BLK_PENDING;
 	}
 	io->error = -PV_EIO;

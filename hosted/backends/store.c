@@ -22,6 +22,11 @@ static int set_block_sizes(struct pv_store *store, const struct pv_store_options
 		}
 		limits->logical_block_bytes = options->logical_block_bytes;
 	}
+	if (limits->discard_granularity &&
+	    limits->discard_granularity < limits->logical_block_bytes)
+		limits->discard_granularity = limits->logical_block_bytes;
+	if (limits->erase_granularity && limits->erase_granularity < limits->logical_block_bytes)
+		limits->erase_granularity = limits->logical_block_bytes;
 	if (options->physical_block_bytes)
 		limits->physical_block_bytes = options->physical_block_bytes;
 	else if (limits->physical_block_bytes < limits->logical_block_bytes)

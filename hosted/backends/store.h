@@ -14,13 +14,21 @@
 
 struct pv_store;
 
+/* What a store does to erase for good. */
+enum pv_store_erase {
+	PV_STORE_ERASE_AUTO,      /* what the block device has for it; a file has nothing */
+	PV_STORE_ERASE_OFF,       /* not offered */
+	PV_STORE_ERASE_OVERWRITE, /* write zeros, have them on the disk, then give the space back */
+};
+
 struct pv_store_options {
 	const char *path;     /* a file or block device; or ... */
 	int64_t null_bytes;   /* ... a store without content of this size; or ... */
 	int64_t memory_bytes; /* ... memory of this size; unused ones are -1 */
 	bool is_read_only;
-	bool is_direct;                /* O_DIRECT */
-	bool has_no_locks;             /* leave QEMU's locks on the image out of account */
+	bool is_direct;    /* O_DIRECT */
+	bool has_no_locks; /* leave QEMU's locks on the image out of account */
+	enum pv_store_erase erase;
 	uint32_t logical_block_bytes;  /* 0: the store's own */
 	uint32_t physical_block_bytes; /* 0: the store's own */
 };

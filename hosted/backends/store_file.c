@@ -239,6 +239,8 @@ int pv_store_file_open(struct pv_store *store, const struct pv_store_options *op
 	 */
 	if (!err && fcntl(store->fd, F_SETFL, flags & ~O_NONBLOCK))
 		err = open_failed(options->path, options->is_read_only, error, error_bytes);
+	if (!err && options->erase == PV_STORE_ERASE_OVERWRITE && !options->is_read_only)
+		store->blk.limits.erase_granularity = VIRTIO_BLK_SECTOR_BYTES;
 	if (!err && options->is_direct) {
 		learn_direct_align(store);
 		store->buffered_fd = reopen_buffered(store->fd, flags);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ring/err.h"
+
 #define PAGE_BYTES 4096ull
 
 static void set_plain_limits(struct pv_store *store, uint64_t bytes)
@@ -82,6 +84,9 @@ static enum pv_blk_submit memory_submit(struct pv_blk_store *blk, struct pv_blk_
 		break;
 	case PV_BLK_FLUSH:
 		break;
+	case PV_BLK_SECURE_ERASE: /* not offered */
+		io->error = -PV_ENOTSUP;
+		return PV_BLK_FAILED;
 	}
 	return PV_BLK_DONE;
 }

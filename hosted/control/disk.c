@@ -15,6 +15,10 @@
 
 static const char *const off_on[] = { "off", "on", NULL };
 static const char *const auto_off[] = { "auto", "off", NULL };
+static const char *const erasing[] = { [PV_STORE_ERASE_AUTO] = "auto",
+	                               [PV_STORE_ERASE_OFF] = "off",
+	                               [PV_STORE_ERASE_OVERWRITE] = "overwrite",
+	                               NULL };
 
 /* In the order of the words: what is not the option's own choice depends on who could go on. */
 enum { ERROR_AUTO, ERROR_REPORT, ERROR_IGNORE, ERROR_STOP, ERROR_ENOSPC };
@@ -55,6 +59,13 @@ static const struct pv_option disk_options[] = {
 	{ "physical-block-size", "SIZE",
 	  "unit that is best written whole (default: the disk's own)",
 	  PV_OPTION_SIZE_AT(DISK, physical_block_bytes, 512, 2 << 20) },
+	{ "geometry", "C,H,S",
+	  "cylinders, heads and sectors to tell a driver that asks (default: none)",
+	  PV_OPTION_TEXT_AT(DISK, geometry) },
+	{ "secure-erase", "auto|overwrite|off",
+	  "auto: what a block device has for it; overwrite: write zeros, then give the space "
+	  "back (default auto)",
+	  PV_OPTION_CHOICE_AT(DISK, secure_erase, erasing) },
 	{ "serial", "TEXT", "serial number, at most 20 bytes", PV_OPTION_TEXT_AT(DISK, serial) },
 	{ "in-order", NULL, "offer IN_ORDER: one slow request then holds the rest",
 	  PV_OPTION_FLAG_AT(DISK, is_in_order) },
@@ -83,6 +94,24 @@ static bool can_go_on(const struct pv_disk_options *o, char sentence[static PV_S
 		option[0] == 'r' ? read_errors[o->read_error] : write_errors[o->write_error]);
 }
 
+static bool parse_geometry(const char *text, struct pv_blk_options *options,
+                           char sentence[static PV_SENTENCE_BYTES])
+{
+	unsigned int c, h, s;
+	char rest;
+
+	if (sscanf(text, "%5u,%3u,%3u%c", &c, &h, &s, &rest) != 3 || c < 1 || c > UINT16_MAX ||
+	    h < 1 || h > UINT8_MAX || s < 1 || s > UINT8_MAX)
+		return pv_sentence_wrong(sentence,
+		                         "option '--geometry' takes cylinders (1 to 65535), heads "
+		                         "and sectors (1 to 255), like 1024,16,63, not '%s'",
+		                         text);
+	options->geometry.cylinders = (uint16_t)c;
+	options->geometry.heads = (uint8_t)h;
+	options->geometry.sectors = (uint8_t)s;
+	return true;
+}
+
 static bool are_good(const struct pv_disk_options *o, char sentence[static PV_SENTENCE_BYTES])
 {
 	int disks = (o->blk_file != NULL) + (o->null_bytes != PV_OPTION_UNSET) +
@@ -97,6 +126,9 @@ static bool are_good(const struct pv_disk_options *o, char sentence[static PV_SE
 				  "and --null");
 	if (o->is_direct && !o->blk_file)
 		return pv_sentence_wrong(sentence, "option '--direct' goes with --blk-file only");
+	if (o->secure_erase == PV_STORE_ERASE_OVERWRITE && !o->blk_file)
+		return pv_sentence_wrong(
+			sentence, "option '--secure-erase overwrite' goes with --blk-file only");
 	if (!is_power_of_two(o->logical_block_bytes))
 		return pv_sentence_wrong(
 			sentence, "option '--logical-block-size' takes a power of two, not %llu",
@@ -129,6 +161,7 @@ static bool open_store(struct pv_disk *disk, const struct pv_disk_options *o,
 		.is_read_only = o->is_read_only,
 		.is_direct = o->is_direct,
 		.has_no_locks = o->locking != 0,
+		.erase = (enum pv_store_erase)o->secure_erase,
 		.logical_block_bytes = (uint32_t)o->logical_block_bytes,
 		.physical_block_bytes = (uint32_t)o->physical_block_bytes,
 	};
@@ -158,9 +191,10 @@ static void io_failed(void *arg, const struct pv_blk_failure *failure)
 		disk->failed(disk->failed_arg, disk, failure);
 }
 
-static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o)
+static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o,
+                        char sentence[static PV_SENTENCE_BYTES])
 {
-	const struct pv_blk_options options = {
+	struct pv_blk_options options = {
 		.serial = o->serial,
 		.queues = (uint16_t)o->queues,
 		.queue_size_max = (uint16_t)o->queue_size_max,
@@ -177,9 +211,11 @@ static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o)
 	};
 	size_t bytes = (pv_blk_bytes(options.queues) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 
+	if (o->geometry && !parse_geometry(o->geometry, &options, sentence))
+		return false;
 	disk->storage = aligned_alloc(CACHE_LINE, bytes);
 	if (!disk->storage)
-		return false;
+		return pv_sentence_wrong(sentence, "cannot make the device: %s", strerror(ENOMEM));
 	memset(disk->storage, 0, bytes);
 	disk->device = pv_blk_init(disk->storage, pv_host_port(disk->host),
 	                           pv_store_blk(disk->store), &options);
@@ -198,10 +234,10 @@ bool pv_disk_open(struct pv_disk *disk, const struct pv_disk_options *options,
 		return false;
 	host->queues = (uint16_t)options->queues;
 	error = pv_host_create(&disk->host, host);
-	if (!error && make_device(disk, options))
+	if (error)
+		pv_sentence_wrong(sentence, "cannot make the device: %s", strerror(-error));
+	else if (make_device(disk, options, sentence))
 		return true;
-	pv_sentence_wrong(sentence, "cannot make the device: %s",
-	                  strerror(error ? -error : ENOMEM));
 	pv_disk_close(disk);
 	return false;
 }

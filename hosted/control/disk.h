@@ -17,6 +17,7 @@ struct pv_disk_options {
 	uint64_t null_bytes;   /* PV_OPTION_UNSET: no such disk */
 	uint64_t memory_bytes; /* the same */
 	const char *serial;
+	const char *geometry; /* "C,H,S" */
 	uint64_t queues;
 	uint64_t queue_size_max;
 	uint64_t logical_block_bytes;  /* 0: the store's own */
@@ -24,8 +25,9 @@ struct pv_disk_options {
 	unsigned int write_cache;      /* 0: off, 1: on */
 	unsigned int read_error;       /* choices of their tables; 0: automatic */
 	unsigned int write_error;
-	unsigned int locking; /* 0: automatic, 1: off */
-	bool can_be_resumed;  /* no option: there is a control socket, which has `cont` */
+	unsigned int locking;      /* 0: automatic, 1: off */
+	unsigned int secure_erase; /* enum pv_store_erase */
+	bool can_be_resumed;       /* no option: there is a control socket, which has `cont` */
 	bool is_read_only;
 	bool is_direct;
 	bool is_in_order;

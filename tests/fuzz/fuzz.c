@@ -201,7 +201,7 @@ static enum pv_blk_submit submit(struct pv_blk_store *store, struct pv_blk_io *i
 	if (io->op == PV_BLK_FLUSH)
 		return PV_BLK_DONE;
 	pv_bug_on(io->offset > DISK_BYTES || io->bytes > DISK_BYTES - io->offset);
-	if (io->op == PV_BLK_DISCARD || io->op == PV_BLK_WRITE_ZEROES) {
+	if (io->op != PV_BLK_READ && io->op != PV_BLK_WRITE) {
 		memset(disk, 0, io->bytes);
 		return PV_BLK_DONE;
 	}

@@ -133,7 +133,9 @@ EVIL(more_pieces_than_a_request_has_room_for_fail)
 
 EVIL(a_type_that_is_unknown_is_unsupported)
 {
-	const uint32_t types[] = { 2, 3, 5, 6, 7, 9, 10, 12, 14, 0x80000000u, UINT32_MAX };
+	const uint32_t types[] = {
+		2, 3, 5, 6, 7, 9, 12, 15, 16, 18, 20, 26, 0x80000000u, UINT32_MAX
+	};
 
 	for (uint16_t i = 0; i < COUNT(types); i++) {
 		request(types[i], 0, true, 512);
@@ -192,13 +194,17 @@ EVIL(ranges_with_bad_flags_are_unsupported)
 	for (uint32_t bit = 1; bit < 32; bit++) {
 		expect_range(VIRTIO_BLK_T_DISCARD, 0, 8, 1u << bit, VIRTIO_BLK_S_UNSUPP);
 		expect_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 1u << bit, VIRTIO_BLK_S_UNSUPP);
+		expect_range(VIRTIO_BLK_T_SECURE_ERASE, 0, 8, 1u << bit, VIRTIO_BLK_S_UNSUPP);
 	}
+	expect_range(VIRTIO_BLK_T_SECURE_ERASE, 0, 8, 1, VIRTIO_BLK_S_UNSUPP);
+	expect_range(VIRTIO_BLK_T_SECURE_ERASE, 0, 8, 0, VIRTIO_BLK_S_OK);
 	expect_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 1, VIRTIO_BLK_S_OK);
 }
 
 EVIL(ranges_beyond_the_end_or_too_large_fail)
 {
-	const uint32_t types[] = { VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES };
+	const uint32_t types[] = { VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES,
+		                   VIRTIO_BLK_T_SECURE_ERASE };
 
 	for (uint16_t i = 0; i < COUNT(types); i++) {
 		expect_range(types[i], RIG_SECTORS, 1, 0, VIRTIO_BLK_S_IOERR);
@@ -230,6 +236,8 @@ EVIL(lists_of_ranges_that_are_none_fail)
 		rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
 		request(VIRTIO_BLK_T_WRITE_ZEROES, 0, false, bytes[i]);
 		rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+		request(VIRTIO_BLK_T_SECURE_ERASE, 0, false, bytes[i]);
+		rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
 	}
 	request(VIRTIO_BLK_T_DISCARD, 0, false, RANGES_MAX * RANGE_BYTES);
 	rig_expect_status(&rig, VIRTIO_BLK_S_OK);
@@ -246,6 +254,16 @@ EVIL(a_serial_number_goes_into_whatever_room_there_is)
 	}
 	rig_request(&rig, VIRTIO_BLK_T_GET_ID, 0, status_only, 2);
 	rig_expect_status(&rig, VIRTIO_BLK_S_OK);
+}
+
+EVIL(a_lifetime_needs_room_for_all_of_it)
+{
+	for (uint32_t bytes = 0; bytes < 16; bytes++) {
+		request(VIRTIO_BLK_T_GET_LIFETIME, 0, true, bytes);
+		rig_expect_status(&rig, bytes < sizeof(struct virtio_blk_lifetime)
+		                                ? VIRTIO_BLK_S_IOERR
+		                                : VIRTIO_BLK_S_OK);
+	}
 }
 
 /* Every buffer in the same place: the device reads what it has just written, and no more. */
@@ -411,6 +429,7 @@ int main(void)
 		cmocka_unit_test(ranges_beyond_the_end_or_too_large_fail),
 		cmocka_unit_test(lists_of_ranges_that_are_none_fail),
 		cmocka_unit_test(a_serial_number_goes_into_whatever_room_there_is),
+		cmocka_unit_test(a_lifetime_needs_room_for_all_of_it),
 		cmocka_unit_test(buffers_that_overlap_harm_the_driver_only),
 		cmocka_unit_test(a_ring_that_changes_while_it_is_read_harms_the_driver_only),
 	};

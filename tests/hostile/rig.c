@@ -112,6 +112,8 @@ static void start(struct rig *rig)
 	const struct pv_ring_position begin = rig->is_packed ? fresh
 	                                                     : (struct pv_ring_position){ 0 };
 	const uint64_t wanted = rig->features | VIRTIO_F_VERSION_1 | VIRTIO_BLK_F_DISCARD |
+	                        VIRTIO_BLK_F_SECURE_ERASE | VIRTIO_BLK_F_LIFETIME |
+	                        VIRTIO_BLK_F_SECURE_ERASE | VIRTIO_BLK_F_LIFETIME |
 	                        VIRTIO_BLK_F_WRITE_ZEROES | VIRTIO_BLK_F_FLUSH;
 
 	clear_ring(rig);

@@ -207,6 +207,7 @@ static void predict(struct rig *rig, struct slot *slot)
 		break;
 	case PV_BLKDRV_DISCARD:
 	case PV_BLKDRV_WRITE_ZEROES:
+	case PV_BLKDRV_SECURE_ERASE:
 		memset(model, 0, bytes);
 		break;
 	default:
@@ -217,8 +218,9 @@ static void predict(struct rig *rig, struct slot *slot)
 static void submit_one(struct rig *rig)
 {
 	static const enum pv_blkdrv_op ops[] = {
-		PV_BLKDRV_READ,  PV_BLKDRV_READ,  PV_BLKDRV_READ,    PV_BLKDRV_WRITE,
-		PV_BLKDRV_WRITE, PV_BLKDRV_FLUSH, PV_BLKDRV_DISCARD, PV_BLKDRV_WRITE_ZEROES,
+		PV_BLKDRV_READ,    PV_BLKDRV_READ,         PV_BLKDRV_READ,
+		PV_BLKDRV_WRITE,   PV_BLKDRV_WRITE,        PV_BLKDRV_FLUSH,
+		PV_BLKDRV_DISCARD, PV_BLKDRV_WRITE_ZEROES, PV_BLKDRV_SECURE_ERASE,
 	};
 	struct slot *slot = &rig->slot[pv_random_below(&rig->random, REQUESTS)];
 	struct pv_blkdrv_queue *queue;

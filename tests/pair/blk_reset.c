@@ -35,7 +35,9 @@ struct rig {
 
 static void rig_open(struct rig *rig, uint64_t format)
 {
-	const struct pv_blk_options options = { .queues = QUEUES, .queue_size_max = 32 };
+	const struct pv_blk_options options = { .queues = QUEUES,
+		                                .queue_size_max = 32,
+		                                .geometry = { 900, 15, 17 } };
 	const struct pv_blkdrv_options chosen = {
 		.required = format | VIRTIO_F_RING_RESET,
 		.wanted = (PV_BLKDRV_FEATURES & ~VIRTIO_F_RING_PACKED) | format,
@@ -145,6 +147,29 @@ static void a_queue_taken_back_in_mid_flight_leaves_the_other_alone(void **state
 	take_back(VIRTIO_F_RING_PACKED);
 }
 
+static void a_disk_says_how_worn_it_is_and_how_it_was_made(void **state)
+{
+	static struct rig rig;
+	struct pv_blkdrv_request request;
+	struct virtio_blk_lifetime lifetime;
+	struct pv_sg sg;
+
+	(void)state;
+	rig_open(&rig, 0);
+	sg = (struct pv_sg){ rig.sg.addr, sizeof(lifetime) };
+	request = (struct pv_blkdrv_request){ .op = PV_BLKDRV_GET_LIFETIME, .sg = &sg, .sgs = 1 };
+	assert_int_equal(pv_blkdrv_do(pv_blkdrv_queue(rig.driver, 0), &request, 1000000000), 0);
+	assert_int_equal(request.written_bytes, sizeof(lifetime));
+	pv_twin_read(&rig.couple.twin, rig.sg.addr, &lifetime, sizeof(lifetime));
+	assert_int_equal(pv_le16_get(lifetime.pre_eol_info), 3);
+	assert_int_equal(pv_le16_get(lifetime.device_lifetime_est_typ_a), 2);
+	assert_int_equal(pv_le16_get(lifetime.device_lifetime_est_typ_b), 11);
+	assert_int_equal(pv_blkdrv_disk(rig.driver)->geometry.cylinders, 900);
+	assert_int_equal(pv_blkdrv_disk(rig.driver)->geometry.heads, 15);
+	assert_int_equal(pv_blkdrv_disk(rig.driver)->geometry.sectors, 17);
+	rig_close(&rig);
+}
+
 static void a_disk_that_changes_its_size_is_seen_by_the_driver(void **state)
 {
 	static struct rig rig;
@@ -207,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_queue_taken_back_in_mid_flight_leaves_the_other_alone),
+		cmocka_unit_test(a_disk_says_how_worn_it_is_and_how_it_was_made),
 		cmocka_unit_test(a_disk_that_changes_its_size_is_seen_by_the_driver),
 		cmocka_unit_test(giving_the_device_up_under_load_ends_every_request_once),
 		cmocka_unit_test(a_ring_that_breaks_is_told_to_the_driver),

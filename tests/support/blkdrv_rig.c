@@ -26,6 +26,10 @@ void pv_blkdrv_rig_prepare(struct pv_blkdrv_rig *rig, uint64_t features)
 		.max_write_zeroes_sectors = pv_le32_of(200),
 		.max_write_zeroes_seg = pv_le32_of(1),
 		.write_zeroes_may_unmap = 1,
+		.max_secure_erase_sectors = pv_le32_of(300),
+		.max_secure_erase_seg = pv_le32_of(1),
+		.secure_erase_sector_alignment = pv_le32_of(16),
+		.geometry = { pv_le16_of(1023), 16, 63 },
 	};
 }
 

@@ -13,7 +13,7 @@
 
 #define PV_FAKE_QUEUES       4u
 #define PV_FAKE_STATUSES     32u
-#define PV_FAKE_CONFIG_BYTES 64u
+#define PV_FAKE_CONFIG_BYTES 80u
 
 /* What a device address is away from the address in the process. */
 #define PV_FAKE_GPA_OFFSET 0x100000000000ull

@@ -13,7 +13,7 @@ static void carry_out(struct pv_slow_store *store, const struct pv_blk_io *io)
 	if (io->op == PV_BLK_FLUSH)
 		return;
 	pv_bug_on(io->offset + io->bytes > store->blk.capacity_bytes);
-	if (io->op == PV_BLK_DISCARD || io->op == PV_BLK_WRITE_ZEROES) {
+	if (io->op != PV_BLK_READ && io->op != PV_BLK_WRITE) {
 		memset(disk, 0, io->bytes);
 		return;
 	}
@@ -66,8 +66,17 @@ static bool withdraw(struct pv_blk_store *blk, struct pv_blk_io *io)
 	return false;
 }
 
+/* The last of its states with a name. */
+static int lifetime(struct pv_blk_store *blk, struct pv_blk_lifetime *is)
+{
+	(void)blk;
+	*is = (struct pv_blk_lifetime){ .pre_eol_info = 3, .type_a = 2, .type_b = 11 };
+	return 0;
+}
+
 static const struct pv_blk_store_ops ops = {
 	.submit = submit,
+	.lifetime = lifetime,
 	.withdraw = withdraw,
 };
 
@@ -82,6 +91,8 @@ void pv_slow_store_open(struct pv_slow_store *store, uint8_t *disk, uint64_t byt
 				.logical_block_bytes = 512,
 				.physical_block_bytes = 4096,
 				.discard_granularity = 512,
+				.erase_granularity = 512,
+				.has_lifetime = true,
 				.can_write_zeroes = true,
 			},
 		},

@@ -29,7 +29,13 @@ static void the_disk_is_what_its_configuration_says(void **state)
 	assert_int_equal(disk->discard_sectors_max, 100);
 	assert_int_equal(disk->discard_alignment_sectors, 8);
 	assert_int_equal(disk->write_zeroes_sectors_max, 200);
+	assert_int_equal(disk->secure_erase_sectors_max, 300);
+	assert_int_equal(disk->secure_erase_alignment_sectors, 16);
+	assert_int_equal(disk->geometry.cylinders, 1023);
+	assert_int_equal(disk->geometry.heads, 16);
+	assert_int_equal(disk->geometry.sectors, 63);
 	assert_true(disk->can_unmap && disk->has_flush && disk->has_cache_switch);
+	assert_true(disk->has_lifetime);
 	assert_false(disk->is_read_only);
 	assert_int_equal(disk->queues, 1); /* more were not asked for */
 	assert_null(pv_blkdrv_queue(rig.blk, 1));

@@ -105,14 +105,18 @@ static void a_flush_has_sector_zero_and_no_data(void **state)
 
 static void a_range_goes_as_data_and_unmap_only_with_zeroes(void **state)
 {
+	static const enum pv_blkdrv_op ops[] = { PV_BLKDRV_DISCARD, PV_BLKDRV_WRITE_ZEROES,
+		                                 PV_BLKDRV_WRITE_ZEROES, PV_BLKDRV_SECURE_ERASE };
+	static const uint32_t types[] = { VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES,
+		                          VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_SECURE_ERASE };
 	struct pv_blkdrv_rig rig;
 	struct seen seen;
 
 	(void)state;
 	pv_blkdrv_rig_open(&rig);
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < 4; i++) {
 		struct pv_blkdrv_request request = {
-			.op = i ? PV_BLKDRV_WRITE_ZEROES : PV_BLKDRV_DISCARD,
+			.op = ops[i],
 			.may_unmap = i != 1,
 			.sector = 900,
 			.sectors = 100,
@@ -120,8 +124,7 @@ static void a_range_goes_as_data_and_unmap_only_with_zeroes(void **state)
 		struct virtio_blk_range range;
 
 		send(&rig, &request, &seen);
-		assert_int_equal(pv_le32_get(seen.header.type),
-		                 i ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_DISCARD);
+		assert_int_equal(pv_le32_get(seen.header.type), types[i]);
 		assert_int_equal(pv_le64_get(seen.header.sector), 0);
 		assert_int_equal(seen.count, 3);
 		assert_int_equal(pv_le32_get(seen.desc[1].len), sizeof(range));
@@ -157,7 +160,11 @@ static void what_the_disk_cannot_do_is_refused_before_it_is_sent(void **state)
 		{ .op = PV_BLKDRV_DISCARD, .sectors = 101 },
 		{ .op = PV_BLKDRV_DISCARD, .sector = PV_RIG_CAPACITY - 1, .sectors = 2 },
 		{ .op = PV_BLKDRV_WRITE_ZEROES, .sectors = 201 },
+		{ .op = PV_BLKDRV_SECURE_ERASE, .sectors = 301 },
+		{ .op = PV_BLKDRV_SECURE_ERASE, .sectors = 0 },
 		{ .op = PV_BLKDRV_GET_ID, .sg = &one, .sgs = 1 },
+		{ .op = PV_BLKDRV_GET_LIFETIME, .sg = &one, .sgs = 1 },
+		{ .op = PV_BLKDRV_GET_LIFETIME },
 		{ .op = (enum pv_blkdrv_op)77 },
 	};
 
@@ -181,6 +188,8 @@ static void operations_without_their_feature_are_not_supported(void **state)
 		{ .op = PV_BLKDRV_FLUSH },
 		{ .op = PV_BLKDRV_DISCARD, .sectors = 1 },
 		{ .op = PV_BLKDRV_WRITE_ZEROES, .sectors = 1 },
+		{ .op = PV_BLKDRV_SECURE_ERASE, .sectors = 1 },
+		{ .op = PV_BLKDRV_GET_LIFETIME, .sg = &one, .sgs = 1 },
 	};
 	struct pv_blkdrv_rig rig;
 

@@ -275,6 +275,46 @@ static void discard_and_write_zeroes_clear_and_give_space_back(void **state)
 	in_each_place(prove_clear);
 }
 
+/* What is erased is written over and on the disk before its space goes. */
+static void prove_erase(const char *folder)
+{
+	static const uint8_t zeros[1 << 16];
+	struct pv_store_options options = { .null_bytes = -1,
+		                            .memory_bytes = -1,
+		                            .erase = PV_STORE_ERASE_OVERWRITE };
+	struct pv_store *store;
+	char error[256];
+	uint64_t ios;
+	blkcnt_t full;
+
+	make_file(folder, DISK_BYTES);
+	options.path = path;
+	assert_int_equal(pv_store_open(&store, &options, error, sizeof(error)), 0);
+	assert_int_equal(pv_store_blk(store)->limits.erase_granularity, 512);
+	memset(memory, 0x5a, sizeof(memory));
+	assert_int_equal(transfer(store, PV_BLK_WRITE, 0, memory, sizeof(memory), false), 0);
+	assert_int_equal(flush(store), 0);
+	full = blocks_on_disk();
+	ios = pv_loop_counters(loop).ios;
+	assert_int_equal(clear(store, PV_BLK_SECURE_ERASE, 1 << 16, 1 << 19, false, false), 0);
+	/* Zeros, a sync, a hole. */
+	assert_int_equal(pv_loop_counters(loop).ios - ios, 3);
+	assert_true(blocks_on_disk() <= full - (1 << 19) / 512);
+	assert_int_equal(transfer(store, PV_BLK_READ, 1 << 16, memory, 1 << 16, false), 0);
+	assert_memory_equal(memory, zeros, 1 << 16);
+	assert_int_equal(transfer(store, PV_BLK_READ, 0, memory, 1 << 16, false), 0);
+	assert_int_equal(memory[(1 << 16) - 1], 0x5a);
+	pv_store_close(store);
+	unlink(path);
+}
+
+static void a_file_is_erased_by_writing_over_it(void **state)
+{
+	(void)state;
+	prove_erase(".");
+	prove_erase("/dev/shm");
+}
+
 static void prove_cut_short(struct pv_store *store, bool is_tmpfs)
 {
 	(void)is_tmpfs;
@@ -445,6 +485,7 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read_from_the_cache_and_from_the_disk),
 		cmocka_unit_test(pieces_of_any_length_are_one_request),
 		cmocka_unit_test(discard_and_write_zeroes_clear_and_give_space_back),
+		cmocka_unit_test(a_file_is_erased_by_writing_over_it),
 		cmocka_unit_test(an_image_that_is_cut_short_gives_errors_and_no_signal),
 		cmocka_unit_test(pieces_are_as_they_came_after_an_io_that_was_done_in_part),
 		cmocka_unit_test(a_full_disk_is_told_apart_from_a_failing_one),
