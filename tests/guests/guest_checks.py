@@ -34,3 +34,10 @@ def resize(report, backend, boot):
 
     with boot(SMALL=32 * 2048, LARGE=64 * 2048) as guest:
         guest.run(resize=change)
+
+
+def resize_under_load(report, backend, boot):
+    """Runs scripts/resize_load.sh: the size changes many times while fio verifies."""
+    with boot(SMALL=32 * 2048, LARGE=64 * 2048) as guest:
+        values = guest.run(resize=lambda sectors: backend.resize(int(sectors) * 512))
+    report.ok(int(values["rounds"]) > 0, "the disk changed its size meanwhile")

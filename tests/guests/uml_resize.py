@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""block_resize reaches the guest as a config change, in both ways of notification."""
+"""block_resize reaches the guest as a config change, in both ways of notification, and under load."""
 
 import os
 
 import harness
 import uml
 from backend import Backend
-from guest_checks import resize
+from guest_checks import resize, resize_under_load
 from wire_filter import INBAND_NOTIFICATIONS, WireFilter
 
 
@@ -19,6 +19,8 @@ def body(report, test):
         resize(report, backend, lambda **values: uml.boot(
             report, test, path, "resize.sh", **values))
         wire.close()
+        resize_under_load(report, backend, lambda **values: uml.boot(
+            report, test, backend.path, "resize_load.sh", **values))
 
 
 harness.main(body)

@@ -25,6 +25,8 @@ for round in 1 2; do
 done
 check "fio writes and verifies after the reload" \
 	verified_fio reloaded --filename="$DISK" --rw=randwrite --bs="$BLOCK" --iodepth=16 --size=4m
+check "the disk is erased for good" blkdiscard --secure "$DISK"
+check "nothing of it is left" cmp -n 4194304 "$DISK" /dev/zero
 ask idle_begins
 sleep 1
 ask idle_ends
