@@ -20,9 +20,11 @@ STORAGE_TEXT = {
 }
 
 HEAD = f"""\
-{'':26} {'kIOPS':^23}  {'ours':^12}  {'CPU us/request':^20}  {'kicks/request':^13}  {'irqs/request':^13}
+{'':26} {'kIOPS':^23}  {'ours':^12}  {'CPU us/request':^20}  {'p50 us':^13}  {'p99 us':^13}  \
+{'kicks/request':^13}  {'irqs/request':^13}
 {'':26} {'ours':>7} {'qsd':>7} {'fio':>7}  {'/qsd':>6}{'/fio':>6}  \
-{'ours':>6} {'qsd':>6} {'fio':>6}  {'ours':>6} {'qsd':>6}  {'ours':>6} {'qsd':>6}"""
+{'ours':>6} {'qsd':>6} {'fio':>6}  {'ours':>6} {'qsd':>6}  {'ours':>6} {'qsd':>6}  \
+{'ours':>6} {'qsd':>6}  {'ours':>6} {'qsd':>6}"""
 
 
 def median(row, name, figure):
@@ -52,8 +54,10 @@ def line_of(row):
     cells += [text_of(kiops(row, name), "7.1f") for name in (OURS, QSD, FIO)]
     cells.append(" " + text_of(ratio(row, QSD), "6.2f") + text_of(ratio(row, FIO), "6.2f") + " ")
     cells += [text_of(median(row, name, "cpu_us"), "6.2f") for name in (OURS, QSD, FIO)]
-    cells += [("" if name != OURS else " ") + text_of(median(row, name, figure), "6.3f")
-              for figure in ("kicks", "interrupts") for name in (OURS, QSD)]
+    cells += [("" if name != OURS else " ") + text_of(median(row, name, figure), form)
+              for figure, form in (("p50_us", "6.1f"), ("p99_us", "6.1f"), ("kicks", "6.3f"),
+                                   ("interrupts", "6.3f"))
+              for name in (OURS, QSD)]
     return " ".join(cells)
 
 
