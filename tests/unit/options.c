@@ -338,6 +338,7 @@ static unsigned int times_in(const char *text, const char *part)
 static void the_real_tables_fit_a_terminal_and_have_no_name_twice(void **state)
 {
 	static const struct pv_option_group *const real[] = { &pv_disk_option_group,
+		                                              &pv_export_option_group,
 		                                              &pv_service_option_group, NULL };
 	const struct pv_command_line line = { "paravane serve blk", "", "", real };
 	char *text = help_of(&line);

@@ -262,7 +262,7 @@ class Control(Case):
         self.assertEqual(self.disk.stat().st_size, 1 << 20)
 
     def test_all_counters_are_told_and_can_be_selected(self):
-        self.serve('--null', '1M', '--num-queues', '3')
+        self.serve('--null', '1M', '--num-queues', '3', '--loops', '2')
         everything, other, some, nothing, wrong, unknown = self.ask(
             {'execute': 'query-stats'},
             {'execute': 'query-stats', 'arguments': {'target': 'vcpu'}},
@@ -274,7 +274,7 @@ class Control(Case):
             {'execute': 'query-stats', 'arguments': {'target': 'host'}})
         paths = [entry['qom-path'] for entry in everything['return']]
         self.assertEqual(paths, ['/blk0/queue0', '/blk0/queue1', '/blk0/queue2', '/loop/control',
-                                 '/loop/data0'])
+                                 '/loop/data0', '/loop/data1'])
         names = {stat['name'] for entry in everything['return'] for stat in entry['stats']}
         self.assertLessEqual({'requests', 'kicks', 'interrupts', 'reads', 'sleeps'}, names)
         self.assertEqual(other, {'return': []})
