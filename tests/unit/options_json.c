@@ -305,6 +305,7 @@ static void a_key_that_comes_again_is_told_its_place(void **state)
 		         wrong[i].place);
 		assert_file_refused(wrong[i].text, strlen(wrong[i].text), end);
 	}
+	forget(NULL);
 	object = read_bytes(fine, strlen(fine));
 	assert_non_null(object);
 }
