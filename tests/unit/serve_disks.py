@@ -312,6 +312,12 @@ class Many(Disks):
         for front_end in front_ends[1::2]:
             self.assertTrue(front_end.is_served())
 
+    def test_the_counters_of_as_many_as_there_can_be_arrive_whole(self):
+        self.serve([self.null(f'd{i}') for i in range(256)])
+        answer, = self.ask({'execute': 'query-stats'})
+        self.assertEqual(len([entry for entry in answer['return']
+                              if entry['qom-path'].startswith('/d')]), 256 * 16)
+
     @unittest.skipIf(IS_SANITIZED, 'sanitizers take memory of their own')
     def test_a_process_and_each_further_disk_are_small(self):
         def resident_kib(process):
