@@ -227,7 +227,8 @@ static bool open_qmp(struct pv_service *service, char sentence[static PV_SENTENC
 
 	if (!service->qmp)
 		return true;
-	if (!pv_listener_open(&service->qmp_listener, "--qmp", service->qmp_path, sentence))
+	if (!pv_service_is_path_free(service, "--qmp", service->qmp_path, sentence) ||
+	    !pv_listener_open(&service->qmp_listener, "--qmp", service->qmp_path, sentence))
 		return false;
 	list_for_stats(service);
 	pv_qmp_register(service->qmp, pv_stats_command_table, &service->stats);

@@ -192,29 +192,28 @@ int pv_export_attach(struct pv_export *export, struct pv_host *host, struct pv_d
 
 /* ---- its socket ---- */
 
-static bool is_path_free(const struct pv_export *export, char sentence[static PV_SENTENCE_BYTES])
+bool pv_service_is_path_free(const struct pv_service *service, const char *option, const char *path,
+                             char sentence[static PV_SENTENCE_BYTES])
 {
-	const char *path = export->options.socket_path;
-
-	for (const struct pv_export *e = export->service->export; e < export; e++)
-		if (pv_listener_is_at(&e->listener, path))
-			return pv_sentence_wrong(
-				sentence,
-				"option '--socket-path': %s is the socket of '%s' already; choose "
-				"another path",
-				path, e->name);
+	for (unsigned int i = 0; i < service->exports; i++)
+		if (pv_listener_is_at(&service->export[i].listener, path))
+			return pv_sentence_wrong(sentence,
+			                         "option '%s': %s is the socket of '%s' already; "
+			                         "choose another path",
+			                         option, path, service->export[i].name);
 	return true;
 }
 
 bool pv_export_open(struct pv_export *export, char sentence[static PV_SENTENCE_BYTES])
 {
+	static const char option[] = "--socket-path";
 	const char *path = export->options.socket_path;
 	bool is_only = export->service->extent.devices == 1;
 
 	if (!path)
 		return true;
-	if (is_path_free(export, sentence) &&
-	    pv_listener_open(&export->listener, "--socket-path", path, sentence))
+	if (pv_service_is_path_free(export->service, option, path, sentence) &&
+	    pv_listener_open(&export->listener, option, path, sentence))
 		return true;
 	return is_only ? false : pv_sentence_about(sentence, export->name);
 }

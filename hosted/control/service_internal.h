@@ -73,7 +73,9 @@ struct pv_service {
 void pv_service_end(struct pv_service *service, const char *reason);
 void pv_service_stopped(void *service);
 
-/* service_export.c */
+/* service_export.c; is there no export's socket at this path already? */
+bool pv_service_is_path_free(const struct pv_service *service, const char *option, const char *path,
+                             char sentence[static PV_SENTENCE_BYTES]);
 bool pv_export_open(struct pv_export *export, char sentence[static PV_SENTENCE_BYTES]);
 int pv_export_start(struct pv_export *export);
 void pv_export_announce(const struct pv_export *export);
