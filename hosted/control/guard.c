@@ -19,15 +19,26 @@ struct range {
 	atomic_uintptr_t base;
 	atomic_size_t bytes;
 	atomic_bool is_tripped;
+	const void *owner; /* not the handler's */
 };
 
-static struct range range[PV_GUARD_RANGES];
+static struct range *range;
+static size_t ranges_max;
+/* Beyond these no place has ever been taken. */
+static atomic_size_t ranges;
 static atomic_int wake_fd = -1;
 static uintptr_t page_bytes;
 
+static size_t known_ranges(void)
+{
+	return atomic_load_explicit(&ranges, memory_order_acquire);
+}
+
 static struct range *find(uintptr_t address)
 {
-	for (size_t i = 0; i < PV_GUARD_RANGES; i++) {
+	size_t count = known_ranges();
+
+	for (size_t i = 0; i < count; i++) {
 		uintptr_t base = atomic_load_explicit(&range[i].base, memory_order_acquire);
 		size_t bytes = atomic_load_explicit(&range[i].bytes, memory_order_relaxed);
 
@@ -82,34 +93,55 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 	errno = saved_errno;
 }
 
-int pv_guard_install(int fd)
+int pv_guard_install(int fd, size_t front_ends)
 {
 	struct sigaction action = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO };
+	size_t bytes = front_ends * PV_GUARD_RANGES * sizeof(*range);
 
+	range = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (range == MAP_FAILED)
+		return -errno;
+	ranges_max = front_ends * PV_GUARD_RANGES;
 	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	atomic_store_explicit(&wake_fd, fd, memory_order_relaxed);
 	sigemptyset(&action.sa_mask);
 	return sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0;
 }
 
-void pv_guard_mapped(void *base, size_t bytes)
-{
-	for (size_t i = 0; i < PV_GUARD_RANGES; i++) {
-		if (atomic_load_explicit(&range[i].base, memory_order_relaxed))
-			continue;
-		atomic_store_explicit(&range[i].bytes, bytes, memory_order_relaxed);
-		atomic_store_explicit(&range[i].is_tripped, false, memory_order_relaxed);
-		atomic_store_explicit(&range[i].base, (uintptr_t)base, memory_order_release);
-		return;
-	}
-}
-
+/* The first with this base, which is 0 for one that is free. */
 static struct range *find_base(const void *base)
 {
-	for (size_t i = 0; i < PV_GUARD_RANGES; i++)
+	size_t count = known_ranges();
+
+	for (size_t i = 0; i < count; i++)
 		if (atomic_load_explicit(&range[i].base, memory_order_relaxed) == (uintptr_t)base)
 			return &range[i];
 	return NULL;
+}
+
+static struct range *new_place(void)
+{
+	size_t count = known_ranges();
+
+	if (count == ranges_max)
+		return NULL;
+	atomic_store_explicit(&ranges, count + 1, memory_order_release);
+	return &range[count];
+}
+
+void pv_guard_mapped(void *owner, void *base, size_t bytes)
+{
+	struct range *at = find_base(NULL);
+
+	if (!at)
+		at = new_place();
+	if (!at)
+		return;
+	at->owner = owner;
+	atomic_store_explicit(&at->bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&at->is_tripped, false, memory_order_relaxed);
+	atomic_store_explicit(&at->base, (uintptr_t)base, memory_order_release);
 }
 
 void pv_guard_unmapped(void *base)
@@ -120,18 +152,25 @@ void pv_guard_unmapped(void *base)
 		atomic_store_explicit(&at->base, 0, memory_order_release);
 }
 
-bool pv_guard_is_tripped(const void *base)
+static bool is_tripped(const struct range *at)
 {
-	struct range *at = base ? find_base(base) : NULL;
-
-	return at && atomic_load_explicit(&at->is_tripped, memory_order_acquire);
+	return atomic_load_explicit(&at->base, memory_order_relaxed) &&
+	       atomic_load_explicit(&at->is_tripped, memory_order_acquire);
 }
 
-bool pv_guard_is_any_tripped(void)
+bool pv_guard_is_tripped(const void *base)
 {
-	for (size_t i = 0; i < PV_GUARD_RANGES; i++)
-		if (atomic_load_explicit(&range[i].base, memory_order_relaxed) &&
-		    atomic_load_explicit(&range[i].is_tripped, memory_order_acquire))
+	const struct range *at = base ? find_base(base) : NULL;
+
+	return at && is_tripped(at);
+}
+
+bool pv_guard_is_any_tripped(const void *owner)
+{
+	size_t count = known_ranges();
+
+	for (size_t i = 0; i < count; i++)
+		if (range[i].owner == owner && is_tripped(&range[i]))
 			return true;
 	return false;
 }

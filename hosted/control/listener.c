@@ -157,15 +157,20 @@ bool pv_listener_open(struct pv_listener *listener, const char *option, const ch
 	return is_good;
 }
 
-void pv_listener_close(struct pv_listener *listener)
+bool pv_listener_is_at(const struct pv_listener *listener, const char *path)
 {
 	struct stat now;
 
+	return listener->path[0] && lstat(path, &now) == 0 && now.st_dev == listener->device &&
+	       now.st_ino == listener->inode;
+}
+
+void pv_listener_close(struct pv_listener *listener)
+{
 	if (listener->fd >= 0)
 		close(listener->fd);
 	listener->fd = -1;
-	if (listener->path[0] && lstat(listener->path, &now) == 0 &&
-	    now.st_dev == listener->device && now.st_ino == listener->inode)
+	if (pv_listener_is_at(listener, listener->path))
 		unlink(listener->path);
 	listener->path[0] = '\0';
 }

@@ -31,6 +31,9 @@ struct pv_listener {
 bool pv_listener_open(struct pv_listener *listener, const char *option, const char *path,
                       char sentence[static PV_SENTENCE_BYTES]);
 
+/* Is the socket at this path the one that was opened here? */
+bool pv_listener_is_at(const struct pv_listener *listener, const char *path);
+
 /* Closes the socket if it is still ours, and removes its path if that still leads to it. */
 void pv_listener_close(struct pv_listener *listener);
 

@@ -15,8 +15,8 @@
  *     };
  *     static const struct pv_option_group bench_group = { "Load", bench_options };
  *
- * Values are written `--name VALUE` or `--name=VALUE`.  What is wrong with a command line is
- * returned as one sentence.
+ * Values are written `--name VALUE` or `--name=VALUE`.  A file of JSON may have them too
+ * (options_json.h).  What is wrong with either is returned as one sentence.
  */
 #ifndef PV_HOSTED_OPTIONS_H
 #define PV_HOSTED_OPTIONS_H
@@ -34,11 +34,19 @@
 
 enum pv_option_type {
 	PV_OPTION_FLAG,   /* bool: set to true */
-	PV_OPTION_TEXT,   /* const char *: into argv */
+	PV_OPTION_TEXT,   /* const char *: into argv, or the file's object */
 	PV_OPTION_NUMBER, /* uint64_t within bounds */
 	PV_OPTION_SIZE,   /* uint64_t bytes within bounds; 4096, 4k, 512M, 1GiB: powers of 1024 */
 	PV_OPTION_CHOICE, /* unsigned int: the index of one of a list of words */
 	PV_OPTION_FD,     /* int: a descriptor that is open */
+	PV_OPTION_LIST,   /* struct pv_option_list: numbers within bounds, as 0,1,1 */
+};
+
+#define PV_OPTION_LIST_MAX 256u
+
+struct pv_option_list {
+	uint16_t count; /* 0: not given */
+	uint16_t number[PV_OPTION_LIST_MAX];
 };
 
 struct pv_option {
@@ -47,7 +55,7 @@ struct pv_option {
 	const char *help;     /* a few words, with the default */
 	enum pv_option_type type;
 	size_t offset;              /* of the value in the caller's structure */
-	uint64_t min, max;          /* number, size */
+	uint64_t min, max;          /* number, size, list */
 	const char *const *choices; /* choice: ended by NULL */
 };
 
@@ -65,6 +73,8 @@ struct pv_option {
 	PV_OPTION_SIZE, PV_OPTION_OFFSET(type, field, uint64_t), min, max, NULL
 #define PV_OPTION_CHOICE_AT(type, field, choices)                                                  \
 	PV_OPTION_CHOICE, PV_OPTION_OFFSET(type, field, unsigned int), 0, 0, choices
+#define PV_OPTION_LIST_AT(type, field, min, max)                                                   \
+	PV_OPTION_LIST, PV_OPTION_OFFSET(type, field, struct pv_option_list), min, max, NULL
 #define PV_OPTION_FD_AT(type, field) PV_OPTION_FD, PV_OPTION_OFFSET(type, field, int), 0, 0, NULL
 
 struct pv_option_group {
@@ -94,6 +104,13 @@ enum pv_options_outcome {
 enum pv_options_outcome pv_options_parse(const struct pv_command_line *command, void *const *values,
                                          int argc, char *const *argv,
                                          char sentence[static PV_SENTENCE_BYTES]);
+
+/*
+ * The name of the first option of this group on a command line that was found good; NULL: none was
+ * given.
+ */
+const char *pv_options_first_of(const struct pv_command_line *command,
+                                const struct pv_option_group *group, int argc, char *const *argv);
 
 /* Prints usage, summary and all options, sorted within their groups, within 80 columns. */
 void pv_options_help(const struct pv_command_line *command, FILE *to);

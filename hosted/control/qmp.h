@@ -14,7 +14,7 @@
  *
  * Input, output and clients are bounded: a message has at most PV_QMP_MESSAGE_BYTES and
  * PV_QMP_DEPTH levels, a client whose answers pile up is not listened to until it reads, and one
- * that lets PV_QMP_OUTPUT_BYTES pile up is dropped.
+ * that lets PV_QMP_OUTPUT_BYTES pile up beside its longest answer is dropped.
  *
  * All functions are for the loop's thread.
  */

@@ -35,6 +35,17 @@ void pv_qmp_client_close(struct pv_qmp_client *client)
 	close(client->fd);
 }
 
+/* Room for a long answer is not kept. */
+static void all_sent(struct pv_qmp_client *client)
+{
+	client->out_at = client->out_bytes = client->out_longest = 0;
+	if (client->out_capacity <= PV_QMP_OUTPUT_BYTES)
+		return;
+	free(client->out);
+	client->out = NULL;
+	client->out_capacity = 0;
+}
+
 static void flush(struct pv_qmp_client *client)
 {
 	while (client->out_at < client->out_bytes) {
@@ -51,7 +62,7 @@ static void flush(struct pv_qmp_client *client)
 		}
 		client->out_at += (size_t)sent;
 	}
-	client->out_at = client->out_bytes = 0;
+	all_sent(client);
 }
 
 void pv_qmp_client_free(struct pv_qmp_client *client)
@@ -68,10 +79,6 @@ static bool make_room(struct pv_qmp_client *client, size_t bytes)
 	size_t wanted = client->out_capacity ? client->out_capacity : QMP_READ_BYTES;
 	char *larger;
 
-	if (waiting + bytes > PV_QMP_OUTPUT_BYTES) {
-		pv_log("qmp", PV_LOG_WARNING, "dropped a client that does not read its answers");
-		return false;
-	}
 	while (wanted < waiting + bytes)
 		wanted *= 2;
 	if (wanted > client->out_capacity) {
@@ -85,6 +92,20 @@ static bool make_room(struct pv_qmp_client *client, size_t bytes)
 	client->out_at = 0;
 	client->out_bytes = waiting;
 	return true;
+}
+
+/*
+ * There is one answer at most that is longer than what may pile up: the next command waits. What
+ * comes behind it are events.
+ */
+static bool has_room(struct pv_qmp_client *client, size_t bytes)
+{
+	if (bytes > client->out_longest)
+		client->out_longest = bytes;
+	if (client->out_bytes - client->out_at + bytes <= PV_QMP_OUTPUT_BYTES + client->out_longest)
+		return true;
+	pv_log("qmp", PV_LOG_WARNING, "dropped a client that does not read its answers");
+	return false;
 }
 
 static void append(struct pv_qmp_client *client, const char *text, size_t bytes)
@@ -105,7 +126,7 @@ void pv_qmp_client_send(struct pv_qmp_client *client, struct json_object *messag
 	const char *text = json_object_to_json_string_length(
 		message, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
 
-	if (!text) {
+	if (!text || (!client->is_dead && !has_room(client, bytes))) {
 		pv_qmp_client_close(client);
 		return;
 	}

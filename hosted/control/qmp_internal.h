@@ -38,6 +38,7 @@ struct pv_qmp_client {
 	/* To be sent: from out_at to out_bytes. */
 	char *out;
 	size_t out_at, out_bytes, out_capacity;
+	size_t out_longest; /* of the messages since all had been sent */
 };
 
 struct pv_qmp_request {

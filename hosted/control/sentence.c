@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 bool pv_sentence_wrong(char sentence[static PV_SENTENCE_BYTES], const char *format, ...)
 {
@@ -12,4 +13,12 @@ bool pv_sentence_wrong(char sentence[static PV_SENTENCE_BYTES], const char *form
 	vsnprintf(sentence, PV_SENTENCE_BYTES, format, arguments);
 	va_end(arguments);
 	return false;
+}
+
+bool pv_sentence_about(char sentence[static PV_SENTENCE_BYTES], const char *what)
+{
+	char rest[PV_SENTENCE_BYTES];
+
+	strcpy(rest, sentence);
+	return pv_sentence_wrong(sentence, "%s: %s", what, rest);
 }

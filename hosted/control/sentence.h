@@ -14,4 +14,7 @@
 __attribute__((format(printf, 2, 3))) bool
 pv_sentence_wrong(char sentence[static PV_SENTENCE_BYTES], const char *format, ...);
 
+/* Puts in front what the sentence is about, and a colon. Returns false. */
+bool pv_sentence_about(char sentence[static PV_SENTENCE_BYTES], const char *what);
+
 #endif

@@ -1,77 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Signals come as readable descriptors on the control loop, so that their handling is plain code.
- *
- * #syscalls read close munmap
- */
+/* A service's life, from the loops to the end. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-#include "hosted/control/guard.h"
-#include "hosted/control/listener.h"
 #include "hosted/control/sandbox.h"
-#include "hosted/control/service.h"
-#include "hosted/control/stats_commands.h"
+#include "hosted/control/service_internal.h"
 #include "hosted/loop/log.h"
-#include "hosted/vhost_user/backend.h"
-
-/* The data loops' names: their number, too. Queue i runs on loop i modulo that. */
-static const char *const data_name[] = { "data0" };
-
-#define LOOPS (sizeof(data_name) / sizeof(data_name[0]))
-
-struct pv_service {
-	const char *name;
-	struct pv_service_options options;
-	struct pv_loop *control;
-	struct pv_loop *data[LOOPS];
-	unsigned int threads; /* of the data loops, running */
-
-	int signal_fd;
-	struct pv_watch *signal_watch;
-	int guard_fd;
-	struct pv_watch *guard_watch;
-
-	bool is_fd_listening; /* the one of --fd */
-	struct pv_listener listener;
-	struct pv_listener qmp_listener;
-	char qmp_path[PV_LISTENER_PATH_BYTES];
-	struct pv_qmp *qmp;
-	struct pv_host *host;
-	struct pv_device *device;
-	struct pv_vhu_backend *backend;
-	bool is_ending;
-	const char *(*status)(void *arg); /* the devices'; may be NULL */
-	void *status_arg;
-
-	struct pv_stats_device stats_device;
-	struct pv_stats_loop stats_loop[LOOPS + 1];
-	struct pv_stats_commands stats;
-};
 
 #define SERVICE struct pv_service_options
 static const struct pv_option service_options[] = {
-	{ "socket-path", "PATH", "listen for front-ends on this unix socket",
-	  PV_OPTION_TEXT_AT(SERVICE, socket_path) },
-	{ "fd", "N", "serve a socket that was passed: a connected one once, or a listening one",
-	  PV_OPTION_FD_AT(SERVICE, fd) },
+	{ "loops", "N",
+	  "event loops, each a thread (default: one a processor, if there are queues)",
+	  PV_OPTION_NUMBER_AT(SERVICE, loops, 1, PV_SERVICE_LOOPS_MAX) },
 	{ "qmp", "unix:PATH", "take control commands (QMP) on this unix socket",
 	  PV_OPTION_TEXT_AT(SERVICE, qmp) },
 	{ "poll-us", "N", "poll at most so many microseconds before sleeping (default 50)",
 	  PV_OPTION_NUMBER_AT(SERVICE, poll_max_us, 0, 1000000) },
-	{ "no-inband", NULL, "do not offer in-band notifications",
-	  PV_OPTION_FLAG_AT(SERVICE, no_inband) },
-	{ "print-capabilities", NULL, "print what this back-end can do, as JSON, and end",
-	  PV_OPTION_FLAG_AT(SERVICE, must_print_capabilities) },
 	{ 0 },
 };
 
@@ -79,61 +26,40 @@ const struct pv_option_group pv_service_option_group = { "Service", service_opti
 
 /* ---- the end ---- */
 
-static void nothing_runs(void *arg)
+void pv_service_stopped(void *arg)
 {
 	struct pv_service *service = arg;
 
-	pv_loop_stop(service->control);
+	if (--service->running == 0)
+		pv_loop_stop(service->control);
 }
 
-/* `reason` is one of those that QMP has for the event SHUTDOWN. */
-static void end(struct pv_service *service, const char *reason)
+static void tell_shutdown(struct pv_service *service, const char *reason)
+{
+	struct json_object *data = json_object_new_object();
+
+	json_object_object_add(data, "guest", json_object_new_boolean(false));
+	json_object_object_add(data, "reason", json_object_new_string(reason));
+	pv_qmp_event(service->qmp, "SHUTDOWN", data);
+}
+
+void pv_service_end(struct pv_service *service, const char *reason)
 {
 	if (service->is_ending)
 		return;
 	service->is_ending = true;
-	if (service->qmp) {
-		struct json_object *data = json_object_new_object();
-
-		json_object_object_add(data, "guest", json_object_new_boolean(false));
-		json_object_object_add(data, "reason", json_object_new_string(reason));
-		pv_qmp_event(service->qmp, "SHUTDOWN", data);
-	}
-	if (service->backend)
-		pv_vhu_backend_stop(service->backend, nothing_runs, service);
-	else
-		nothing_runs(service);
-}
-
-static void front_end_left(void *arg)
-{
-	end(arg, "guest-shutdown");
+	if (service->qmp)
+		tell_shutdown(service, reason);
+	/* Some may have stopped at once: one more than there are, until all have been asked. */
+	service->running = service->exports + 1;
+	for (unsigned int i = 0; i < service->exports; i++)
+		pv_export_stop(&service->export[i]);
+	pv_service_stopped(service);
 }
 
 static void quit(void *arg)
 {
-	end(arg, "host-qmp-quit");
-}
-
-static void signalled(void *arg, int events)
-{
-	struct pv_service *service = arg;
-	struct signalfd_siginfo info;
-
-	if (events < 0)
-		return;
-	while (read(service->signal_fd, &info, sizeof(info)) == sizeof(info))
-		end(service, "host-signal");
-}
-
-/* The counter is left alone: each write to it wakes, whatever it holds. */
-static void tripped(void *arg, int events)
-{
-	struct pv_service *service = arg;
-
-	if (events >= 0 && pv_guard_is_any_tripped())
-		pv_vhu_backend_drop(service->backend,
-		                    "its memory became shorter than what it had shared");
+	pv_service_end(arg, "host-qmp-quit");
 }
 
 static const char *status(void *arg)
@@ -147,100 +73,32 @@ static const char *status(void *arg)
 
 /* ---- the beginning ---- */
 
-static bool is_listening(int fd)
+/*
+ * What the program may have open when all queues of all devices are in use: a kick, a call and an
+ * error descriptor for each queue; sockets and files for each device, with those that come with a
+ * message; and its own.
+ */
+static rlim_t descriptors_of(const struct pv_service_extent *extent)
 {
-	int value = 0;
-	socklen_t bytes = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &bytes) == 0 && value;
+	return 3 * (rlim_t)extent->queues + 24 * (rlim_t)extent->devices + 256;
 }
 
-static bool check_fd(int fd, char sentence[static PV_SENTENCE_BYTES])
+static void raise_limit(const struct pv_service *service)
 {
-	int domain = 0, type = 0;
-	socklen_t bytes = sizeof(int);
+	rlim_t needed = descriptors_of(&service->extent);
+	struct rlimit limit;
+	char line[160];
 
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) < 0 || domain != AF_UNIX ||
-	    type != SOCK_STREAM)
-		return pv_sentence_wrong(
-			sentence,
-			"option '--fd': descriptor %d is no unix stream socket; pass one that is "
-			"connected or listens",
-			fd);
-	return true;
-}
-
-static bool are_good(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
-{
-	const struct pv_service_options *o = &service->options;
-
-	if (!o->socket_path && o->fd == PV_OPTION_UNSET_FD)
-		return pv_sentence_wrong(sentence, "no socket: give --socket-path PATH or --fd N");
-	if (o->socket_path && o->fd != PV_OPTION_UNSET_FD)
-		return pv_sentence_wrong(sentence,
-		                         "two sockets: give only one of --socket-path and --fd");
-	if (o->fd != PV_OPTION_UNSET_FD && !check_fd(o->fd, sentence))
-		return false;
-	return !o->qmp || pv_listener_parse("--qmp", o->qmp, service->qmp_path, sentence);
-}
-
-/* What was passed may block, and then a look whether there is something new would. */
-static int adopt_fd(struct pv_service *service)
-{
-	int fd = service->options.fd;
-	int flags;
-
-	if (fd == PV_OPTION_UNSET_FD)
-		return 0;
-	service->is_fd_listening = is_listening(fd);
-	flags = fcntl(fd, F_GETFL);
-	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
-}
-
-static int make_loops(struct pv_service *service)
-{
-	const struct pv_loop_options control = { .name = "control" };
-	int error = pv_loop_create(&service->control, &control);
-
-	for (unsigned int i = 0; !error && i < LOOPS; i++) {
-		const struct pv_loop_options data = {
-			.name = data_name[i],
-			.poll_max_us = (uint32_t)service->options.poll_max_us,
-		};
-
-		error = pv_loop_create(&service->data[i], &data);
-	}
-	return error;
-}
-
-/* Before there are threads, which inherit what is blocked. */
-static int catch_signals(struct pv_service *service)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
-		return -errno;
-	service->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (service->signal_fd < 0)
-		return -errno;
-	service->signal_watch =
-		pv_loop_watch(service->control, service->signal_fd, POLLIN, signalled, service);
-	return service->signal_watch ? 0 : -ENOMEM;
-}
-
-static int set_up_guard(struct pv_service *service)
-{
-	service->guard_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (service->guard_fd < 0)
-		return -errno;
-	service->guard_watch =
-		pv_loop_watch(service->control, service->guard_fd, POLLIN, tripped, service);
-	return service->guard_watch ? pv_guard_install(service->guard_fd) : -ENOMEM;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= needed)
+		return;
+	snprintf(line, sizeof(line),
+	         "%llu open descriptors are allowed, and %llu may be needed; raise the limit "
+	         "(ulimit -Hn)",
+	         (unsigned long long)limit.rlim_cur, (unsigned long long)needed);
+	pv_log(service->extent.kind, PV_LOG_WARNING, line);
 }
 
 static int make_qmp(struct pv_service *service)
@@ -252,7 +110,28 @@ static int make_qmp(struct pv_service *service)
 		.arg = service,
 	};
 
-	return service->options.qmp ? pv_qmp_create(&service->qmp, &options) : 0;
+	if (!service->options.qmp)
+		return 0;
+	service->stats_device = calloc(service->extent.devices, sizeof(*service->stats_device));
+	service->stats_loop = calloc(service->loops + 1, sizeof(*service->stats_loop));
+	if (!service->stats_device || !service->stats_loop)
+		return -ENOMEM;
+	return pv_qmp_create(&service->qmp, &options);
+}
+
+static int make_all(struct pv_service *service)
+{
+	int error;
+
+	service->export = calloc(service->extent.devices, sizeof(*service->export));
+	error = service->export ? pv_service_loops_create(service) : -ENOMEM;
+	if (!error)
+		error = pv_service_catch_signals(service);
+	if (!error)
+		error = pv_service_guard_memory(service);
+	if (!error)
+		error = make_qmp(service);
+	return error;
 }
 
 /* Containers often refuse io_uring, and the error's name does not say so. */
@@ -267,66 +146,46 @@ static bool cannot_set_up(int error, char sentence[static PV_SENTENCE_BYTES])
 	return pv_sentence_wrong(sentence, "cannot set up the event loops: %s", strerror(-error));
 }
 
-bool pv_service_create(struct pv_service **created, const char *name,
-                       const struct pv_service_options *options,
+bool pv_service_create(struct pv_service **created, const struct pv_service_options *options,
+                       const struct pv_service_extent *extent,
                        char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_service *service = calloc(1, sizeof(*service));
+	bool is_good;
 	int error;
 
 	if (!service)
 		return pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
-	service->name = name;
 	service->options = *options;
+	service->extent = *extent;
 	service->signal_fd = service->guard_fd = -1;
-	service->listener.fd = service->qmp_listener.fd = -1;
-	if (!are_good(service, sentence))
-		goto failed;
-	error = adopt_fd(service);
-	if (!error)
-		error = make_loops(service);
-	if (!error)
-		error = catch_signals(service);
-	if (!error)
-		error = set_up_guard(service);
-	if (!error)
-		error = make_qmp(service);
-	if (!error) {
-		*created = service;
-		return true;
+	service->qmp_listener.fd = -1;
+	is_good = !options->qmp ||
+	          pv_listener_parse("--qmp", options->qmp, service->qmp_path, sentence);
+	if (is_good) {
+		raise_limit(service);
+		error = make_all(service);
+		is_good = !error || cannot_set_up(error, sentence);
 	}
-	cannot_set_up(error, sentence);
-failed:
-	pv_service_destroy(service);
-	return false;
-}
-
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
+	if (is_good)
+		*created = service;
+	else
+		pv_service_destroy(service);
+	return is_good;
 }
 
 void pv_service_destroy(struct pv_service *service)
 {
 	if (service->qmp)
 		pv_qmp_destroy(service->qmp);
-	for (unsigned int i = 0; i < LOOPS; i++)
-		if (service->data[i])
-			pv_loop_destroy(service->data[i]);
-	if (service->control)
-		pv_loop_destroy(service->control);
-	close_fd(service->signal_fd);
-	close_fd(service->guard_fd);
+	pv_service_loops_destroy(service);
+	pv_service_wake_fini(service);
+	while (service->exports > 0)
+		pv_export_fini(&service->export[--service->exports]);
+	free(service->export);
+	free(service->stats_device);
+	free(service->stats_loop);
 	free(service);
-}
-
-struct pv_host_options pv_service_host(struct pv_service *service)
-{
-	return (struct pv_host_options){ .name = service->name,
-		                         .control = service->control,
-		                         .loop = service->data,
-		                         .loops = LOOPS };
 }
 
 struct pv_qmp *pv_service_qmp(const struct pv_service *service)
@@ -343,128 +202,102 @@ void pv_service_set_status(struct pv_service *service, const char *(*of_devices)
 
 /* ---- sockets ---- */
 
-static int start_qmp(struct pv_service *service)
+static void list_for_stats(struct pv_service *service)
+{
+	struct pv_stats_commands *stats = &service->stats;
+
+	for (unsigned int i = 0; i < service->exports; i++) {
+		const struct pv_export *export = &service->export[i];
+
+		service->stats_device[i] = (struct pv_stats_device){ export->name, export->device };
+	}
+	service->stats_loop[0] = (struct pv_stats_loop){ "control", service->control };
+	for (unsigned int i = 0; i < service->loops; i++) {
+		const struct pv_data_loop *data = &service->data[i];
+
+		service->stats_loop[i + 1] = (struct pv_stats_loop){ data->name, data->loop };
+	}
+	*stats = (struct pv_stats_commands){ service->stats_device, service->exports,
+		                             service->stats_loop, service->loops + 1 };
+}
+
+static bool open_qmp(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
 	int error;
 
-	service->stats_device = (struct pv_stats_device){ service->name, service->device };
-	service->stats_loop[0] = (struct pv_stats_loop){ "control", service->control };
-	for (unsigned int i = 0; i < LOOPS; i++)
-		service->stats_loop[i + 1] =
-			(struct pv_stats_loop){ data_name[i], service->data[i] };
-	service->stats = (struct pv_stats_commands){ &service->stats_device, 1, service->stats_loop,
-		                                     LOOPS + 1 };
+	if (!service->qmp)
+		return true;
+	if (!pv_service_is_path_free(service, "--qmp", service->qmp_path, sentence) ||
+	    !pv_listener_open(&service->qmp_listener, "--qmp", service->qmp_path, sentence))
+		return false;
+	list_for_stats(service);
 	pv_qmp_register(service->qmp, pv_stats_command_table, &service->stats);
 	error = pv_qmp_listen(service->qmp, service->qmp_listener.fd);
-	if (!error)
-		service->qmp_listener.fd = -1;
-	return error;
+	if (error)
+		return pv_sentence_wrong(sentence, "option '--qmp': %s", strerror(-error));
+	service->qmp_listener.fd = -1;
+	return true;
 }
 
-bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv_device *device,
-                     char sentence[static PV_SENTENCE_BYTES])
+static void close_all(struct pv_service *service)
 {
-	const struct pv_service_options *o = &service->options;
-	int error = 0;
-
-	if (o->socket_path &&
-	    !pv_listener_open(&service->listener, "--socket-path", o->socket_path, sentence))
-		return false;
-	if (service->qmp &&
-	    !pv_listener_open(&service->qmp_listener, "--qmp", service->qmp_path, sentence)) {
-		pv_listener_close(&service->listener);
-		return false;
-	}
-	service->host = host;
-	service->device = device;
-	if (service->qmp)
-		error = start_qmp(service);
-	if (!error)
-		return true;
-	pv_listener_close(&service->listener);
+	for (unsigned int i = 0; i < service->exports; i++)
+		pv_export_close(&service->export[i]);
 	pv_listener_close(&service->qmp_listener);
-	return pv_sentence_wrong(sentence, "cannot serve: %s", strerror(-error));
+}
+
+bool pv_service_open(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
+{
+	bool is_good = true;
+
+	for (unsigned int i = 0; is_good && i < service->exports; i++)
+		is_good = pv_export_open(&service->export[i], sentence);
+	is_good = is_good && open_qmp(service, sentence);
+	if (!is_good)
+		close_all(service);
+	return is_good;
 }
 
 /* ---- the time between ---- */
 
-static int make_backend(struct pv_service *service)
+static bool give_up_privileges(const struct pv_service *service,
+                               char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_vhu_backend_options options = {
-		.control = service->control,
-		.host = service->host,
-		.device = service->device,
-		.listen_fd = service->listener.fd,
-		.connection_fd = -1,
-		.no_inband = service->options.no_inband,
-		.mapped = pv_guard_mapped,
-		.unmapped = pv_guard_unmapped,
-		.finished = front_end_left,
-		.finished_arg = service,
-	};
-	int fd = service->options.fd;
-	int error;
+	int error = pv_sandbox_enter();
 
-	if (fd != PV_OPTION_UNSET_FD)
-		*(service->is_fd_listening ? &options.listen_fd : &options.connection_fd) = fd;
-	error = pv_vhu_backend_create(&service->backend, &options);
-	if (!error)
-		service->listener.fd = -1;
-	return error;
-}
-
-static bool start(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
-{
-	int error = 0;
-
-	while (service->threads < LOOPS && !error) {
-		error = pv_loop_thread_start(service->data[service->threads]);
-		service->threads += !error;
-	}
-	if (error)
-		return pv_sentence_wrong(sentence, "cannot start a thread: %s", strerror(-error));
-	error = pv_sandbox_enter();
 	if (error)
 		return pv_sentence_wrong(sentence, "cannot give up privileges (seccomp): %s",
 		                         strerror(-error));
 	if (!pv_sandbox_is_built_in())
-		pv_log(service->name, PV_LOG_WARNING,
+		pv_log(service->extent.kind, PV_LOG_WARNING,
 		       "runs without its sandbox: this is a build with sanitizers");
 	return true;
 }
 
-static void announce(const struct pv_service *service, const char *what)
+static bool start_exports(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
-	const struct pv_service_options *o = &service->options;
-	char line[1024], on[64];
+	for (unsigned int i = 0; i < service->exports; i++) {
+		struct pv_export *export = &service->export[i];
+		int error;
 
-	snprintf(on, sizeof(on), "descriptor %d", o->fd);
-	snprintf(line, sizeof(line), "serving %s on %s%s%s", what,
-	         o->socket_path ? o->socket_path : on, service->qmp ? ", QMP on " : "",
-	         service->qmp ? service->qmp_path : "");
-	pv_log(service->name, PV_LOG_INFO, line);
+		pv_export_announce(export);
+		error = pv_export_start(export);
+		if (error)
+			return pv_sentence_wrong(sentence, "cannot serve '%s': %s", export->name,
+			                         strerror(-error));
+	}
+	return true;
 }
 
-bool pv_service_run(struct pv_service *service, const char *what,
-                    char sentence[static PV_SENTENCE_BYTES])
+bool pv_service_run(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
-	bool is_good = start(service, sentence);
-	int error = 0;
+	bool is_good = pv_service_loops_start(service, sentence) &&
+	               give_up_privileges(service, sentence) && start_exports(service, sentence);
 
-	if (is_good) {
-		announce(service, what);
-		error = make_backend(service);
-	}
-	if (error)
-		is_good = pv_sentence_wrong(sentence, "cannot serve: %s", strerror(-error));
 	if (!is_good)
-		end(service, "host-error");
+		pv_service_end(service, "host-error");
 	pv_loop_run(service->control);
-	while (service->threads > 0)
-		pv_loop_thread_join(service->data[--service->threads]);
-	if (service->backend)
-		pv_vhu_backend_destroy(service->backend);
-	pv_listener_close(&service->listener);
-	pv_listener_close(&service->qmp_listener);
+	pv_service_loops_join(service);
+	close_all(service);
 	return is_good;
 }

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that serves one device: what all `paravane serve DEVICE` have in common.
+ * A program that serves devices: what all `paravane serve DEVICE` have in common.
  *
- * It owns the control loop, which is the main thread's, and the data loops, each a thread; the
- * sockets, the vhost-user back-end on them and the QMP server; SIGTERM, SIGINT and the guard
- * against shrinking memory.  A command builds it in this order, and nothing can be seen from
- * outside before the third step:
+ * It owns the control loop, which is the main thread's, and the data loops, each a thread, which
+ * all devices share; the QMP server; SIGTERM, SIGINT and the guard against shrinking memory.  Each
+ * device is an *export*: a name, its place on the loops, a socket and the vhost-user back-end
+ * behind it.  A command builds it in this order, and nothing can be seen from outside before the
+ * sockets are there:
  *
  *     pv_service_create()   loops and signals
- *     ... the device, on pv_service_host()
- *     pv_service_open()     sockets, QMP, back-end
+ *     for each device:
+ *         pv_service_export()    its name, its loops
+ *         ... the device, on pv_export_host()
+ *         pv_export_attach()
+ *     pv_service_open()     sockets, QMP: all of them or none
  *     pv_service_run()      sandbox, then serving until a signal, `quit`, or the end of --fd
- *     ... end of the device
+ *     ... end of the devices
  *     pv_service_destroy()
+ *
+ * Front-ends of different exports have nothing to do with each other: one that breaks the protocol,
+ * or takes back memory, loses its own connection.
  */
 #ifndef PV_HOSTED_SERVICE_H
 #define PV_HOSTED_SERVICE_H
@@ -22,33 +29,69 @@
 #include "hosted/control/qmp.h"
 #include "hosted/loop/host.h"
 
-/* What the options write. Start with PV_SERVICE_DEFAULTS. */
+/*
+ * What the options write: those of the whole program, and those of each device. Texts must last as
+ * long as the service. Start with the DEFAULTS.
+ */
 struct pv_service_options {
-	const char *socket_path;
-	int fd;
 	const char *qmp;
 	uint64_t poll_max_us;
+	uint64_t loops; /* PV_OPTION_UNSET: as many as there are processors and queues for */
+};
+
+struct pv_export_options {
+	const char *name; /* NULL: a kind and a number, such as blk0 */
+	const char *socket_path;
+	int fd;
+	struct pv_option_list queue_loops;
 	bool no_inband;
-	bool must_print_capabilities;
 };
 
 #define PV_SERVICE_DEFAULTS                                                                        \
 	{                                                                                          \
-		.fd = PV_OPTION_UNSET_FD, .poll_max_us = 50                                        \
+		.poll_max_us = 50, .loops = PV_OPTION_UNSET                                        \
+	}
+#define PV_EXPORT_DEFAULTS                                                                         \
+	{                                                                                          \
+		.fd = PV_OPTION_UNSET_FD                                                           \
 	}
 
 extern const struct pv_option_group pv_service_option_group;
+extern const struct pv_option_group pv_export_option_group;
+
+/* What the program will serve. */
+struct pv_service_extent {
+	const char *kind; /* of device: "blk" */
+	unsigned int devices;
+	unsigned int queues; /* of all devices together */
+};
 
 struct pv_service;
+struct pv_export;
 
-/* Returns false with a sentence; nothing is left then. `name` is the device's in logs. */
-bool pv_service_create(struct pv_service **service, const char *name,
-                       const struct pv_service_options *options,
+/* Returns false with a sentence; nothing is left then. */
+bool pv_service_create(struct pv_service **service, const struct pv_service_options *options,
+                       const struct pv_service_extent *extent,
                        char sentence[static PV_SENTENCE_BYTES]);
 void pv_service_destroy(struct pv_service *service);
 
-/* Where to make the device: its name and loops; the number of queues is the caller's to add. */
-struct pv_host_options pv_service_host(struct pv_service *service);
+/*
+ * The next of the devices: its name, its descriptor if it was passed one, and the loops of its
+ * queues. Returns it, the service's, or NULL with a sentence.
+ */
+struct pv_export *pv_service_export(struct pv_service *service,
+                                    const struct pv_export_options *options,
+                                    char sentence[static PV_SENTENCE_BYTES]);
+
+/* Where to make its device: name and loops; the number of queues is the caller's to add. */
+struct pv_host_options pv_export_host(const struct pv_export *export);
+
+/*
+ * The device has been made, and outlives pv_service_run(); `what` says in a few words what it is,
+ * for the log. Returns 0 or -ENOMEM.
+ */
+int pv_export_attach(struct pv_export *export, struct pv_host *host, struct pv_device *device,
+                     const char *what);
 
 /* To register commands with; NULL without --qmp. */
 struct pv_qmp *pv_service_qmp(const struct pv_service *service);
@@ -58,18 +101,16 @@ void pv_service_set_status(struct pv_service *service, const char *(*of_devices)
                            void *arg);
 
 /*
- * Opens what the options name, for this device on this host. Returns false with a sentence; nothing
- * is left of it then.
+ * Opens the sockets of all exports and of QMP. Returns false with a sentence; nothing is left of it
+ * then.
  */
-bool pv_service_open(struct pv_service *service, struct pv_host *host, struct pv_device *device,
-                     char sentence[static PV_SENTENCE_BYTES]);
+bool pv_service_open(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
 
 /*
- * Gives up privileges, says on stderr that it serves `what`, and does so until it is told to end.
- * Then the device's queues are stopped, the threads have ended, and the sockets are gone. Returns
- * false with a sentence if privileges could not be given up.
+ * Gives up privileges, says on stderr what it serves where, and does so until it is told to end.
+ * Then the devices' queues are stopped, the threads have ended, and the sockets are gone. Returns
+ * false with a sentence if it could not begin.
  */
-bool pv_service_run(struct pv_service *service, const char *what,
-                    char sentence[static PV_SENTENCE_BYTES]);
+bool pv_service_run(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
 
 #endif

@@ -30,8 +30,9 @@ struct pv_vhu_backend_options {
 	 * Told of each piece of front-end memory that is mapped and unmapped, for a guard against
 	 * memory that shrinks under us (hosted/control/guard.h); may be NULL.
 	 */
-	void (*mapped)(void *base, size_t bytes);
+	void (*mapped)(void *mapped_arg, void *base, size_t bytes);
 	void (*unmapped)(void *base);
+	void *mapped_arg;
 	/* The front-end of `connection_fd` has left, and everything is stopped. */
 	void (*finished)(void *arg);
 	void *finished_arg;

@@ -232,12 +232,18 @@ static enum pv_vhu_handled change_memory(struct pv_vhu_backend *backend,
 	return PV_VHU_LATER;
 }
 
+static struct pv_vhu_memory *create_memory(const struct pv_vhu_backend *backend)
+{
+	const struct pv_vhu_backend_options *options = &backend->options;
+
+	return pv_vhu_memory_create(options->mapped, options->unmapped, options->mapped_arg);
+}
+
 static enum pv_vhu_handled set_mem_table(struct pv_vhu_backend *backend,
                                          struct pv_vhu_message *message)
 {
 	const struct vhost_user_mem_table *table = &message->payload.table;
-	struct pv_vhu_memory *memory =
-		pv_vhu_memory_create(backend->options.mapped, backend->options.unmapped);
+	struct pv_vhu_memory *memory = create_memory(backend);
 	const char *error = NULL;
 
 	for (uint32_t i = 0; memory && !error && i < table->count; i++)
@@ -249,7 +255,7 @@ static struct pv_vhu_memory *copy_of_memory(struct pv_vhu_backend *backend)
 {
 	if (backend->memory)
 		return pv_vhu_memory_copy(backend->memory);
-	return pv_vhu_memory_create(backend->options.mapped, backend->options.unmapped);
+	return create_memory(backend);
 }
 
 static enum pv_vhu_handled add_mem_reg(struct pv_vhu_backend *backend,

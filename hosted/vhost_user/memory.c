@@ -19,8 +19,8 @@ struct pv_vhu_map {
 	uint8_t *host;
 };
 
-struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *base, size_t bytes),
-                                           void (*unmapped)(void *base))
+struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *arg, void *base, size_t bytes),
+                                           void (*unmapped)(void *base), void *mapped_arg)
 {
 	struct pv_vhu_memory *memory = calloc(1, sizeof(*memory));
 
@@ -28,6 +28,7 @@ struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *base, size_t byt
 		return NULL;
 	memory->mapped = mapped;
 	memory->unmapped = unmapped;
+	memory->mapped_arg = mapped_arg;
 	return memory;
 }
 
@@ -114,7 +115,7 @@ const char *pv_vhu_memory_add(struct pv_vhu_memory *memory, const struct vhost_u
 		return error;
 	}
 	if (memory->mapped)
-		memory->mapped(map->base, map->bytes);
+		memory->mapped(memory->mapped_arg, map->base, map->bytes);
 	memory->map[memory->count++] = map;
 	return NULL;
 }

@@ -20,13 +20,14 @@ struct pv_vhu_memory {
 	uint32_t count;
 	struct pv_vhu_map *map[VHOST_USER_MEM_SLOTS];
 	/* Told of each map; see pv_vhu_backend_options. */
-	void (*mapped)(void *base, size_t bytes);
+	void (*mapped)(void *arg, void *base, size_t bytes);
 	void (*unmapped)(void *base);
+	void *mapped_arg;
 };
 
 /* An empty set; NULL without memory. */
-struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *base, size_t bytes),
-                                           void (*unmapped)(void *base));
+struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *arg, void *base, size_t bytes),
+                                           void (*unmapped)(void *base), void *mapped_arg);
 
 /* The same regions in a set of its own; NULL without memory. */
 struct pv_vhu_memory *pv_vhu_memory_copy(const struct pv_vhu_memory *from);

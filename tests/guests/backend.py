@@ -100,9 +100,12 @@ class Backend:
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def disks(self):
+        return ["--socket-path", self.path, "--blk-file", self.image]
+
     def start(self):
-        argv = [os.environ["PARAVANE"], "serve", "blk", "--socket-path", self.path,
-                "--blk-file", self.image, "--qmp", f"unix:{self.qmp_path}", *self.options]
+        argv = [os.environ["PARAVANE"], "serve", "blk", "--qmp", f"unix:{self.qmp_path}",
+                *self.disks(), *self.options]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + START_LIMIT_S
@@ -179,3 +182,22 @@ class Backend:
         if self.monitor:
             self.monitor.close()
             self.monitor = None
+
+
+class TwoDisks(Backend):
+    """One process with two disks on two loops, "first" and "second": also their serial numbers."""
+
+    def __init__(self, report, image, second_image, log_path, options=()):
+        super().__init__(report, image, log_path, options)
+        self.second_image = second_image
+        self.second_path = os.path.join(self.directory, "second")
+
+    def disks(self):
+        config = os.path.join(self.directory, "config")
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump({"loops": 2, "disks": [
+                {"name": name, "serial": name, "socket-path": path, "blk-file": image,
+                 "num-queues": 1}
+                for name, path, image in (("first", self.path, self.image),
+                                          ("second", self.second_path, self.second_image))]}, file)
+        return ["--config", config]

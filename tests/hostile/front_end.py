@@ -76,12 +76,15 @@ class Server:
         self.log_path = os.path.join(self.folder.name, 'log')
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen(
-                [PARAVANE, 'serve', 'blk', '--socket-path', self.path, '--qmp',
-                 'unix:' + self.qmp_path, '--memory', str(DISK_BYTES), '--num-queues',
-                 str(QUEUES), '--queue-size', '256', *options], stderr=log)
+                [PARAVANE, 'serve', 'blk', '--qmp', 'unix:' + self.qmp_path, *self.disks(),
+                 *options], stderr=log)
         wait_until(lambda: 'serving' in self.log(), 'the server does not start')
         self.mark = 0
         self.heard()
+
+    def disks(self):
+        return ['--socket-path', self.path, '--memory', str(DISK_BYTES), '--num-queues',
+                str(QUEUES), '--queue-size', '256']
 
     def log(self):
         with open(self.log_path, encoding='utf-8', errors='replace') as log:

@@ -58,7 +58,7 @@ static void big(struct pv_qmp_request *request, void *arg, struct json_object *a
 	char *text;
 
 	(void)arg;
-	if (bytes < 0 || bytes > 1000000) {
+	if (bytes < 0 || bytes > 2000000) {
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "not so many");
 		return;
 	}
@@ -257,7 +257,7 @@ void pv_qmp_caller_send(struct pv_qmp_caller *client, const char *text)
 
 const char *pv_qmp_caller_line(struct pv_qmp_caller *client)
 {
-	static char line[1 << 20];
+	static char line[1 << 21];
 
 	for (;;) {
 		char *end = memmem(client->received, client->bytes, "\r\n", 2);

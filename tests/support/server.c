@@ -134,6 +134,35 @@ void server_start_own(struct server *server, uint64_t bytes, const char *const *
 	start(server, arguments);
 }
 
+static void config_make(const struct server *server, uint64_t bytes)
+{
+	FILE *file = fopen(server->config, "we");
+
+	assert_non_null(file);
+	fprintf(file,
+	        "{\"loops\": 2, \"qmp\": \"unix:%s\", \"disks\": ["
+	        "{\"name\": \"first\", \"num-queues\": 2, \"queue-loops\": [0, 1], "
+	        "\"socket-path\": \"%s\", \"blk-file\": \"%s\"}, "
+	        "{\"name\": \"second\", \"num-queues\": 2, \"queue-loops\": [1, 0], "
+	        "\"socket-path\": \"%s\", \"memory\": %llu}]}",
+	        server->qmp, server->socket, server->image, server->second_socket,
+	        (unsigned long long)bytes);
+	assert_int_equal(fclose(file), 0);
+}
+
+void server_start_two(struct server *server, uint64_t bytes)
+{
+	const char *const arguments[] = { getenv("PARAVANE"), "serve",        "blk",
+		                          "--config",         server->config, NULL };
+
+	assert_non_null(arguments[0]);
+	folder_make(server, bytes);
+	snprintf(server->config, sizeof(server->config), "%s/config", server->folder);
+	snprintf(server->second_socket, sizeof(server->second_socket), "%s/second", server->folder);
+	config_make(server, bytes);
+	start(server, arguments);
+}
+
 void server_kill(struct server *server)
 {
 	if (server->pid <= 0)
@@ -163,6 +192,8 @@ void server_stop(struct server *server)
 	server_kill(server);
 	unlink(server->qmp);
 	unlink(server->socket);
+	unlink(server->second_socket);
+	unlink(server->config);
 	unlink(server->image);
 	rmdir(server->folder);
 }

@@ -16,6 +16,9 @@ struct server {
 	char socket[96];
 	char image[96];
 	char qmp[96]; /* ours only */
+	/* Of two disks in one process. */
+	char config[96];
+	char second_socket[96];
 };
 
 /* Is there a qemu-storage-daemon on this machine? */
@@ -28,6 +31,12 @@ bool server_is_foreign_there(void);
  */
 void server_start_foreign(struct server *server, uint64_t bytes, const char *export);
 void server_start_own(struct server *server, uint64_t bytes, const char *const *options);
+
+/*
+ * Ours with two disks of so many bytes, "first" on the image and "second" in memory, each with two
+ * queues: of the first on loops 0 and 1, of the second on 1 and 0.
+ */
+void server_start_two(struct server *server, uint64_t bytes);
 
 /* Without warning. */
 void server_kill(struct server *server);

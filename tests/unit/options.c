@@ -23,6 +23,7 @@ struct values {
 
 struct more {
 	uint64_t level;
+	struct pv_option_list places;
 };
 
 static const char *const modes[] = { "off", "on", "auto", NULL };
@@ -42,6 +43,7 @@ static const struct pv_option second_options[] = {
 	{ "level", "N",
 	  "a level that needs more words than a single line of a terminal has room for beside it",
 	  PV_OPTION_NUMBER_AT(struct more, level, 0, 9) },
+	{ "places", "LIST", "where", PV_OPTION_LIST_AT(struct more, places, 0, 7) },
 	{ 0 },
 };
 
@@ -113,6 +115,40 @@ static void a_value_may_contain_an_equals_sign_and_look_like_an_option(void **st
 	assert_int_equal(parse("--path=--odd", NULL), PV_OPTIONS_GOOD);
 	assert_string_equal(values.path, "--odd");
 	assert_int_equal(parse("--path", "-", NULL), PV_OPTIONS_GOOD);
+}
+
+static void a_list_is_taken_whole_or_refused(void **state)
+{
+	const char *const wrong[] = { "8", "1,", ",1", "1,,2", "1 2", "x", "-1", "1;2" };
+
+	(void)state;
+	assert_int_equal(parse("--places", "0,7,7", NULL), PV_OPTIONS_GOOD);
+	assert_int_equal(more.places.count, 3);
+	assert_int_equal(more.places.number[0], 0);
+	assert_int_equal(more.places.number[2], 7);
+	assert_int_equal(parse("--places=3", NULL), PV_OPTIONS_GOOD);
+	assert_int_equal(more.places.count, 1);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(parse("--places", wrong[i], NULL), PV_OPTIONS_WRONG);
+		assert_int_equal(more.places.count, 0);
+	}
+	assert_refused("option '--places' takes up to 256 numbers from 0 to 7, with commas between "
+	               "them, not '9'",
+	               "--places", "9");
+}
+
+static void the_first_option_of_a_group_is_found(void **state)
+{
+	/* The value of --path is no option, whatever it looks like behind its first letters. */
+	char *argv[] = { (char *)"test",      (char *)"--path",  (char *)"xxlevel",
+		         (char *)"--depth=3", (char *)"--quiet", (char *)"--level=2",
+		         (char *)"--places",  (char *)"0" };
+
+	(void)state;
+	assert_string_equal(pv_options_first_of(&command, &first, 8, argv), "path");
+	assert_string_equal(pv_options_first_of(&command, &second, 8, argv), "level");
+	assert_null(pv_options_first_of(&command, &second, 5, argv));
+	assert_null(pv_options_first_of(&command, &first, 1, argv));
 }
 
 static void an_unknown_option_is_told_its_nearest(void **state)
@@ -270,6 +306,7 @@ static void help_is_sorted_within_groups_and_wrapped(void **state)
 		"Second:\n"
 		"  --level N                   a level that needs more words than a single line\n"
 		"                              of a terminal has room for beside it\n"
+		"  --places LIST               where\n"
 		"\n"
 		"Other:\n"
 		"  --help                      print this text and end\n");
@@ -301,6 +338,7 @@ static unsigned int times_in(const char *text, const char *part)
 static void the_real_tables_fit_a_terminal_and_have_no_name_twice(void **state)
 {
 	static const struct pv_option_group *const real[] = { &pv_disk_option_group,
+		                                              &pv_export_option_group,
 		                                              &pv_service_option_group, NULL };
 	const struct pv_command_line line = { "paravane serve blk", "", "", real };
 	char *text = help_of(&line);
@@ -327,6 +365,8 @@ int main(void)
 		cmocka_unit_test(every_type_arrives_where_it_belongs),
 		cmocka_unit_test(what_is_not_given_keeps_its_default),
 		cmocka_unit_test(a_value_may_contain_an_equals_sign_and_look_like_an_option),
+		cmocka_unit_test(a_list_is_taken_whole_or_refused),
+		cmocka_unit_test(the_first_option_of_a_group_is_found),
 		cmocka_unit_test(an_unknown_option_is_told_its_nearest),
 		cmocka_unit_test(a_word_that_is_no_option_is_refused),
 		cmocka_unit_test(a_missing_value_is_named),

@@ -446,6 +446,26 @@ static void answers_that_pile_up_hold_back_commands_and_are_not_lost(void **stat
 	pv_qmp_caller_close(other);
 }
 
+static void an_answer_that_is_longer_than_what_may_pile_up_arrives(void **state)
+{
+	struct pv_qmp_caller *client = pv_qmp_caller_open(peer);
+	const size_t bytes = PV_QMP_OUTPUT_BYTES + PV_QMP_OUTPUT_BYTES / 2;
+	char command[96];
+
+	(void)state;
+	snprintf(command, sizeof(command), "{\"execute\":\"big\",\"arguments\":{\"bytes\":%zu}}",
+	         bytes);
+	for (int i = 0; i < 3; i++) {
+		pv_qmp_caller_send(client, command);
+		/* What comes behind it does not harm. */
+		pv_qmp_caller_send(client, "{\"execute\":\"query-status\"}");
+		assert_int_equal(strlen(pv_qmp_caller_line(client)),
+		                 bytes + strlen("{\"return\":\"\"}"));
+		assert_string_equal(pv_qmp_caller_line(client), STATUS);
+	}
+	pv_qmp_caller_close(client);
+}
+
 static void send_many_events(struct pv_qmp *qmp, void *arg)
 {
 	static char text[50000];
@@ -563,6 +583,7 @@ int main(void)
 		with_peer(an_answer_to_one_who_has_left_is_dropped),
 		with_peer(clients_beyond_the_bound_are_closed_until_one_leaves),
 		with_peer(answers_that_pile_up_hold_back_commands_and_are_not_lost),
+		with_peer(an_answer_that_is_longer_than_what_may_pile_up_arrives),
 		with_peer(a_client_that_never_reads_is_dropped),
 		with_peer(who_only_writes_gets_all_answers_and_the_end),
 		with_peer(quit_is_answered_and_nothing_after_it_counts),

@@ -214,15 +214,16 @@ static void shrink_while_guarded(void)
 	struct shared shared = share(8), other = share(2);
 	uint64_t count;
 
-	must(pv_guard_install(wake) == 0);
-	pv_guard_mapped(shared.base, 8 * PAGE);
-	pv_guard_mapped(other.base, 2 * PAGE);
-	must(!pv_guard_is_any_tripped() && read(wake, &count, 8) < 0);
+	must(pv_guard_install(wake, 1) == 0);
+	pv_guard_mapped(&shared, shared.base, 8 * PAGE);
+	pv_guard_mapped(&other, other.base, 2 * PAGE);
+	must(!pv_guard_is_any_tripped(&shared) && read(wake, &count, 8) < 0);
 	must(ftruncate(shared.fd, 2 * PAGE) == 0);
 
 	must(look_at(shared.base + 2 * PAGE - 1) == 0xee);
 	must(look_at(shared.base + 4 * PAGE + 5) == 0);
 	must(pv_guard_is_tripped(shared.base) && !pv_guard_is_tripped(other.base));
+	must(pv_guard_is_any_tripped(&shared) && !pv_guard_is_any_tripped(&other));
 	must(read(wake, &count, 8) == 8 && count == 1);
 	/* The rest behind the fault is mended; what lies before it is when it is touched. */
 	must(look_at(shared.base + 8 * PAGE - 1) == 0 && read(wake, &count, 8) < 0);
@@ -232,7 +233,7 @@ static void shrink_while_guarded(void)
 	must(look_at(shared.base) == 0xee && look_at(other.base) == 0xee);
 
 	pv_guard_unmapped(shared.base);
-	must(!pv_guard_is_tripped(shared.base) && !pv_guard_is_any_tripped());
+	must(!pv_guard_is_tripped(shared.base) && !pv_guard_is_any_tripped(&shared));
 }
 
 static void memory_that_shrinks_reads_as_zeros_and_is_flagged(void **state)
@@ -245,8 +246,8 @@ static void shrink_inside_the_sandbox(void)
 {
 	struct shared shared = share(2);
 
-	must(pv_guard_install(-1) == 0);
-	pv_guard_mapped(shared.base, 2 * PAGE);
+	must(pv_guard_install(-1, 1) == 0);
+	pv_guard_mapped(&shared, shared.base, 2 * PAGE);
 	must(ftruncate(shared.fd, 0) == 0);
 	enter();
 	must(look_at(shared.base + PAGE) == 0 && look_at(shared.base) == 0);
@@ -263,8 +264,8 @@ static void shrink_unguarded(void)
 {
 	struct shared guarded = share(1), shared = share(1);
 
-	must(pv_guard_install(-1) == 0);
-	pv_guard_mapped(guarded.base, PAGE);
+	must(pv_guard_install(-1, 1) == 0);
+	pv_guard_mapped(&guarded, guarded.base, PAGE);
 	must(ftruncate(shared.fd, 0) == 0);
 	must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
 	look_at(shared.base);
@@ -274,8 +275,8 @@ static void shrink_after_unmapping(void)
 {
 	struct shared shared = share(1);
 
-	must(pv_guard_install(-1) == 0);
-	pv_guard_mapped(shared.base, PAGE);
+	must(pv_guard_install(-1, 1) == 0);
+	pv_guard_mapped(&shared, shared.base, PAGE);
 	pv_guard_unmapped(shared.base);
 	must(ftruncate(shared.fd, 0) == 0);
 	must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
@@ -286,8 +287,8 @@ static void signal_from_outside(void)
 {
 	struct shared guarded = share(1);
 
-	must(pv_guard_install(-1) == 0);
-	pv_guard_mapped(guarded.base, PAGE);
+	must(pv_guard_install(-1, 1) == 0);
+	pv_guard_mapped(&guarded, guarded.base, PAGE);
 	must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
 	kill(getpid(), SIGBUS);
 }
@@ -310,14 +311,14 @@ static void fill_the_table(void)
 {
 	struct shared shared = share(PV_GUARD_RANGES + 1);
 
-	must(pv_guard_install(-1) == 0);
+	must(pv_guard_install(-1, 1) == 0);
 	for (size_t i = 0; i <= PV_GUARD_RANGES; i++)
-		pv_guard_mapped(shared.base + i * PAGE, PAGE);
+		pv_guard_mapped(&shared, shared.base + i * PAGE, PAGE);
 	must(ftruncate(shared.fd, PAGE) == 0);
 	must(look_at(shared.base + (PV_GUARD_RANGES - 1) * PAGE) == 0);
 	must(pv_guard_is_tripped(shared.base + (PV_GUARD_RANGES - 1) * PAGE));
 	pv_guard_unmapped(shared.base);
-	pv_guard_mapped(shared.base + PV_GUARD_RANGES * PAGE, PAGE);
+	pv_guard_mapped(&shared, shared.base + PV_GUARD_RANGES * PAGE, PAGE);
 	must(look_at(shared.base + PV_GUARD_RANGES * PAGE) == 0);
 }
 

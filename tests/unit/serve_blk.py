@@ -8,80 +8,11 @@ import pathlib
 import signal
 import socket
 import stat
-import struct
 import subprocess
-import sys
-import tempfile
 import time
 import unittest
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
-IS_SANITIZED = sys.argv.pop(1) == 'sanitized'
-PATIENCE_S = 20
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory(prefix='pv-', dir='/tmp')
-        self.addCleanup(self.folder.cleanup)
-        self.path = pathlib.Path(self.folder.name)
-        self.disk = self.path / 'disk.img'
-        self.disk.write_bytes(bytes(1 << 20))
-        self.socket = self.path / 's'
-        self.qmp = self.path / 'q'
-
-    def start(self, *words, **more):
-        process = subprocess.Popen([PROGRAM, 'serve', 'blk', *map(str, words)],
-                                   stderr=subprocess.PIPE, text=True, **more)
-        self.addCleanup(self.reap, process)
-        line = process.stderr.readline()
-        while 'without its sandbox' in line:
-            line = process.stderr.readline()
-        self.assertIn('serving', line)
-        return process, line
-
-    @staticmethod
-    def reap(process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stderr.close()
-
-    def assert_ends_well(self, process):
-        self.assertEqual(process.wait(PATIENCE_S), 0)
-        self.assertEqual(sorted(p.name for p in self.path.iterdir()), ['disk.img'])
-
-    def ask(self, *commands):
-        """Each command's answer; events are left out."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE_S)
-            client.connect(str(self.qmp))
-            lines = client.makefile('r', encoding='utf-8')
-            self.assertIn('QMP', json.loads(lines.readline()))
-            answers = []
-            for command in ({'execute': 'qmp_capabilities'}, *commands):
-                client.sendall(json.dumps(command).encode())
-                answer = json.loads(lines.readline())
-                while 'event' in answer:
-                    answer = json.loads(lines.readline())
-                answers.append(answer)
-            lines.close()
-            return answers[1:]
-
-    def refuse(self, *words, **more):
-        before = sorted(self.path.iterdir())
-        done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True,
-                              timeout=PATIENCE_S, check=False, **more)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertEqual(done.stdout, '')
-        self.assertEqual(done.stderr.count('\n'), 1, done.stderr)
-        self.assertEqual(sorted(self.path.iterdir()), before)
-        return done.stderr.rstrip('\n')
-
-    def refuse_serve(self, *words, **more):
-        sentence = self.refuse('serve', 'blk', *words, **more)
-        self.assertTrue(sentence.startswith('paravane serve blk: '), sentence)
-        return sentence.removeprefix('paravane serve blk: ')
+from serve_case import IS_SANITIZED, PATIENCE_S, PROGRAM, Case
 
 
 class Sentences(Case):
@@ -262,7 +193,7 @@ class Control(Case):
         self.assertEqual(self.disk.stat().st_size, 1 << 20)
 
     def test_all_counters_are_told_and_can_be_selected(self):
-        self.serve('--null', '1M', '--num-queues', '3')
+        self.serve('--null', '1M', '--num-queues', '3', '--loops', '2')
         everything, other, some, nothing, wrong, unknown = self.ask(
             {'execute': 'query-stats'},
             {'execute': 'query-stats', 'arguments': {'target': 'vcpu'}},
@@ -274,7 +205,7 @@ class Control(Case):
             {'execute': 'query-stats', 'arguments': {'target': 'host'}})
         paths = [entry['qom-path'] for entry in everything['return']]
         self.assertEqual(paths, ['/blk0/queue0', '/blk0/queue1', '/blk0/queue2', '/loop/control',
-                                 '/loop/data0'])
+                                 '/loop/data0', '/loop/data1'])
         names = {stat['name'] for entry in everything['return'] for stat in entry['stats']}
         self.assertLessEqual({'requests', 'kicks', 'interrupts', 'reads', 'sleeps'}, names)
         self.assertEqual(other, {'return': []})
@@ -302,56 +233,18 @@ class Control(Case):
 
 class Memory(Case):
     """A front-end that takes back memory it has shared."""
-    SIZE = 1 << 16
-    GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
-    SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_KICK = 8, 9, 10, 12
-    VERSION_1 = 1 << 32
-    GUEST, USER = 0x10000, 0x7000000000
-
-    @staticmethod
-    def send(front_end, request, payload=b'', fds=()):
-        header = struct.pack('<III', request, 1, len(payload))
-        socket.send_fds(front_end, [header + payload], fds)
-
-    def start_queue(self, front_end, memory, kick):
-        self.send(front_end, self.SET_OWNER)
-        self.send(front_end, self.SET_FEATURES, struct.pack('<Q', self.VERSION_1))
-        self.send(front_end, self.SET_MEM_TABLE,
-                  struct.pack('<IIQQQQ', 1, 0, self.GUEST, self.SIZE, self.USER, 0), [memory])
-        self.send(front_end, self.SET_VRING_NUM, struct.pack('<II', 0, 8))
-        self.send(front_end, self.SET_VRING_BASE, struct.pack('<II', 0, 0))
-        self.send(front_end, self.SET_VRING_ADDR,
-                  struct.pack('<IIQQQQ', 0, 0, self.USER, self.USER + 0x2000, self.USER + 0x1000,
-                              0))
-        self.send(front_end, self.SET_VRING_KICK, struct.pack('<Q', 0), [kick])
-        self.send(front_end, self.GET_FEATURES)
-        self.assertEqual(len(front_end.recv(20)), 20)
-
-    def connect(self):
-        front_end = socket.socket(socket.AF_UNIX)
-        self.addCleanup(front_end.close)
-        front_end.settimeout(PATIENCE_S)
-        front_end.connect(str(self.socket))
-        return front_end
 
     def test_memory_that_shrinks_ends_the_connection_and_nothing_else(self):
         process, _ = self.start('--null', '1M', '--socket-path', self.socket)
         for _ in range(3):
-            # Without MFD_ALLOW_SEALING the back-end cannot forbid it.
-            memory, kick = os.memfd_create('guest', 0), os.eventfd(0)
-            os.ftruncate(memory, self.SIZE)
-            front_end = self.connect()
-            self.start_queue(front_end, memory, kick)
-            os.ftruncate(memory, 0)
-            os.eventfd_write(kick, 1)
-            self.assertEqual(front_end.recv(20), b'')
-            os.close(memory)
-            os.close(kick)
+            front_end = self.connect(self.socket)
+            front_end.start_queue()
+            front_end.shrink()
+            front_end.kick()
+            self.assertTrue(front_end.is_dropped())
             while 'shorter' not in (line := process.stderr.readline()):
                 self.assertTrue(line)
-        front_end = self.connect()
-        self.send(front_end, self.GET_FEATURES)
-        self.assertEqual(len(front_end.recv(20)), 20)
+        self.assertTrue(self.connect(self.socket).is_served())
         process.terminate()
         self.assert_ends_well(process)
 
@@ -370,16 +263,10 @@ class Privileges(Case):
 
     def test_an_idle_server_uses_no_cpu(self):
         process, _ = self.start('--null', '1M', '--socket-path', self.socket)
-
-        def switches():
-            return sum(int(line.split()[1])
-                       for task in pathlib.Path(f'/proc/{process.pid}/task').iterdir()
-                       for line in (task / 'status').read_text().splitlines()
-                       if line.startswith('voluntary_ctxt_switches'))
         time.sleep(0.2)
-        before = switches()
+        before = self.switches(process)
         time.sleep(0.5)
-        self.assertEqual(switches(), before)
+        self.assertEqual(self.switches(process), before)
 
 
 unittest.main(verbosity=2)

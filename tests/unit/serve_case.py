@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A folder, `paravane serve blk` in it, and what all tests of the program ask of it."""
+
+import json
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+IS_SANITIZED = sys.argv.pop(1) == 'sanitized'
+PATIENCE_S = 20
+
+
+class FrontEnd:
+    """A front-end with a little memory, which the back-end cannot keep from being cut short."""
+    SIZE = 1 << 16
+    GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
+    SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_KICK = 8, 9, 10, 12
+    VERSION_1 = 1 << 32
+    GUEST, USER = 0x10000, 0x7000000000
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.connect(str(path))
+        # Without MFD_ALLOW_SEALING.
+        self.memory, self.eventfd = os.memfd_create('guest', 0), os.eventfd(0)
+        os.ftruncate(self.memory, self.SIZE)
+
+    def close(self):
+        self.socket.close()
+        os.close(self.memory)
+        os.close(self.eventfd)
+
+    def send(self, request, payload=b'', fds=()):
+        header = struct.pack('<III', request, 1, len(payload))
+        socket.send_fds(self.socket, [header + payload], fds)
+
+    def is_served(self):
+        """All that was sent before has been worked on then."""
+        self.send(self.GET_FEATURES)
+        return len(self.socket.recv(20)) == 20
+
+    def is_dropped(self):
+        return self.socket.recv(20) == b''
+
+    def start_queue(self, size=8):
+        self.send(self.SET_OWNER)
+        self.send(self.SET_FEATURES, struct.pack('<Q', self.VERSION_1))
+        self.send(self.SET_MEM_TABLE, struct.pack('<IIQQQQ', 1, 0, self.GUEST, self.SIZE, self.USER,
+                                                  0), [self.memory])
+        self.send(self.SET_VRING_NUM, struct.pack('<II', 0, size))
+        self.send(self.SET_VRING_BASE, struct.pack('<II', 0, 0))
+        self.send(self.SET_VRING_ADDR, struct.pack('<IIQQQQ', 0, 0, self.USER, self.USER + 0x8000,
+                                                   self.USER + 0x4000, 0))
+        self.send(self.SET_VRING_KICK, struct.pack('<Q', 0), [self.eventfd])
+        return self.is_served()
+
+    def kick(self):
+        os.eventfd_write(self.eventfd, 1)
+
+    def shrink(self):
+        os.ftruncate(self.memory, 0)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='pv-', dir='/tmp')
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+        self.disk = self.path / 'disk.img'
+        self.disk.write_bytes(bytes(1 << 20))
+        self.socket = self.path / 's'
+        self.qmp = self.path / 'q'
+
+    def start(self, *words, **more):
+        process = subprocess.Popen([PROGRAM, 'serve', 'blk', *map(str, words)],
+                                   stderr=subprocess.PIPE, text=True, **more)
+        self.addCleanup(self.reap, process)
+        line = process.stderr.readline()
+        while 'without its sandbox' in line:
+            line = process.stderr.readline()
+        self.assertIn('serving', line)
+        return process, line
+
+    def connect(self, path):
+        front_end = FrontEnd(path)
+        self.addCleanup(front_end.close)
+        return front_end
+
+    @staticmethod
+    def reap(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
+
+    def assert_ends_well(self, process):
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+        self.assertEqual(sorted(p.name for p in self.path.iterdir()), ['disk.img'])
+
+    @staticmethod
+    def switches(process):
+        """How often its threads have gone to sleep so far."""
+        return sum(int(line.split()[1])
+                   for task in pathlib.Path(f'/proc/{process.pid}/task').iterdir()
+                   for line in (task / 'status').read_text().splitlines()
+                   if line.startswith('voluntary_ctxt_switches'))
+
+    def ask(self, *commands):
+        """Each command's answer; events are left out."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE_S)
+            client.connect(str(self.qmp))
+            lines = client.makefile('r', encoding='utf-8')
+            self.assertIn('QMP', json.loads(lines.readline()))
+            answers = []
+            for command in ({'execute': 'qmp_capabilities'}, *commands):
+                client.sendall(json.dumps(command).encode())
+                answer = json.loads(lines.readline())
+                while 'event' in answer:
+                    answer = json.loads(lines.readline())
+                answers.append(answer)
+            lines.close()
+            return answers[1:]
+
+    def refuse(self, *words, **more):
+        before = sorted(self.path.iterdir())
+        done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True,
+                              timeout=PATIENCE_S, check=False, **more)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(done.stdout, '')
+        self.assertEqual(done.stderr.count('\n'), 1, done.stderr)
+        self.assertEqual(sorted(self.path.iterdir()), before)
+        return done.stderr.rstrip('\n')
+
+    def refuse_serve(self, *words, **more):
+        sentence = self.refuse('serve', 'blk', *words, **more)
+        self.assertTrue(sentence.startswith('paravane serve blk: '), sentence)
+        return sentence.removeprefix('paravane serve blk: ')
