@@ -58,6 +58,9 @@ struct pv_service {
 	struct pv_stats_commands stats;
 };
 
+/* As enum pv_loop_engine has them. */
+static const char *const engine_names[] = { "auto", "io_uring", "epoll", NULL };
+
 #define SERVICE struct pv_service_options
 static const struct pv_option service_options[] = {
 	{ "socket-path", "PATH", "listen for front-ends on this unix socket",
@@ -68,6 +71,9 @@ static const struct pv_option service_options[] = {
 	  PV_OPTION_TEXT_AT(SERVICE, qmp) },
 	{ "poll-us", "N", "poll at most so many microseconds before sleeping (default 50)",
 	  PV_OPTION_NUMBER_AT(SERVICE, poll_max_us, 0, 1000000) },
+	{ "engine", "auto|io_uring|epoll",
+	  "how the kernel is asked for I/O (default auto: io_uring where it is allowed)",
+	  PV_OPTION_CHOICE_AT(SERVICE, engine, engine_names) },
 	{ "no-inband", NULL, "do not offer in-band notifications",
 	  PV_OPTION_FLAG_AT(SERVICE, no_inband) },
 	{ "print-capabilities", NULL, "print what this back-end can do, as JSON, and end",
@@ -200,13 +206,17 @@ static int adopt_fd(struct pv_service *service)
 
 static int make_loops(struct pv_service *service)
 {
-	const struct pv_loop_options control = { .name = "control" };
+	const enum pv_loop_engine engine = (enum pv_loop_engine)service->options.engine;
+	const struct pv_loop_options control = { .name = "control",
+		                                 .engine = engine,
+		                                 .is_without_io = true };
 	int error = pv_loop_create(&service->control, &control);
 
 	for (unsigned int i = 0; !error && i < LOOPS; i++) {
 		const struct pv_loop_options data = {
 			.name = data_name[i],
 			.poll_max_us = (uint32_t)service->options.poll_max_us,
+			.engine = engine,
 		};
 
 		error = pv_loop_create(&service->data[i], &data);
@@ -255,14 +265,15 @@ static int make_qmp(struct pv_service *service)
 	return service->options.qmp ? pv_qmp_create(&service->qmp, &options) : 0;
 }
 
-/* Containers often refuse io_uring, and the error's name does not say so. */
-static bool cannot_set_up(int error, char sentence[static PV_SENTENCE_BYTES])
+/* A refusal of io_uring has a remedy, which the error's name does not say. */
+static bool cannot_set_up(const struct pv_service *service, int error,
+                          char sentence[static PV_SENTENCE_BYTES])
 {
-	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
+	if (service->options.engine == PV_LOOP_ENGINE_URING && pv_loop_uring_is_forbidden(error))
 		return pv_sentence_wrong(
 			sentence,
-			"io_uring is refused here (%s); allow it in the container's "
-			"seccomp profile, or with sysctl kernel.io_uring_disabled=0",
+			"option '--engine': io_uring is refused here (%s); leave the option out, "
+			"or " PV_LOOP_URING_REMEDY,
 			strerror(-error));
 	return pv_sentence_wrong(sentence, "cannot set up the event loops: %s", strerror(-error));
 }
@@ -295,7 +306,7 @@ bool pv_service_create(struct pv_service **created, const char *name,
 		*created = service;
 		return true;
 	}
-	cannot_set_up(error, sentence);
+	cannot_set_up(service, error, sentence);
 failed:
 	pv_service_destroy(service);
 	return false;

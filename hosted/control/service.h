@@ -28,6 +28,7 @@ struct pv_service_options {
 	int fd;
 	const char *qmp;
 	uint64_t poll_max_us;
+	unsigned int engine; /* enum pv_loop_engine */
 	bool no_inband;
 	bool must_print_capabilities;
 };
