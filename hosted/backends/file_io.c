@@ -3,13 +3,13 @@
  * I/O on files and block devices.
  *
  * What a system call can answer from memory is answered at once, on the lane: on tmpfs everything,
- * elsewhere reads that are in the page cache (RWF_NOWAIT) and cached writes.  io_uring would hand
- * such I/O to a worker thread, which costs several times the I/O itself.  What has to wait for a
- * disk goes to the loop's io_uring, together with the rest of the burst.
+ * elsewhere reads that are in the page cache (RWF_NOWAIT) and cached writes.  The loop's engine
+ * would hand such I/O to a thread, which costs several times the I/O itself.  What has to wait for
+ * a disk goes to the loop, together with the rest of the burst.
  *
- * Answering at once is a guess.  A read that is not in the cache goes on through io_uring where it
+ * Answering at once is a guess.  A read that is not in the cache goes on through the loop where it
  * stopped, and a cached write that was slow (the host throttles whoever dirties too much memory)
- * sends the next ones through io_uring for a while, so that other requests do not wait behind them.
+ * sends the next ones through the loop for a while, so that other requests do not wait behind them.
  *
  * #syscalls preadv2 pwritev2 preadv pwritev fallocate
  */
@@ -309,7 +309,7 @@ static void submit_clear(struct file_io *file_io)
 
 /*
  * Guesses about the next I/O from the last ones, for each lane's thread. A pause counts I/Os that
- * go straight to io_uring before an answer at once is tried again.
+ * go straight to the loop before an answer at once is tried again.
  */
 static _Thread_local struct {
 	uint32_t read_misses; /* in a row */

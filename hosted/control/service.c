@@ -10,6 +10,9 @@
 #include "hosted/control/service_internal.h"
 #include "hosted/loop/log.h"
 
+/* As enum pv_loop_engine has them. */
+static const char *const engine_names[] = { "auto", "io_uring", "epoll", NULL };
+
 #define SERVICE struct pv_service_options
 static const struct pv_option service_options[] = {
 	{ "loops", "N",
@@ -19,6 +22,9 @@ static const struct pv_option service_options[] = {
 	  PV_OPTION_TEXT_AT(SERVICE, qmp) },
 	{ "poll-us", "N", "poll at most so many microseconds before sleeping (default 50)",
 	  PV_OPTION_NUMBER_AT(SERVICE, poll_max_us, 0, 1000000) },
+	{ "engine", "auto|io_uring|epoll",
+	  "how the kernel is asked for I/O (default auto: io_uring where it is allowed)",
+	  PV_OPTION_CHOICE_AT(SERVICE, engine, engine_names) },
 	{ 0 },
 };
 
@@ -134,14 +140,15 @@ static int make_all(struct pv_service *service)
 	return error;
 }
 
-/* Containers often refuse io_uring, and the error's name does not say so. */
-static bool cannot_set_up(int error, char sentence[static PV_SENTENCE_BYTES])
+/* A refusal of io_uring has a remedy, which the error's name does not say. */
+static bool cannot_set_up(const struct pv_service *service, int error,
+                          char sentence[static PV_SENTENCE_BYTES])
 {
-	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
+	if (service->options.engine == PV_LOOP_ENGINE_URING && pv_loop_uring_is_forbidden(error))
 		return pv_sentence_wrong(
 			sentence,
-			"io_uring is refused here (%s); allow it in the container's "
-			"seccomp profile, or with sysctl kernel.io_uring_disabled=0",
+			"option '--engine': io_uring is refused here (%s); leave the option out, "
+			"or " PV_LOOP_URING_REMEDY,
 			strerror(-error));
 	return pv_sentence_wrong(sentence, "cannot set up the event loops: %s", strerror(-error));
 }
@@ -165,7 +172,7 @@ bool pv_service_create(struct pv_service **created, const struct pv_service_opti
 	if (is_good) {
 		raise_limit(service);
 		error = make_all(service);
-		is_good = !error || cannot_set_up(error, sentence);
+		is_good = !error || cannot_set_up(service, error, sentence);
 	}
 	if (is_good)
 		*created = service;

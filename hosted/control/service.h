@@ -36,7 +36,8 @@
 struct pv_service_options {
 	const char *qmp;
 	uint64_t poll_max_us;
-	uint64_t loops; /* PV_OPTION_UNSET: as many as there are processors and queues for */
+	unsigned int engine; /* enum pv_loop_engine */
+	uint64_t loops;      /* PV_OPTION_UNSET: as many as there are processors and queues for */
 };
 
 struct pv_export_options {

@@ -46,6 +46,7 @@ static int create_data_loop(struct pv_service *service)
 	const struct pv_loop_options options = {
 		.name = data->name,
 		.poll_max_us = (uint32_t)service->options.poll_max_us,
+		.engine = (enum pv_loop_engine)service->options.engine,
 	};
 	int error;
 
@@ -58,7 +59,11 @@ static int create_data_loop(struct pv_service *service)
 
 int pv_service_loops_create(struct pv_service *service)
 {
-	const struct pv_loop_options control = { .name = "control" };
+	const struct pv_loop_options control = {
+		.name = "control",
+		.engine = (enum pv_loop_engine)service->options.engine,
+		.is_without_io = true,
+	};
 	unsigned int wanted = loops_wanted(service);
 	int error = pv_loop_create(&service->control, &control);
 

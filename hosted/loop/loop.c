@@ -2,20 +2,21 @@
 /*
  * The loop: its life and its thread, messages, and how it is woken.
  *
- * #syscalls write close prctl
- * #syscalls futex set_robust_list rseq rt_sigprocmask madvise munmap exit
+ * #syscalls write close prctl futex
  */
 #include "hosted/loop/loop_internal.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "hosted/loop/log.h"
+#include "hosted/loop/thread.h"
 #include "ring/err.h"
 
 /* ---- birth and death ---- */
@@ -39,42 +40,76 @@ static int set_up_wake(struct pv_loop *loop)
 	return -ENOMEM;
 }
 
-int pv_loop_create_plain(struct pv_loop **created, const struct pv_loop_options *options,
-                         bool is_plain)
+int pv_loop_create_on(struct pv_loop **created, const struct pv_loop_options *options,
+                      const struct pv_engine_ops *engine)
 {
 	struct pv_loop *loop = aligned_alloc(64, sizeof(*loop));
 	int err;
 
 	if (!loop)
 		return -ENOMEM;
-	*loop = (struct pv_loop){ .waiting_end = &loop->waiting };
+	*loop = (struct pv_loop){ .waiting_end = &loop->waiting,
+		                  .is_on_uring = engine != &pv_epoll_ops,
+		                  .is_without_io = options->is_without_io };
 	snprintf(loop->name, sizeof(loop->name), "%s", options->name);
 	pv_pace_init(&loop->pace, options->poll_max_us);
 	sem_init(&loop->begun, 0, 0);
-	err = pv_uring_init(&loop->uring, is_plain, &loop->counters.submits);
+	err = engine->init(&loop->engine, loop, options);
 	if (err)
-		goto no_ring;
+		goto no_engine;
 	err = set_up_wake(loop);
 	if (err)
 		goto no_wake;
 	*created = loop;
 	return 0;
 no_wake:
-	pv_uring_fini(&loop->uring);
-no_ring:
+	engine->fini(&loop->engine);
+no_engine:
 	sem_destroy(&loop->begun);
 	free(loop);
 	return err;
 }
 
+/*
+ * It is forbidden, or the kernel has too little of it, or counts its memory as locked, as old ones
+ * do, of which there may be little.
+ */
+static bool is_refusal(int err)
+{
+	return pv_loop_uring_is_forbidden(err) || err == -EINVAL || err == -ENOMEM;
+}
+
+static void say_refused_once(int err)
+{
+	static bool is_said;
+	char line[256];
+
+	if (__atomic_exchange_n(&is_said, true, __ATOMIC_RELAXED))
+		return;
+	snprintf(
+		line, sizeof(line),
+		"io_uring is refused here (%s): threads do the file I/O, at more CPU time for each "
+		"request%s",
+		strerror(-err), pv_loop_uring_is_forbidden(err) ? "; " PV_LOOP_URING_REMEDY : "");
+	pv_log("loop", PV_LOG_WARNING, line);
+}
+
 int pv_loop_create(struct pv_loop **loop, const struct pv_loop_options *options)
 {
-	return pv_loop_create_plain(loop, options, false);
+	int err;
+
+	if (options->engine != PV_LOOP_ENGINE_EPOLL) {
+		err = pv_loop_create_on(loop, options, &pv_uring_ops);
+		if (options->engine == PV_LOOP_ENGINE_URING || !is_refusal(err))
+			return err;
+		say_refused_once(err);
+	}
+	return pv_loop_create_on(loop, options, &pv_epoll_ops);
 }
 
 void pv_loop_destroy(struct pv_loop *loop)
 {
-	pv_uring_fini(&loop->uring);
+	loop->engine.ops->fini(&loop->engine);
 	while (loop->watches) {
 		struct pv_watch *watch = loop->watches;
 
@@ -110,10 +145,7 @@ static void wake_if_asleep(struct pv_loop *loop)
 
 void pv_loop_post(struct pv_loop *loop, struct pv_loop_message *message)
 {
-	message->next = __atomic_load_n(&loop->posted, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&loop->posted, &message->next, message, true,
-	                                    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		;
+	pv_mailbox_put(&loop->posted, message);
 	wake_if_asleep(loop);
 }
 
@@ -123,27 +155,13 @@ void pv_loop_stop(struct pv_loop *loop)
 	wake_if_asleep(loop);
 }
 
-static struct pv_loop_message *oldest_first(struct pv_loop_message *newest)
-{
-	struct pv_loop_message *oldest = NULL;
-
-	while (newest) {
-		struct pv_loop_message *older = newest->next;
-
-		newest->next = oldest;
-		oldest = newest;
-		newest = older;
-	}
-	return oldest;
-}
-
 bool pv_loop_run_messages(struct pv_loop *loop)
 {
 	struct pv_loop_message *message;
 
-	if (!__atomic_load_n(&loop->posted, __ATOMIC_RELAXED))
+	if (pv_mailbox_is_empty(&loop->posted, __ATOMIC_RELAXED))
 		return false;
-	message = oldest_first(__atomic_exchange_n(&loop->posted, NULL, __ATOMIC_ACQUIRE));
+	message = pv_mailbox_take(&loop->posted);
 	while (message) {
 		struct pv_loop_message *next = message->next;
 
@@ -157,9 +175,9 @@ bool pv_loop_run_messages(struct pv_loop *loop)
 
 void pv_loop_run(struct pv_loop *loop)
 {
-	pv_uring_begin(&loop->uring);
+	loop->engine.ops->begin(&loop->engine);
 	pv_loop_iterate(loop);
-	pv_uring_end(&loop->uring);
+	loop->engine.ops->end(&loop->engine);
 }
 
 /* ---- a thread of its own ---- */
@@ -169,37 +187,19 @@ static void *thread_main(void *arg)
 	struct pv_loop *loop = arg;
 
 	prctl(PR_SET_NAME, loop->name);
-	pv_uring_begin(&loop->uring);
+	loop->engine.ops->begin(&loop->engine);
 	sem_post(&loop->begun);
 	pv_loop_iterate(loop);
-	pv_uring_end(&loop->uring);
+	loop->engine.ops->end(&loop->engine);
 	return NULL;
-}
-
-/*
- * Signals are for the thread that started us; faults can only be taken by the one that made them.
- */
-static void block_signals(sigset_t *before)
-{
-	static const int faults[] = { SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS };
-	sigset_t blocked;
-
-	sigfillset(&blocked);
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		sigdelset(&blocked, faults[i]);
-	pthread_sigmask(SIG_SETMASK, &blocked, before);
 }
 
 int pv_loop_thread_start(struct pv_loop *loop)
 {
-	sigset_t before;
-	int err;
+	int err = pv_thread_start(&loop->thread, thread_main, loop);
 
-	block_signals(&before);
-	err = pthread_create(&loop->thread, NULL, thread_main, loop);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
-		return -err;
+		return err;
 	while (sem_wait(&loop->begun) && errno == EINTR)
 		;
 	return 0;

@@ -10,7 +10,8 @@
  * pollers (which asks the guests for kicks), looks once more, and sleeps.  An idle loop uses no
  * CPU.
  *
- * The engine behind it is io_uring.
+ * The engine behind it is io_uring, or, where the kernel refuses that, epoll and a few threads that
+ * do the file I/O.  The two differ in speed and in nothing else.
  *
  * Unless said otherwise a function may be called only on the loop's own thread; while the loop does
  * not run, by whoever owns it.  What is begun then is carried out when it runs.
@@ -18,18 +19,40 @@
 #ifndef PV_HOSTED_LOOP_H
 #define PV_HOSTED_LOOP_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
 struct pv_loop;
 
+enum pv_loop_engine {
+	PV_LOOP_ENGINE_AUTO, /* io_uring if it is to be had, otherwise epoll */
+	PV_LOOP_ENGINE_URING,
+	PV_LOOP_ENGINE_EPOLL,
+};
+
+/* What helps where the kernel says -EPERM, -EACCES or -ENOSYS to io_uring: containers often do. */
+#define PV_LOOP_URING_REMEDY                                                                       \
+	"allow it in the container's seccomp profile, or with sysctl kernel.io_uring_disabled=0"
+
+static inline bool pv_loop_uring_is_forbidden(int error)
+{
+	return error == -EPERM || error == -EACCES || error == -ENOSYS;
+}
+
 struct pv_loop_options {
 	const char *name;     /* of its thread; at most 15 characters are shown */
 	uint32_t poll_max_us; /* the longest time to poll before sleeping; 0: never poll */
+	enum pv_loop_engine engine;
+	bool is_without_io; /* pv_loop_io_submit() is not called: no threads for it are needed */
 };
 
-/* Returns 0 and the loop, or -errno: what the kernel said to the engine, or want of memory. */
+/*
+ * Returns 0 and the loop, or -errno: what the kernel said to the engine, or want of memory. The
+ * threads that file I/O may need are started here, and none later. Where io_uring was refused and
+ * the choice was left to us a log line says so, once in a process.
+ */
 int pv_loop_create(struct pv_loop **loop, const struct pv_loop_options *options);
 
 /* The loop must not be running, and no I/O may be pending on it. Watches end with it. */
@@ -128,7 +151,11 @@ struct pv_loop_io {
 	uint64_t bytes; /* allocate */
 	/* `result` as the system call's: bytes or 0, or -errno. */
 	void (*done)(struct pv_loop_io *io, int64_t result);
-	struct pv_loop_io *next; /* the loop's */
+
+	/* The loop's. */
+	struct pv_loop_io *next;
+	struct pv_loop_message answer;
+	int64_t result;
 };
 
 /*
@@ -146,7 +173,7 @@ struct pv_loop_counters {
 	uint64_t ios;     /* I/Os submitted */
 	uint64_t sleeps;
 	uint64_t yields;
-	uint64_t messages;
+	uint64_t messages; /* with those by which threads answer I/Os, on epoll */
 };
 
 /* Any thread. Each value is whole; together they are of about one time. */

@@ -69,12 +69,13 @@ void pv_watch_event(struct pv_watch *watch, int result, enum pv_watch_fate fate)
 /* Does what is due. False if the engine has no room for it now. */
 static bool settle(struct pv_loop *loop, struct pv_watch *watch)
 {
+	const struct pv_engine_ops *ops = loop->engine.ops;
+
 	if (watch->is_unwatched && !watch->is_armed) {
 		free_watch(watch);
 		return true;
 	}
-	if (watch->is_unwatched ? !pv_uring_cancel(&loop->uring, watch)
-	                        : !pv_uring_arm(&loop->uring, watch))
+	if (!(watch->is_unwatched ? ops->cancel : ops->arm)(&loop->engine, watch))
 		return false;
 	watch->is_armed = true;
 	watch->is_due = false;
@@ -95,26 +96,12 @@ static void settle_watches(struct pv_loop *loop)
 
 /* ---- file I/O ---- */
 
-/*
- * The kernel holds a batch back until its last entry is prepared, and a disk stands idle meanwhile;
- * so a burst goes out in pieces. Measured on a disk with O_DIRECT, 32 requests in flight: pieces of
- * 4 give a fifth more requests than whole bursts, at the same CPU time each.
- */
-#define SUBMIT_EVERY 4u
-
-static bool is_piece_full(const struct pv_loop *loop)
-{
-	return loop->uring.is_enabled && io_uring_sq_ready(&loop->uring.ring) >= SUBMIT_EVERY;
-}
-
 void pv_loop_io_submit(struct pv_loop *loop, struct pv_loop_io *io)
 {
+	pv_bug_on(loop->is_without_io);
 	pv_count(&loop->counters.ios);
-	if (!loop->waiting && pv_uring_io(&loop->uring, io)) {
-		if (is_piece_full(loop))
-			pv_uring_submit(&loop->uring);
+	if (!loop->waiting && loop->engine.ops->io(&loop->engine, io))
 		return;
-	}
 	io->next = NULL;
 	*loop->waiting_end = io;
 	loop->waiting_end = &io->next;
@@ -122,7 +109,7 @@ void pv_loop_io_submit(struct pv_loop *loop, struct pv_loop_io *io)
 
 static void submit_waiting(struct pv_loop *loop)
 {
-	while (loop->waiting && pv_uring_io(&loop->uring, loop->waiting)) {
+	while (loop->waiting && loop->engine.ops->io(&loop->engine, loop->waiting)) {
 		loop->waiting = loop->waiting->next;
 		if (!loop->waiting)
 			loop->waiting_end = &loop->waiting;

@@ -83,12 +83,12 @@ static void submit(struct pv_loop *loop)
 {
 	pv_loop_queue_rest(loop);
 	loop->is_submit_held = false;
-	pv_uring_submit(&loop->uring);
+	loop->engine.ops->submit(&loop->engine);
 }
 
 static bool must_submit(const struct pv_loop *loop)
 {
-	return loop->due || loop->waiting || pv_uring_must_submit(&loop->uring);
+	return loop->due || loop->waiting || pv_loop_engine_must_submit(loop);
 }
 
 static void submit_if_needed(struct pv_loop *loop)
@@ -103,10 +103,10 @@ static void submit_if_needed(struct pv_loop *loop)
  */
 static bool iterate(struct pv_loop *loop)
 {
-	bool has_worked = pv_uring_has_news(&loop->uring);
+	bool has_worked = pv_loop_engine_has_news(loop);
 
 	if (has_worked)
-		pv_uring_reap(&loop->uring);
+		loop->engine.ops->reap(&loop->engine);
 	has_worked |= pv_loop_run_messages(loop);
 	has_worked |= run_pollers(loop);
 	pv_count(&loop->counters.iterations);
@@ -146,10 +146,10 @@ static bool is_stopping(struct pv_loop *loop)
 static void fall_asleep(struct pv_loop *loop)
 {
 	__atomic_store_n(&loop->is_asleep, true, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&loop->posted, __ATOMIC_SEQ_CST) &&
+	if (pv_mailbox_is_empty(&loop->posted, __ATOMIC_SEQ_CST) &&
 	    !__atomic_load_n(&loop->is_stopping, __ATOMIC_SEQ_CST)) {
 		pv_count(&loop->counters.sleeps);
-		pv_uring_wait(&loop->uring);
+		loop->engine.ops->wait(&loop->engine);
 	}
 	__atomic_store_n(&loop->is_asleep, false, __ATOMIC_RELAXED);
 }

@@ -32,6 +32,13 @@ enum tag {
 	TAG_MASK = 3,
 };
 
+static struct pv_uring *uring_of(struct pv_engine *engine)
+{
+	return (struct pv_uring *)engine;
+}
+
+/* ---- birth and death ---- */
+
 #define SQE_OP(op)                                                                                 \
 	{                                                                                          \
 		.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = (op)                                \
@@ -71,14 +78,10 @@ static int set_up(struct io_uring *ring, unsigned int flags)
 	return io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
 }
 
-int pv_uring_init(struct pv_uring *uring, bool is_plain, pv_counter *calls)
+static int init_ring(struct io_uring *ring, bool is_plain)
 {
-	struct io_uring *ring = &uring->ring;
 	int err = -EINVAL;
 
-	uring->is_enabled = false;
-	uring->overflows = 0;
-	uring->calls = calls;
 	if (!is_plain)
 		err = set_up(ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
 		                           IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL);
@@ -92,13 +95,36 @@ int pv_uring_init(struct pv_uring *uring, bool is_plain, pv_counter *calls)
 	return err;
 }
 
-void pv_uring_fini(struct pv_uring *uring)
+static int init_as(struct pv_engine *engine, const struct pv_engine_ops *ops, struct pv_loop *loop)
 {
-	io_uring_queue_exit(&uring->ring);
+	struct pv_uring *uring = uring_of(engine);
+
+	*uring = (struct pv_uring){ .engine = { ops, loop } };
+	return init_ring(&uring->ring, ops == &pv_uring_plain_ops);
 }
 
-void pv_uring_begin(struct pv_uring *uring)
+static int init(struct pv_engine *engine, struct pv_loop *loop,
+                const struct pv_loop_options *options)
 {
+	(void)options;
+	return init_as(engine, &pv_uring_ops, loop);
+}
+
+static int init_plain(struct pv_engine *engine, struct pv_loop *loop,
+                      const struct pv_loop_options *options)
+{
+	(void)options;
+	return init_as(engine, &pv_uring_plain_ops, loop);
+}
+
+static void fini(struct pv_engine *engine)
+{
+	io_uring_queue_exit(&uring_of(engine)->ring);
+}
+
+static void begin(struct pv_engine *engine)
+{
+	struct pv_uring *uring = uring_of(engine);
 	struct io_uring *ring = &uring->ring;
 
 	if (!uring->is_enabled) {
@@ -114,10 +140,12 @@ void pv_uring_begin(struct pv_uring *uring)
 	io_uring_register_ring_fd(ring);
 }
 
-void pv_uring_end(struct pv_uring *uring)
+static void end(struct pv_engine *engine)
 {
-	io_uring_unregister_ring_fd(&uring->ring);
+	io_uring_unregister_ring_fd(&uring_of(engine)->ring);
 }
+
+/* ---- entering the kernel ---- */
 
 static void check_entered(int result)
 {
@@ -136,21 +164,35 @@ static void note_overflow(struct pv_uring *uring)
 		uring->overflows++;
 }
 
-void pv_uring_submit(struct pv_uring *uring)
+static void count_call(struct pv_uring *uring)
+{
+	note_overflow(uring);
+	pv_count(&uring->engine.loop->counters.submits);
+}
+
+/* One system call, or none. */
+static void submit_queued(struct pv_uring *uring)
 {
 	if (!pv_uring_must_submit(uring))
 		return;
-	note_overflow(uring);
-	pv_count(uring->calls);
+	count_call(uring);
 	check_entered(io_uring_submit(&uring->ring));
 }
 
-void pv_uring_wait(struct pv_uring *uring)
+static void submit(struct pv_engine *engine)
 {
-	note_overflow(uring);
-	pv_count(uring->calls);
+	submit_queued(uring_of(engine));
+}
+
+static void submit_and_wait(struct pv_engine *engine)
+{
+	struct pv_uring *uring = uring_of(engine);
+
+	count_call(uring);
 	check_entered(io_uring_submit_and_wait(&uring->ring, 1));
 }
+
+/* ---- queueing ---- */
 
 static struct io_uring_sqe *next_sqe(struct pv_uring *uring)
 {
@@ -158,7 +200,7 @@ static struct io_uring_sqe *next_sqe(struct pv_uring *uring)
 
 	if (sqe || !uring->is_enabled)
 		return sqe;
-	pv_uring_submit(uring);
+	submit_queued(uring);
 	return io_uring_get_sqe(&uring->ring);
 }
 
@@ -194,32 +236,43 @@ static void prepare(struct io_uring_sqe *sqe, const struct pv_loop_io *io)
 	}
 }
 
-bool pv_uring_io(struct pv_uring *uring, struct pv_loop_io *io)
+/*
+ * The kernel holds a batch back until its last entry is prepared, and a disk stands idle meanwhile;
+ * so a burst goes out in pieces. Measured on a disk with O_DIRECT, 32 requests in flight: pieces of
+ * 4 give a fifth more requests than whole bursts, at the same CPU time each.
+ */
+#define SUBMIT_EVERY 4u
+
+static bool queue_io(struct pv_engine *engine, struct pv_loop_io *io)
 {
+	struct pv_uring *uring = uring_of(engine);
 	struct io_uring_sqe *sqe = next_sqe(uring);
 
 	if (!sqe)
 		return false;
 	prepare(sqe, io);
 	sqe->user_data = (uintptr_t)io | TAG_IO;
+	if (uring->is_enabled && io_uring_sq_ready(&uring->ring) >= SUBMIT_EVERY)
+		submit_queued(uring);
 	return true;
 }
 
-bool pv_uring_arm(struct pv_uring *uring, struct pv_watch *watch)
+static bool arm(struct pv_engine *engine, struct pv_watch *watch)
 {
+	struct pv_uring *uring = uring_of(engine);
 	struct io_uring_sqe *sqe = next_sqe(uring);
 
 	if (!sqe)
 		return false;
 	io_uring_prep_poll_multishot(sqe, watch->fd, (unsigned int)watch->events);
 	sqe->user_data = (uintptr_t)watch | TAG_WATCH;
-	watch->overflows = uring->overflows;
+	watch->uring.overflows = uring->overflows;
 	return true;
 }
 
-bool pv_uring_cancel(struct pv_uring *uring, struct pv_watch *watch)
+static bool cancel(struct pv_engine *engine, struct pv_watch *watch)
 {
-	struct io_uring_sqe *sqe = next_sqe(uring);
+	struct io_uring_sqe *sqe = next_sqe(uring_of(engine));
 
 	if (!sqe)
 		return false;
@@ -228,6 +281,8 @@ bool pv_uring_cancel(struct pv_uring *uring, struct pv_watch *watch)
 	sqe->user_data = TAG_NOTHING;
 	return true;
 }
+
+/* ---- reaping ---- */
 
 /*
  * The kernel drops a watch that has something to tell when there is no room for it; it is armed
@@ -239,7 +294,7 @@ static enum pv_watch_fate fate_of(const struct pv_uring *uring, const struct pv_
 {
 	if (flags & IORING_CQE_F_MORE)
 		return PV_WATCH_GOES_ON;
-	if (result >= 0 && watch->overflows != uring->overflows)
+	if (result >= 0 && watch->uring.overflows != uring->overflows)
 		return PV_WATCH_DROPPED;
 	return PV_WATCH_ENDED;
 }
@@ -261,8 +316,9 @@ static void dispatch(struct pv_uring *uring, uint64_t user_data, int result, uin
 	}
 }
 
-void pv_uring_reap(struct pv_uring *uring)
+static void reap(struct pv_engine *engine)
 {
+	struct pv_uring *uring = uring_of(engine);
 	struct io_uring_cq *cq = &uring->ring.cq;
 	unsigned int head = *cq->khead;
 	unsigned int tail = io_uring_smp_load_acquire(cq->ktail);
@@ -279,3 +335,13 @@ void pv_uring_reap(struct pv_uring *uring)
 		dispatch(uring, user_data, result, flags);
 	}
 }
+
+#define OPS(init_function)                                                                         \
+	{                                                                                          \
+		.init = (init_function), .fini = fini, .begin = begin, .end = end, .io = queue_io, \
+		.arm = arm, .cancel = cancel, .submit = submit, .wait = submit_and_wait,           \
+		.reap = reap                                                                       \
+	}
+
+const struct pv_engine_ops pv_uring_ops = OPS(init);
+const struct pv_engine_ops pv_uring_plain_ops = OPS(init_plain);

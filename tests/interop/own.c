@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Our driver and our program, each in a process of its own, with a socket between them. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,6 +92,15 @@ static int setup_in_order(void **state)
 	return 0;
 }
 
+/* Each write is stable before it ends. */
+static int setup_stable(void **state)
+{
+	(void)state;
+	server_start_own(&server, DISK_BYTES,
+	                 (const char *const[]){ "--write-cache", "off", NULL });
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -143,6 +153,44 @@ static void a_load_keeps_its_data_in_order(void **state)
 		expect_good(disk_load_run(bus, blk, 0, true, LOAD_TURNS));
 		disconnect();
 	}
+}
+
+static void a_load_keeps_its_data_on_a_disk_without_a_cache(void **state)
+{
+	(void)state;
+	connect_with(0, 1);
+	expect_good(disk_load_run(bus, blk, 0, true, LOAD_TURNS));
+}
+
+static int request_without_data(enum pv_blkdrv_op op, uint64_t offset, uint32_t bytes)
+{
+	struct pv_blkdrv_request request = { .op = op,
+		                             .sector = offset / SECTOR,
+		                             .sectors = bytes / SECTOR };
+
+	return pv_blkdrv_do(pv_blkdrv_queue(blk, 0), &request, TIMEOUT_NS);
+}
+
+static void what_is_discarded_or_zeroed_reads_as_zeros(void **state)
+{
+	static const uint8_t zeros[BUFFER];
+
+	(void)state;
+	connect_with(0, 1);
+	memset(buffer, 0x5a, BUFFER);
+	assert_int_equal(request_at(PV_BLKDRV_WRITE, 0, buffer_gpa, BUFFER), 0);
+	assert_int_equal(request_without_data(PV_BLKDRV_FLUSH, 0, 0), 0);
+	assert_int_equal(request_without_data(PV_BLKDRV_WRITE_ZEROES, 0, BUFFER / 2), 0);
+	if (pv_blkdrv_disk(blk)->discard_sectors_max > 0)
+		assert_int_equal(request_without_data(PV_BLKDRV_DISCARD, BUFFER / 2, BUFFER / 4),
+		                 0);
+	else
+		assert_int_equal(
+			request_without_data(PV_BLKDRV_WRITE_ZEROES, BUFFER / 2, BUFFER / 4), 0);
+	assert_int_equal(request_at(PV_BLKDRV_READ, 0, buffer_gpa, BUFFER), 0);
+	assert_memory_equal(buffer, zeros, BUFFER / 4 * 3);
+	for (uint32_t i = BUFFER / 4 * 3; i < BUFFER; i++)
+		assert_int_equal(buffer[i], 0x5a);
 }
 
 /* Front-ends differ in what they know of the protocol. */
@@ -335,6 +383,55 @@ static void a_broken_ring_needs_a_reset_and_one_mends_it(void **state)
 	}
 }
 
+/* ---- rest ---- */
+
+/* How often all threads of the server together went to sleep: none does without waking. */
+static uint64_t sleeps_of_server(void)
+{
+	char path[320], line[256];
+	unsigned long long sleeps, all = 0;
+	const struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", server.pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		FILE *status;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", server.pid, entry->d_name);
+		status = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+		while (status && fgets(line, sizeof(line), status))
+			if (sscanf(line, "voluntary_ctxt_switches: %llu", &sleeps) == 1)
+				all += sleeps;
+		if (status)
+			fclose(status);
+	}
+	closedir(dir);
+	return all;
+}
+
+/* It may take a moment to come to rest; once it has, it stays so for a whole second. */
+static void a_server_without_requests_does_nothing(void **state)
+{
+	const struct timespec second = { 1, 0 };
+	uint64_t before, after;
+	int tries = 0;
+
+	(void)state;
+	connect_with(0, 1);
+	expect_good(disk_load_run(bus, blk, 0, true, LOAD_TURNS / 4));
+	after = sleeps_of_server();
+	do {
+		before = after;
+		nanosleep(&second, NULL);
+		after = sleeps_of_server();
+	} while (after != before && ++tries < 20);
+	assert_true(before > 0);
+	assert_int_equal(after, before);
+	assert_int_equal(request_at(PV_BLKDRV_READ, 0, buffer_gpa, 4096), 0);
+}
+
 /* ---- the end ---- */
 
 static void a_server_that_is_told_to_end_ends_well_under_a_front_end(void **state)
@@ -361,6 +458,9 @@ int main(void)
 		ON_DISK(a_load_keeps_its_data_on_every_kind_of_ring),
 		cmocka_unit_test_setup_teardown(a_load_keeps_its_data_in_order, setup_in_order,
 		                                teardown),
+		cmocka_unit_test_setup_teardown(a_load_keeps_its_data_on_a_disk_without_a_cache,
+		                                setup_stable, teardown),
+		ON_DISK(what_is_discarded_or_zeroed_reads_as_zeros),
 		ON_DISK(a_load_keeps_its_data_without_each_protocol_feature),
 		ON_DISK(a_load_keeps_its_data_with_in_band_notifications),
 		ON_DISK(two_queues_on_two_threads_keep_their_data),
@@ -369,6 +469,7 @@ int main(void)
 		ON_DISK(a_resized_disk_is_heard_of),
 		ON_DISK(memory_comes_and_goes_while_the_device_runs),
 		ON_DISK(a_broken_ring_needs_a_reset_and_one_mends_it),
+		ON_DISK(a_server_without_requests_does_nothing),
 		ON_DISK(a_server_that_is_told_to_end_ends_well_under_a_front_end),
 	};
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "tests/support/engine.h"
 #include "tests/support/served_disk.h"
 
 #define DISK_BYTES (4u << 20)
@@ -397,6 +398,17 @@ static const struct kind direct_packed = { DIRECT_STORE, PACKED };
 static const struct kind split_with_flags = { MEMORY_STORE, 0 };
 static const struct kind packed_with_flags = { MEMORY_STORE, VIRTIO_F_RING_PACKED };
 
+static bool has_io_uring(void)
+{
+	const struct pv_loop_options options = { .name = "test", .engine = PV_LOOP_ENGINE_URING };
+	struct pv_loop *loop;
+
+	if (test_engine() == PV_LOOP_ENGINE_EPOLL || pv_loop_create(&loop, &options))
+		return false;
+	pv_loop_destroy(loop);
+	return true;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,10 +421,6 @@ int main(void)
 		TEST(nothing_is_allocated_for_a_request, file_packed),
 		TEST(nothing_is_allocated_for_a_request, direct_split),
 		TEST(nothing_is_allocated_for_a_request, direct_packed),
-		TEST(a_burst_is_submitted_in_pieces, file_split),
-		TEST(a_burst_is_submitted_in_pieces, file_packed),
-		TEST(a_burst_of_reads_is_submitted_in_pieces, direct_split),
-		TEST(a_burst_of_reads_is_submitted_in_pieces, direct_packed),
 		TEST(what_memory_answers_is_not_submitted, null_split),
 		TEST(what_memory_answers_is_not_submitted, memory_packed),
 		TEST(a_device_that_is_awake_is_kicked_once_at_most, memory_split),
@@ -433,5 +441,15 @@ int main(void)
 		TEST(a_connected_device_without_requests_does_nothing, file_packed),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct CMUnitTest uring_tests[] = {
+		TEST(a_burst_is_submitted_in_pieces, file_split),
+		TEST(a_burst_is_submitted_in_pieces, file_packed),
+		TEST(a_burst_of_reads_is_submitted_in_pieces, direct_split),
+		TEST(a_burst_of_reads_is_submitted_in_pieces, direct_packed),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	if (has_io_uring())
+		failed += cmocka_run_group_tests(uring_tests, NULL, NULL);
+	return failed;
 }

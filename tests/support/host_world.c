@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/support/engine.h"
 #include "tests/support/host_world.h"
 
 #define GPA  0x100000u
@@ -262,8 +263,10 @@ static const struct pv_host_ops transport = { call_by_function, config_changed }
 
 static void set_up_loops(struct world *world)
 {
-	const struct pv_loop_options control = { .name = "control" };
-	const struct pv_loop_options data = { .name = "data", .poll_max_us = 30 };
+	const struct pv_loop_options control = { .name = "control", .engine = test_engine() };
+	const struct pv_loop_options data = { .name = "data",
+		                              .poll_max_us = 30,
+		                              .engine = test_engine() };
 
 	assert_int_equal(pv_loop_create(&world->control, &control), 0);
 	for (int i = 0; i < WORLD_QUEUES; i++) {

@@ -10,15 +10,47 @@
 
 #include "tests/support/loop_rig.h"
 
-bool loop_rig_is_plain;
+const struct pv_engine_ops *loop_rig_engine = &pv_uring_ops;
 
 struct pv_loop *loop_rig_make_polling(uint32_t poll_max_us)
 {
 	const struct pv_loop_options options = { .name = "test", .poll_max_us = poll_max_us };
 	struct pv_loop *loop;
 
-	assert_int_equal(pv_loop_create_plain(&loop, &options, loop_rig_is_plain), 0);
+	assert_int_equal(pv_loop_create_on(&loop, &options, loop_rig_engine), 0);
 	return loop;
+}
+
+static bool is_refused(void)
+{
+	const struct pv_loop_options options = { .name = "test" };
+	struct pv_loop *loop;
+	int error = pv_loop_create_on(&loop, &options, loop_rig_engine);
+
+	if (!error)
+		pv_loop_destroy(loop);
+	return pv_loop_uring_is_forbidden(error);
+}
+
+int loop_rig_run_tests(const struct CMUnitTest *tests, size_t count, size_t from_engine,
+                       size_t to_engine)
+{
+	static const struct {
+		const char *name;
+		const struct pv_engine_ops *ops;
+	} engine[] = { { "io_uring as offered", &pv_uring_ops },
+		       { "io_uring of an old kernel", &pv_uring_plain_ops },
+		       { "epoll", &pv_epoll_ops } };
+	int failed = 0;
+
+	for (size_t i = from_engine; i < to_engine; i++) {
+		loop_rig_engine = engine[i].ops;
+		if (is_refused())
+			print_message("%s is refused on this machine\n", engine[i].name);
+		else
+			failed += _cmocka_run_group_tests(engine[i].name, tests, count, NULL, NULL);
+	}
+	return failed;
 }
 
 struct pv_loop *loop_rig_make(void)

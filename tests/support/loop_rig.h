@@ -5,8 +5,20 @@
 
 #include "hosted/loop/loop_internal.h"
 
-/* Does the engine do as on an old kernel? */
-extern bool loop_rig_is_plain;
+/* What the loops run on. */
+extern const struct pv_engine_ops *loop_rig_engine;
+
+/*
+ * Run the tests on each engine (io_uring as the kernel offers it, io_uring as an old kernel would,
+ * epoll), or only on some. One that is refused on this machine is passed over. Return how many
+ * failed.
+ */
+#define loop_rig_run_on_each_engine(tests) loop_rig_run_tests(tests, ARRAY_LENGTH(tests), 0, 3)
+#define loop_rig_run_on_io_uring(tests)    loop_rig_run_tests(tests, ARRAY_LENGTH(tests), 0, 2)
+#define loop_rig_run_on_epoll(tests)       loop_rig_run_tests(tests, ARRAY_LENGTH(tests), 2, 3)
+#define ARRAY_LENGTH(array)                (sizeof(array) / sizeof((array)[0]))
+int loop_rig_run_tests(const struct CMUnitTest *tests, size_t count, size_t from_engine,
+                       size_t to_engine);
 
 struct pv_loop *loop_rig_make(void);
 struct pv_loop *loop_rig_make_polling(uint32_t poll_max_us);

@@ -13,13 +13,16 @@
 #include <cmocka.h>
 
 #include "abi/virtio_ids.h"
+#include "tests/support/engine.h"
 
 #define PATIENCE_S    60
 #define BLOCK_SECTORS (SERVED_BLOCK_BYTES / VIRTIO_BLK_SECTOR_BYTES)
 
 static struct pv_loop *loop_create(const char *name, uint32_t poll_max_us)
 {
-	const struct pv_loop_options options = { .name = name, .poll_max_us = poll_max_us };
+	const struct pv_loop_options options = { .name = name,
+		                                 .poll_max_us = poll_max_us,
+		                                 .engine = test_engine() };
 	struct pv_loop *loop;
 	int error = pv_loop_create(&loop, &options);
 

@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "tests/support/refusal.h"
+
 #define FOREIGN "qemu-storage-daemon"
 
 /* How long a server may take to listen, and to end. */
@@ -90,6 +92,7 @@ static void start(struct server *server, const char *const *arguments)
 	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		refusal_enter_if_asked();
 		execvp(arguments[0], (char *const *)(uintptr_t)arguments);
 		_exit(127);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A vhost-user block device in a child process, on an image of its own in a folder of its own: our
- * program, or qemu-storage-daemon.  The child dies with the test.
+ * program, or qemu-storage-daemon.  The child dies with the test.  Where PV_TEST_IO_URING says so
+ * (refusal.h) it has no io_uring.
  */
 #ifndef PV_TESTS_SERVER_H
 #define PV_TESTS_SERVER_H

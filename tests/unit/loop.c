@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The event loop: messages, pollers, sleeping and stopping, on the engine as the kernel offers it
- * and as an old kernel would.
- */
+/* The event loop: messages, pollers, sleeping and stopping, on each engine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -248,9 +245,12 @@ static void a_loop_with_work_neither_sleeps_nor_calls_the_kernel(void **state)
 {
 	struct pv_loop *loop = loop_rig_make();
 	struct probe probe = probe_on(loop);
-	uint64_t submits;
+	uint64_t submits, looks = 0;
 
 	(void)state;
+	/* Where nothing in memory tells of news, a look now and then is a call. */
+	if (loop_rig_engine == &pv_epoll_ops)
+		looks = 1000 / PV_EPOLL_ITERATIONS_PER_LOOK;
 	loop_rig_run_a_while(loop, 2);
 	probe.work = 1000;
 	probe.must_stop = true;
@@ -258,7 +258,7 @@ static void a_loop_with_work_neither_sleeps_nor_calls_the_kernel(void **state)
 	submits = pv_loop_counters(loop).submits;
 	pv_loop_run(loop);
 	assert_int_equal(probe.polls, 1000);
-	assert_int_equal(pv_loop_counters(loop).submits, submits);
+	assert_in_range(pv_loop_counters(loop).submits - submits, looks, looks + (looks > 0));
 	assert_int_equal(probe.arms, 0);
 	pv_loop_destroy(loop);
 }
@@ -471,9 +471,6 @@ int main(void)
 		cmocka_unit_test(an_idle_loop_does_nothing_at_all),
 		cmocka_unit_test(no_kick_and_no_message_is_lost),
 	};
-	int failed;
 
-	failed = cmocka_run_group_tests_name("engine as offered", tests, NULL, NULL);
-	loop_rig_is_plain = true;
-	return failed + cmocka_run_group_tests_name("engine of an old kernel", tests, NULL, NULL);
+	return loop_rig_run_on_each_engine(tests);
 }

@@ -8,9 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -213,6 +216,148 @@ static void vectors_sync_and_allocation_do_what_they_say(void **state)
 	pv_loop_destroy(loop);
 }
 
+/* On a pipe, by its own position: what is written waits until somebody reads. */
+static void fill_pipe(int fd)
+{
+	static const char page[4096];
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	while (write(fd, page, sizeof(page)) > 0)
+		;
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+}
+
+static void drain_pipe(int fd, size_t bytes)
+{
+	char page[4096];
+
+	while (bytes > 0) {
+		ssize_t count = read(fd, page, bytes < sizeof(page) ? bytes : sizeof(page));
+
+		assert_true(count > 0);
+		bytes -= (size_t)count;
+	}
+}
+
+#define STUCK 100
+
+static void writes_that_must_be_stable_hold_up_no_reads(void **state)
+{
+	struct pv_loop *loop = loop_rig_make();
+	struct io *stuck = calloc(STUCK, sizeof(*stuck)), read;
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), pipes[2];
+	int written = 0, count = 0, capacity;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	capacity = fcntl(pipes[0], F_GETPIPE_SZ);
+	fill_pipe(pipes[1]);
+	for (int i = 0; i < STUCK; i++) {
+		set_up_io(&stuck[i], PV_LOOP_WRITE, pipes[1], 0, &written);
+		stuck[i].io.offset = UINT64_MAX;
+		stuck[i].io.flags = RWF_DSYNC;
+		pv_loop_io_submit(loop, &stuck[i].io);
+	}
+	loop_rig_run_a_while(loop, 3);
+	for (int i = 1; i <= 100; i++) {
+		set_up_io(&read, PV_LOOP_READ, fd, 0, &count);
+		pv_loop_io_submit(loop, &read.io);
+		loop_rig_run_until(loop, &count, i);
+		assert_int_equal(read.result, BLOCK);
+	}
+	assert_int_equal(written, 0);
+	drain_pipe(pipes[0], (size_t)capacity);
+	loop_rig_run_until(loop, &written, STUCK);
+	for (int i = 0; i < STUCK; i++)
+		assert_int_equal(stuck[i].result, BLOCK);
+	close(fd);
+	close(pipes[0]);
+	close(pipes[1]);
+	free(stuck);
+	pv_loop_destroy(loop);
+}
+
+/* ---- the threads that do it where there is no io_uring ---- */
+
+struct thread_seen {
+	int transfers;
+	int flushes;
+	int wrong; /* of their signals */
+};
+
+static bool status_has(const char *status, const char *wanted)
+{
+	return strstr(status, wanted) != NULL;
+}
+
+static void look_at_thread(const char *tid, struct thread_seen *seen)
+{
+	char path[64], status[4096] = "";
+	unsigned long long blocked;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.16s/status", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) /* it has ended meanwhile: one of the kernel's, for an earlier ring */
+		return;
+	(void)!read(fd, status, sizeof(status) - 1);
+	close(fd);
+	if (status_has(status, "Name:\ttest-io\n"))
+		seen->transfers++;
+	else if (status_has(status, "Name:\ttest-flush\n"))
+		seen->flushes++;
+	else
+		return;
+	assert_int_equal(sscanf(strstr(status, "SigBlk:"), "SigBlk: %llx", &blocked), 1);
+	seen->wrong += !(blocked >> (SIGTERM - 1) & 1) || !(blocked >> (SIGALRM - 1) & 1) ||
+	               (blocked >> (SIGBUS - 1) & 1) || (blocked >> (SIGSEGV - 1) & 1);
+}
+
+static struct thread_seen look_at_threads(void)
+{
+	struct thread_seen seen = { 0 };
+	DIR *dir = opendir("/proc/self/task");
+	const struct dirent *entry;
+
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			look_at_thread(entry->d_name, &seen);
+	closedir(dir);
+	return seen;
+}
+
+static void the_threads_are_few_and_there_before_the_loop_runs(void **state)
+{
+	struct pv_loop *loop = loop_rig_make();
+	uint64_t end_us = loop_rig_now_us() + 10000000;
+	struct thread_seen seen = look_at_threads();
+
+	(void)state;
+	/* Each gives itself its name. */
+	while (seen.transfers + seen.flushes < 12 && loop_rig_now_us() < end_us)
+		seen = look_at_threads();
+	assert_int_equal(seen.transfers, 8);
+	assert_int_equal(seen.flushes, 4);
+	assert_int_equal(seen.wrong, 0);
+	pv_loop_destroy(loop);
+	seen = look_at_threads();
+	assert_int_equal(seen.transfers + seen.flushes, 0);
+}
+
+static void a_loop_without_io_has_no_threads_for_it(void **state)
+{
+	const struct pv_loop_options options = { .name = "test", .is_without_io = true };
+	struct pv_loop *loop;
+	struct thread_seen seen;
+
+	(void)state;
+	assert_int_equal(pv_loop_create_on(&loop, &options, &pv_epoll_ops), 0);
+	usleep(10000);
+	seen = look_at_threads();
+	assert_int_equal(seen.transfers + seen.flushes, 0);
+	pv_loop_destroy(loop);
+}
+
 /* While I/O floods the completion queue the kernel lets go of watches. */
 static void a_watch_survives_an_overflow_of_completions(void **state)
 {
@@ -265,15 +410,21 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_number_of_ios_may_be_pending),
 		cmocka_unit_test(a_burst_beyond_the_queue_is_submitted_in_pieces),
-		cmocka_unit_test(a_batch_of_ios_costs_one_system_call_for_four),
 		cmocka_unit_test(errors_and_short_transfers_are_told_as_the_system_call_would),
 		cmocka_unit_test(vectors_sync_and_allocation_do_what_they_say),
+		cmocka_unit_test(writes_that_must_be_stable_hold_up_no_reads),
 		cmocka_unit_test(a_watch_survives_an_overflow_of_completions),
+	};
+	const struct CMUnitTest uring_tests[] = {
+		cmocka_unit_test(a_batch_of_ios_costs_one_system_call_for_four),
 		cmocka_unit_test(the_ring_does_what_devices_need_and_nothing_else),
 	};
-	int failed;
 
-	failed = cmocka_run_group_tests_name("engine as offered", tests, NULL, NULL);
-	loop_rig_is_plain = true;
-	return failed + cmocka_run_group_tests_name("engine of an old kernel", tests, NULL, NULL);
+	const struct CMUnitTest epoll_tests[] = {
+		cmocka_unit_test(the_threads_are_few_and_there_before_the_loop_runs),
+		cmocka_unit_test(a_loop_without_io_has_no_threads_for_it),
+	};
+
+	return loop_rig_run_on_each_engine(tests) + loop_rig_run_on_io_uring(uring_tests) +
+	       loop_rig_run_on_epoll(epoll_tests);
 }

@@ -251,22 +251,34 @@ class Memory(Case):
 
 @unittest.skipIf(IS_SANITIZED, 'a build with sanitizers does not enter the sandbox')
 class Privileges(Case):
+    def start_on_each_engine(self):
+        """The threads are those of the two loops, and on epoll those that do the file I/O."""
+        for engine, threads in (('auto', 2), ('epoll', 14)):
+            with self.subTest(engine):
+                process, _ = self.start('--null', '1M', '--socket-path', self.socket,
+                                        '--engine', engine)
+                tasks = list(pathlib.Path(f'/proc/{process.pid}/task').iterdir())
+                self.assertGreaterEqual(len(tasks), threads)
+                yield [lambda task=task: dict(line.split(':\t', 1) for line in
+                                              (task / 'status').read_text().splitlines())
+                       for task in tasks]
+                process.terminate()
+                self.assert_ends_well(process)
+
     def test_every_thread_is_inside_the_filter(self):
-        process, _ = self.start('--null', '1M', '--socket-path', self.socket)
-        threads = list(pathlib.Path(f'/proc/{process.pid}/task').iterdir())
-        self.assertGreaterEqual(len(threads), 2)
-        for thread in threads:
-            status = dict(line.split(':\t', 1)
-                          for line in (thread / 'status').read_text().splitlines())
-            self.assertEqual(status['NoNewPrivs'], '1')
-            self.assertEqual(status['Seccomp'], '2')
+        for threads in self.start_on_each_engine():
+            for status in threads:
+                self.assertEqual(status()['NoNewPrivs'], '1')
+                self.assertEqual(status()['Seccomp'], '2')
 
     def test_an_idle_server_uses_no_cpu(self):
-        process, _ = self.start('--null', '1M', '--socket-path', self.socket)
-        time.sleep(0.2)
-        before = self.switches(process)
-        time.sleep(0.5)
-        self.assertEqual(self.switches(process), before)
+        for threads in self.start_on_each_engine():
+            def switches():
+                return sum(int(status()['voluntary_ctxt_switches']) for status in threads)
+            time.sleep(0.2)
+            before = switches()
+            time.sleep(0.5)
+            self.assertEqual(switches(), before)
 
 
 unittest.main(verbosity=2)

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "hosted/backends/store.h"
+#include "tests/support/engine.h"
 #include "ring/err.h"
 
 #define DISK_BYTES (4u << 20)
@@ -466,7 +467,7 @@ static void what_cannot_be_a_disk_is_refused_in_a_sentence(void **state)
 
 static int make_loop(void **state)
 {
-	const struct pv_loop_options options = { .name = "test" };
+	const struct pv_loop_options options = { .name = "test", .engine = test_engine() };
 
 	(void)state;
 	return pv_loop_create(&loop, &options);
