@@ -42,7 +42,7 @@ void disk_log_init(struct disk_log *log, uint32_t sectors)
 
 static bool can_write(const struct disk_log_sector *sector)
 {
-	return sector->ended + 1 == sector->values && sector->values < DISK_LOG_VALUES;
+	return !sector->is_out && sector->values < DISK_LOG_VALUES;
 }
 
 bool disk_log_write(struct disk_log *log, uint32_t first, uint32_t sectors, uint8_t *data)
@@ -56,40 +56,54 @@ bool disk_log_write(struct disk_log *log, uint32_t first, uint32_t sectors, uint
 		struct disk_log_sector *sector = &log->sector[i];
 
 		sector->value[sector->values++] = value;
+		sector->is_out = true;
 		if (data)
 			fill(data + (i - first) * DISK_LOG_SECTOR, i, value);
 	}
 	return true;
 }
 
+static void come_back(struct disk_log *log, uint32_t first, uint32_t sectors)
+{
+	for (uint32_t i = first; i < first + sectors; i++)
+		log->sector[i].is_out = false;
+}
+
 void disk_log_unwrite(struct disk_log *log, uint32_t first, uint32_t sectors)
 {
 	for (uint32_t i = first; i < first + sectors; i++)
 		log->sector[i].values--;
+	come_back(log, first, sectors);
 }
 
-void disk_log_ended(struct disk_log *log, uint32_t first, uint32_t sectors, bool is_promise)
+void disk_log_written(struct disk_log *log, uint32_t first, uint32_t sectors, bool is_promise)
 {
+	come_back(log, first, sectors);
 	for (uint32_t i = first; i < first + sectors; i++) {
 		struct disk_log_sector *sector = &log->sector[i];
 
-		sector->ended = (uint8_t)(sector->values - 1);
+		sector->written = (uint8_t)(sector->values - 1);
 		if (is_promise)
-			sector->floor = sector->ended;
+			sector->floor = sector->written;
 	}
+}
+
+void disk_log_failed(struct disk_log *log, uint32_t first, uint32_t sectors)
+{
+	come_back(log, first, sectors);
 }
 
 void disk_log_note(const struct disk_log *log, struct disk_log_moment *sent)
 {
 	for (uint32_t i = 0; i < log->sectors; i++)
-		sent->ended[i] = log->sector[i].ended;
+		sent->written[i] = log->sector[i].written;
 }
 
 void disk_log_flushed(struct disk_log *log, const struct disk_log_moment *sent)
 {
 	for (uint32_t i = 0; i < log->sectors; i++)
-		if (log->sector[i].floor < sent->ended[i])
-			log->sector[i].floor = sent->ended[i];
+		if (log->sector[i].floor < sent->written[i])
+			log->sector[i].floor = sent->written[i];
 }
 
 /* The newest of its values, from the oldest that counts on, that the sector holds; -1 if none. */
@@ -105,7 +119,7 @@ static int find(const struct disk_log_sector *entry, uint8_t oldest, uint32_t se
 bool disk_log_can_read(const struct disk_log *log, const struct disk_log_moment *sent,
                        uint32_t sector, const uint8_t *data)
 {
-	return find(&log->sector[sector], sent->ended[sector], sector, data) >= 0;
+	return find(&log->sector[sector], sent->written[sector], sector, data) >= 0;
 }
 
 static const char *complaint(const struct disk_log_sector *entry, uint32_t sector,
@@ -133,7 +147,7 @@ const char *disk_log_restart(struct disk_log *log, const uint8_t *disk)
 		if (found < 0)
 			return complaint(entry, i, data);
 		log->promised += found == entry->floor;
-		log->lost += found < entry->ended;
+		log->lost += found < entry->written;
 		*entry = (struct disk_log_sector){ .value = { entry->value[found] }, .values = 1 };
 	}
 	return NULL;

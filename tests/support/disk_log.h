@@ -22,8 +22,9 @@
 struct disk_log_sector {
 	uint64_t value[DISK_LOG_VALUES]; /* 0: zeroes */
 	uint8_t values;
-	uint8_t ended; /* the newest whose write has ended */
+	uint8_t written; /* the newest whose write has ended well */
 	uint8_t floor;
+	bool is_out; /* the write of the newest is under way */
 };
 
 struct disk_log {
@@ -33,9 +34,9 @@ struct disk_log {
 	uint64_t promised, lost; /* values found at checks: at their floor's; newest but gone */
 };
 
-/* The `ended` of each sector at some time. */
+/* The `written` of each sector at some time. */
 struct disk_log_moment {
-	uint8_t ended[DISK_LOG_SECTORS];
+	uint8_t written[DISK_LOG_SECTORS];
 };
 
 /* A disk of zeroes. */
@@ -51,7 +52,10 @@ bool disk_log_write(struct disk_log *log, uint32_t first, uint32_t sectors, uint
 void disk_log_unwrite(struct disk_log *log, uint32_t first, uint32_t sectors);
 
 /* It ended well; `is_promise`: and is stable. */
-void disk_log_ended(struct disk_log *log, uint32_t first, uint32_t sectors, bool is_promise);
+void disk_log_written(struct disk_log *log, uint32_t first, uint32_t sectors, bool is_promise);
+
+/* It ended with an error: it may have been done, or a part of it. */
+void disk_log_failed(struct disk_log *log, uint32_t first, uint32_t sectors);
 
 /* To be noted when a flush or a read is sent. */
 void disk_log_note(const struct disk_log *log, struct disk_log_moment *sent);

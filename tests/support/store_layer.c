@@ -45,6 +45,7 @@ static struct pv_layer_io *take(struct pv_layer *layer, struct pv_blk_io *above)
 	io->layer = layer;
 	io->own = NULL;
 	io->mark = 0;
+	io->error = 0;
 	if (above->iovs > 0)
 		memcpy(io->iov, above->iov, above->iovs * sizeof(io->iov[0]));
 	above->store.pointer = io;

@@ -23,8 +23,10 @@ struct pv_layer_io {
 	struct pv_blk_io *above;
 	struct pv_layer *layer;
 	struct pv_layer_io *next; /* the layer's, while it is free or kept */
-	void *own;                /* the kind's */
-	uint64_t mark;            /* the kind's */
+	/* The kind's. */
+	void *own;
+	uint64_t mark;
+	int error;
 	struct pv_iov iov[PV_LAYER_PIECES];
 };
 
