@@ -36,13 +36,25 @@ static void went_well(struct logged_load *load, const struct logged_load_slot *s
 	load->flushes += slot->request.op == PV_BLKDRV_FLUSH;
 }
 
+/* It may have been done, or a part of it. */
+static void let_go(struct logged_load *load, const struct logged_load_slot *slot)
+{
+	if (changes_the_disk(&slot->request))
+		disk_log_failed(&load->log, slot->first, slot->sectors);
+}
+
 static void failed(struct logged_load *load, const struct logged_load_slot *slot)
 {
 	assert_true(load->may_fail);
 	assert_int_equal(slot->request.error, -PV_EIO);
-	if (changes_the_disk(&slot->request))
-		disk_log_failed(&load->log, slot->first, slot->sectors);
-	load->errors++;
+	let_go(load, slot);
+}
+
+/* A flush has no sectors. */
+static bool could_fail(const struct logged_load *load, const struct logged_load_slot *slot)
+{
+	return load->fails_from == 0 || (slot->request.op != PV_BLKDRV_FLUSH &&
+	                                 slot->first + slot->sectors > load->fails_from);
 }
 
 static void ended(struct pv_blkdrv_request *request)
@@ -54,9 +66,11 @@ static void ended(struct pv_blkdrv_request *request)
 	slot->is_out = false;
 	load->out--;
 	load->ends++;
+	load->errors += request->error != 0;
+	assert_true(!request->error || could_fail(load, slot));
 	if (load->is_over)
-		return;
-	if (request->error)
+		let_go(load, slot);
+	else if (request->error)
 		failed(load, slot);
 	else
 		went_well(load, slot);

@@ -32,10 +32,11 @@ struct logged_load {
 	struct pv_blkdrv_queue *queue;
 	struct logged_load_slot slot[LOGGED_LOAD_REQUESTS];
 	bool has_flush;
-	bool is_cached; /* a write that ended may be in a cache yet */
-	bool may_fail;  /* requests may end with -PV_EIO */
-	bool is_over;   /* how a request ends says nothing any more */
-	uint32_t out;   /* in flight */
+	bool is_cached;      /* a write that ended may be in a cache yet */
+	bool may_fail;       /* requests may end with -PV_EIO ... */
+	uint32_t fails_from; /* ... those that reach beyond this sector */
+	bool is_over;        /* how a request ends, and with what, says nothing any more */
+	uint32_t out;        /* in flight */
 	uint64_t ends, errors, flushes;
 };
 
