@@ -69,10 +69,7 @@ static bool must_try_again(int64_t result)
 
 /* ---- flush ---- */
 
-static void sync_done(struct pv_loop_io *loop_io, int64_t result)
-{
-	end((struct file_io *)loop_io, result < 0 ? -PV_EIO : 0);
-}
+static void sync_done(struct pv_loop_io *loop_io, int64_t result);
 
 static void submit_sync(struct file_io *file_io)
 {
@@ -83,6 +80,16 @@ static void submit_sync(struct file_io *file_io)
 	};
 
 	submit(file_io, &loop_io);
+}
+
+static void sync_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	struct file_io *file_io = (struct file_io *)loop_io;
+
+	if (must_try_again(result))
+		submit_sync(file_io);
+	else
+		end(file_io, result < 0 ? -PV_EIO : 0);
 }
 
 /* What is done so far ends here, unless it must be stable too. */
