@@ -17,15 +17,14 @@ from wire_filter import CONFIG_WCE, FLUSH, WireFilter
 
 SIZE_MIB = 64
 FILES_MAX = 40
-# (name, features taken away, options of the back-end, the cache as Linux sees it, cuts)
+LIMIT_S = 120
+# (name, features taken away, options of the back-end, the cache as Linux sees it)
 CASES = [
-    ("write cache and flushes", 0, [], "write back", 2),
-    ("write cache and flushes, O_DIRECT", 0, ["--direct"], "write back", 1),
-    ("a driver without flush", FLUSH | CONFIG_WCE, [], "write through", 2),
-    ("the cache off", 0, ["--write-cache", "off"], "write through", 1),
+    ("write cache and flushes", 0, [], "write back"),
+    ("write cache and flushes, O_DIRECT", 0, ["--direct"], "write back"),
+    ("a driver without flush", FLUSH | CONFIG_WCE, [], "write through"),
+    ("the cache off", 0, ["--write-cache", "off"], "write through"),
 ]
-# Requests overtake each other, and between two flushes there is time for many.
-FAULTS = ["slow flush ticks=20", "slow write,discard percent=50 ticks=10"]
 
 
 class Life:
@@ -40,7 +39,7 @@ class Life:
         self.timer = threading.Timer(0.1 * dice.random(), self.cut)
         self.wire = WireFilter(os.path.join(backend.directory, "filter"), backend.path, hidden)
         self.guest = uml.boot(report, test, self.wire.path, "power_cut.sh",
-                              SEED=dice.getrandbits(32))
+                              LIMIT_S, SEED=dice.getrandbits(32))
 
     def run(self):
         try:
@@ -71,12 +70,12 @@ def judge(report, image, files, name):
 
 def one_cut(report, test, case, dice):
     """Returns how many writes the cut decided on."""
-    name, hidden, options, cache, _ = case
+    name, hidden, options, cache = case
     image = test.image(SIZE_MIB)
     subprocess.run(["/sbin/mkfs.ext4", "-q", "-F", image], check=True)
     with FaultyBackend(report, image, test.log_path("backend"), options, True) as backend:
-        for fault in FAULTS:
-            backend.tell(fault)
+        # Requests overtake each other, and there is always one in flight.
+        backend.tell("slow write,flush,discard ticks=20")
         life = Life(report, test, backend, hidden, dice)
         values = life.run()
         report.equal(values["cache"], cache, f"the guest sees the cache as it is: {name}")
@@ -92,7 +91,10 @@ def body(report, test):
     number = seed()
     report.note(f"PV_SEED={number}")
     dice = random.Random(number)
-    decided = sum(one_cut(report, test, case, dice) for case in CASES for _ in range(case[-1]))
+    decided = sum(one_cut(report, test, case, dice) for case in CASES)
+    for case in CASES:
+        if not decided:  # the disk happened to be idle at each of the cuts
+            decided = one_cut(report, test, case, dice)
     report.ok(decided, "there was something to lose")
 
 
