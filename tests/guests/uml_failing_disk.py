@@ -10,13 +10,14 @@ from faulty_backend import FaultyBackend
 
 SIZE_MIB = 96
 FILE_SYSTEM_MIB = 64
+LIMIT_S = 120
 
 
 def body(report, test):
     image = test.image(SIZE_MIB)
     subprocess.run(["/sbin/mkfs.ext4", "-q", "-F", image, f"{FILE_SYSTEM_MIB}m"], check=True)
     with FaultyBackend(report, image, test.log_path("backend")) as backend:
-        with uml.boot(report, test, backend.path, "failing_disk.sh",
+        with uml.boot(report, test, backend.path, "failing_disk.sh", LIMIT_S,
                       AREA=FILE_SYSTEM_MIB << 20) as guest:
             guest.run(fault=lambda *words: backend.tell(" ".join(words)),
                       clear=lambda: backend.tell("clear"))
