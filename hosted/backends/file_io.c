@@ -94,27 +94,33 @@ static bool must_try_again(int64_t result)
 
 /* ---- flush ---- */
 
-static void sync_done(struct pv_loop_io *loop_io, int64_t result)
-{
-	end((struct file_io *)loop_io, result < 0 ? error_of(result) : 0);
-}
-
-static void submit_sync(struct file_io *file_io)
+static void submit_sync(struct file_io *file_io,
+                        void (*done)(struct pv_loop_io *loop_io, int64_t result))
 {
 	const struct pv_loop_io loop_io = {
 		.op = PV_LOOP_SYNC,
 		.fd = file_io->store->fd,
-		.done = sync_done,
+		.done = done,
 	};
 
 	submit(file_io, &loop_io);
+}
+
+static void sync_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	struct file_io *file_io = (struct file_io *)loop_io;
+
+	if (must_try_again(result))
+		submit_sync(file_io, sync_done);
+	else
+		end(file_io, result < 0 ? error_of(result) : 0);
 }
 
 /* What is done so far ends here, unless it must be stable too. */
 static void end_or_sync(struct file_io *file_io)
 {
 	if (file_io->blk_io->is_stable && !file_io->store->is_in_memory)
-		submit_sync(file_io);
+		submit_sync(file_io, sync_done);
 	else
 		end(file_io, 0);
 }
@@ -195,7 +201,7 @@ static void data_done(struct pv_loop_io *loop_io, int64_t result)
 static uint8_t zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
 
 static void zeros_done(struct pv_loop_io *loop_io, int64_t result);
-static void submit_erase_sync(struct file_io *file_io);
+static void erase_sync_done(struct pv_loop_io *loop_io, int64_t result);
 
 static void submit_zeros(struct file_io *file_io)
 {
@@ -229,7 +235,7 @@ static void zeros_done(struct pv_loop_io *loop_io, int64_t result)
 	if (file_io->zeroed_bytes < file_io->blk_io->bytes)
 		submit_zeros(file_io);
 	else if (file_io->blk_io->op == PV_BLK_SECURE_ERASE)
-		submit_erase_sync(file_io);
+		submit_sync(file_io, erase_sync_done);
 	else
 		end_or_sync(file_io);
 }
@@ -278,23 +284,14 @@ static void erase_sync_done(struct pv_loop_io *loop_io, int64_t result)
 {
 	struct file_io *file_io = (struct file_io *)loop_io;
 
-	if (result < 0)
+	if (must_try_again(result))
+		submit_sync(file_io, erase_sync_done);
+	else if (result < 0)
 		end(file_io, error_of(result));
 	else if (file_io->store->can_punch)
 		submit_allocate(file_io, FALLOC_FL_PUNCH_HOLE);
 	else
 		end(file_io, 0);
-}
-
-static void submit_erase_sync(struct file_io *file_io)
-{
-	const struct pv_loop_io loop_io = {
-		.op = PV_LOOP_SYNC,
-		.fd = file_io->store->fd,
-		.done = erase_sync_done,
-	};
-
-	submit(file_io, &loop_io);
 }
 
 static void submit_clear(struct file_io *file_io)
@@ -401,7 +398,7 @@ static enum pv_blk_submit file_submit(struct pv_blk_store *blk, struct pv_blk_io
 	case PV_BLK_FLUSH:
 		if (store->is_in_memory || store->blk.limits.is_read_only)
 			return PV_BLK_DONE;
-		submit_sync(file_io_of(store, io));
+		submit_sync(file_io_of(store, io), sync_done);
 		return PV_BLK_PENDING;
 	case PV_BLK_DISCARD:
 	case PV_BLK_WRITE_ZEROES:

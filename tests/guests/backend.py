@@ -103,18 +103,21 @@ class Backend:
     def disks(self):
         return ["--socket-path", self.path, "--blk-file", self.image]
 
-    def start(self):
+    def launch(self, log):
         argv = [os.environ["PARAVANE"], "serve", "blk", "--qmp", f"unix:{self.qmp_path}",
                 *self.disks(), *self.options]
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = self.launch(log)
         deadline = time.monotonic() + START_LIMIT_S
         while not is_listening(self.path):
             if self.process.poll() is not None:
-                raise Failure(f"paravane ended at its start with status {self.process.returncode}"
+                raise Failure(f"the back-end ended at its start with status {self.process.returncode}"
                               f": {self.last_words()}")
             if time.monotonic() > deadline:
-                raise Failure(f"paravane did not listen within {START_LIMIT_S} s")
+                raise Failure(f"the back-end did not listen within {START_LIMIT_S} s")
             time.sleep(0.02)
 
     def last_words(self):

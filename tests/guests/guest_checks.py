@@ -32,6 +32,10 @@ def resize(report, backend, boot):
         report.equal(os.stat(backend.image).st_size, int(sectors) * 512,
                      f"block_resize makes the image {int(sectors) // 2048} MiB")
 
+        for nonsense in (0, -512, 1000, (1 << 63) - 1):
+            report.refused(lambda size=nonsense: backend.resize(size),
+                           f"block_resize to {nonsense} is refused")
+
     with boot(SMALL=32 * 2048, LARGE=64 * 2048) as guest:
         guest.run(resize=change)
 

@@ -35,6 +35,14 @@ class Report:
     def equal(self, got, wanted, text):
         return self.ok(got == wanted, text, f"got {got!r}, wanted {wanted!r}")
 
+    def refused(self, action, text):
+        """action() must end in a Failure."""
+        try:
+            action()
+        except Failure:
+            return self.ok(True, text)
+        return self.ok(False, text, "it went through")
+
     def note(self, text):
         self.lines += ["# " + line for line in str(text).splitlines()]
 

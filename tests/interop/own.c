@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -257,26 +255,11 @@ static void the_serial_number_is_the_users(void **state)
 
 static void qmp(const char *command)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const struct timeval limit = { 20, 0 };
-	char text[4096] = "";
-	size_t bytes = 0;
+	char answer[4096];
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", server.qmp);
-	assert_int_equal(connect(fd, (const void *)&address, sizeof(address)), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	dprintf(fd, "{\"execute\": \"qmp_capabilities\"}\n%s\n", command);
-	while (!strstr(text, "\"id\": 7") && !strstr(text, "\"id\":7")) {
-		ssize_t count = recv(fd, text + bytes, sizeof(text) - 1 - bytes, 0);
-
-		if (count <= 0)
-			fail_msg("QMP answered only %s", text);
-		bytes += (size_t)count;
-	}
-	if (strstr(text, "\"error\""))
-		fail_msg("%s", text);
-	close(fd);
+	assert_true(server_qmp(&server, command, answer, sizeof(answer)));
+	if (strstr(answer, "\"error\""))
+		fail_msg("%s", answer);
 }
 
 static void a_resized_disk_is_heard_of(void **state)

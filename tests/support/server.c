@@ -119,16 +119,21 @@ void server_start_foreign(struct server *server, uint64_t bytes, const char *opt
 	start(server, arguments);
 }
 
-void server_start_own(struct server *server, uint64_t bytes, const char *const *options)
+static void start_own(struct server *server, const char *path, const char *const *options)
 {
 	char qmp[128];
-	const char *arguments[ARGUMENTS_MAX] = { getenv("PARAVANE"), "serve",        "blk",
-		                                 "--socket-path",    server->socket, "--blk-file",
-		                                 server->image,      "--qmp",        qmp };
+	const char *arguments[ARGUMENTS_MAX] = { getenv("PARAVANE"),
+		                                 "serve",
+		                                 "blk",
+		                                 "--socket-path",
+		                                 server->socket,
+		                                 "--blk-file",
+		                                 path,
+		                                 "--qmp",
+		                                 qmp };
 	size_t count = 9;
 
 	assert_non_null(arguments[0]);
-	folder_make(server, bytes);
 	snprintf(qmp, sizeof(qmp), "unix:%s", server->qmp);
 	for (size_t i = 0; options[i]; i++) {
 		assert_true(count < ARGUMENTS_MAX - 1);
@@ -164,6 +169,50 @@ void server_start_two(struct server *server, uint64_t bytes)
 	snprintf(server->second_socket, sizeof(server->second_socket), "%s/second", server->folder);
 	config_make(server, bytes);
 	start(server, arguments);
+}
+
+void server_start_own(struct server *server, uint64_t bytes, const char *const *options)
+{
+	folder_make(server, bytes);
+	start_own(server, server->image, options);
+}
+
+void server_start_own_on(struct server *server, const char *path, const char *const *options)
+{
+	folder_make(server, 0);
+	start_own(server, path, options);
+}
+
+void server_start_own_again(struct server *server, const char *const *options)
+{
+	start_own(server, server->image, options);
+}
+
+static bool has_answer(const char *text)
+{
+	return strstr(text, "\"id\": 7") || strstr(text, "\"id\":7");
+}
+
+bool server_qmp(const struct server *server, const char *command, char *answer, size_t bytes)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct timeval limit = { END_MS / 1000, 0 };
+	ssize_t got = 0;
+	size_t at = 0;
+
+	answer[0] = '\0';
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", server->qmp);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (const void *)&address, sizeof(address)) == 0)
+		got = dprintf(fd, "{\"execute\": \"qmp_capabilities\"}\n%s\n", command);
+	while (got > 0 && !has_answer(answer)) {
+		got = recv(fd, answer + at, bytes - 1 - at, 0);
+		at += got > 0 ? (size_t)got : 0;
+		answer[at] = '\0';
+	}
+	close(fd);
+	return has_answer(answer);
 }
 
 void server_kill(struct server *server)

@@ -8,6 +8,7 @@
 #define PV_TESTS_SERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,6 +39,17 @@ void server_start_own(struct server *server, uint64_t bytes, const char *const *
  * queues: of the first on loops 0 and 1, of the second on 1 and 0.
  */
 void server_start_two(struct server *server, uint64_t bytes);
+
+/* Ours on a file or block device of the caller's, which stays; and once more on the image it had.
+ */
+void server_start_own_on(struct server *server, const char *path, const char *const *options);
+void server_start_own_again(struct server *server, const char *const *options);
+
+/*
+ * One control command of ours, with an "id" of 7, and the whole answer, events and all, in
+ * `answer`. False if there was none. Any thread.
+ */
+bool server_qmp(const struct server *server, const char *command, char *answer, size_t bytes);
 
 /* Without warning. */
 void server_kill(struct server *server);
