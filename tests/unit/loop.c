@@ -108,9 +108,10 @@ static void a_message_posted_by_itself_runs_in_the_next_iteration(void **state)
 
 /* ---- stopping ---- */
 
-static void *stop_later(void *arg)
+static void *stop_when_asleep(void *arg)
 {
-	usleep(20000);
+	while (pv_loop_counters(arg).sleeps == 0)
+		usleep(1000);
 	pv_loop_stop(arg);
 	return NULL;
 }
@@ -121,7 +122,7 @@ static void another_thread_stops_a_sleeping_loop(void **state)
 	pthread_t thread;
 
 	(void)state;
-	pthread_create(&thread, NULL, stop_later, loop);
+	pthread_create(&thread, NULL, stop_when_asleep, loop);
 	pv_loop_run(loop);
 	pthread_join(thread, NULL);
 	assert_int_equal(pv_loop_counters(loop).sleeps, 1);
@@ -272,7 +273,7 @@ static void before_a_sleep_pollers_are_armed_and_after_it_disarmed(void **state)
 	(void)state;
 	pv_loop_poller_add(loop, &one.poller);
 	pv_loop_poller_add(loop, &two.poller);
-	pthread_create(&thread, NULL, stop_later, loop);
+	pthread_create(&thread, NULL, stop_when_asleep, loop);
 	pv_loop_run(loop);
 	pthread_join(thread, NULL);
 	assert_int_equal(pv_loop_counters(loop).sleeps, 1);
@@ -292,7 +293,7 @@ static void a_poller_with_work_after_all_keeps_the_loop_awake(void **state)
 	(void)state;
 	probe.refusals = 100;
 	pv_loop_poller_add(loop, &probe.poller);
-	pthread_create(&thread, NULL, stop_later, loop);
+	pthread_create(&thread, NULL, stop_when_asleep, loop);
 	pv_loop_run(loop);
 	pthread_join(thread, NULL);
 	assert_int_equal(probe.arms, 101);
