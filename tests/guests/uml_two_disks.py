@@ -23,7 +23,7 @@ def requests_of(backend, name):
 def body(report, test):
     images = [test.image(64), test.image(64, "second.img")]
     with TwoDisks(report, *images, test.log_path("backend")) as backend:
-        with uml.boot(report, test, backend.path, "two_disks.sh",
+        with uml.boot(report, test, backend.path, "two_disks.sh", limit_s=120,
                       second_path=backend.second_path) as guest:
             values = guest.run()
         report.equal(loops_at_work(backend), ["/loop/data0", "/loop/data1"],

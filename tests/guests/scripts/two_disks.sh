@@ -4,10 +4,10 @@
 SECOND=${DISK%a}b
 same "the first disk is the first" "$(cat "$(disk_file serial)")" first
 same "the second disk is the second" "$(DISK=$SECOND; cat "$(disk_file serial)")" second
-(verified_fio second --filename="$SECOND" --rw=randwrite --bs=4k --iodepth=16 --size=8m \
+(verified_fio second --filename="$SECOND" --rw=randwrite --bs=4k --iodepth=16 --size=4m \
 	>"$SCRATCH/second" 2>&1 || touch "$SCRATCH/failed") &
 check "fio writes and verifies the first disk, as the second's is under way" \
-	verified_fio first --filename="$DISK" --rw=randwrite --bs=16k --iodepth=16 --size=8m
+	verified_fio first --filename="$DISK" --rw=randwrite --bs=16k --iodepth=16 --size=4m
 wait
 check "fio wrote and verified the second disk" test ! -e "$SCRATCH/failed"
 for disk in "$DISK" "$SECOND"; do
