@@ -2,6 +2,7 @@
 #include "ring/dev_ring.h"
 
 #include "abi/virtio_features.h"
+#include "ring/dev_log.h"
 #include "ring/dev_walk.h"
 #include "ring/err.h"
 
@@ -226,6 +227,7 @@ void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
                         uint32_t written_bytes)
 {
 	pv_bug_on(ring->in_flight == 0);
+	pv_dev_wrote_chain(ring, chain);
 	if (chain->born != ring->born)
 		ring->in_flight_before--;
 	if (!ring->has_in_order || ring->fault) {
@@ -309,6 +311,7 @@ int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem)
 
 	pv_mem_view_init(&view, mem);
 	err = find_areas(ring, &view);
+	ring->old_mem = ring->view.mem;
 	ring->view = view;
 	ring->born++;
 	ring->in_flight_before = (uint16_t)(ring->in_flight - ring->waiting);
