@@ -137,3 +137,12 @@ int pv_device_queue_set(struct pv_device *device, uint16_t index,
 	queue->position = *position;
 	return 0;
 }
+
+int pv_device_queue_log_set(struct pv_device *device, uint16_t index,
+                            const struct pv_ring_logging *logging)
+{
+	if (index >= device->queues)
+		return -PV_EINVAL;
+	device->queue[index].logging = *logging;
+	return 0;
+}

@@ -178,6 +178,14 @@ int pv_device_queue_set(struct pv_device *device, uint16_t index,
                         const struct pv_ring_position *position);
 
 /*
+ * Where a queue marks what it writes, from its next start on; a running queue goes by the old one
+ * until its lane calls pv_queue_log(), and nothing is set again before that. Whatever else happens
+ * to the device leaves this as it is. Returns 0, or -PV_EINVAL for a queue that is not there.
+ */
+int pv_device_queue_log_set(struct pv_device *device, uint16_t index,
+                            const struct pv_ring_logging *logging);
+
+/*
  * Starts a queue that was described. Returns 0 or why not: an error of pv_dev_ring_init(), or
  * -PV_ENOMEM, -PV_EBUSY.
  */
