@@ -121,6 +121,7 @@ static void vring_stopped(void *arg)
 
 	backend->vring[index].base = pv_vhu_vring_base(backend, index);
 	backend->vring[index].is_base_ours = true;
+	pv_vhu_log_look(backend);
 	pv_vhu_backend_answered(backend, PV_VHU_OK);
 }
 
