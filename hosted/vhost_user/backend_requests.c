@@ -167,6 +167,26 @@ static void device_was_reset(void *arg)
 	pv_vhu_backend_answered(arg, PV_VHU_OK);
 }
 
+/*
+ * Where each ring stood outlives the reset: QEMU 7.2 sets the status to zero before it asks for the
+ * bases, and goes on there.
+ */
+static void queues_were_stopped(void *arg)
+{
+	struct pv_vhu_backend *backend = arg;
+	struct pv_device *device = backend->options.device;
+
+	for (uint16_t i = 0; i < device->queues; i++) {
+		struct pv_vhu_vring *vring = &backend->vring[i];
+
+		if (vring->is_base_due)
+			vring->base = pv_vhu_vring_base(backend, i);
+		vring->is_base_due = false;
+	}
+	if (pv_device_reset(device, (struct pv_waiter){ device_was_reset, backend }))
+		pv_vhu_backend_answered(backend, PV_VHU_FATAL);
+}
+
 static enum pv_vhu_handled reset_device(struct pv_vhu_backend *backend,
                                         struct pv_vhu_message *message)
 {
@@ -174,11 +194,14 @@ static enum pv_vhu_handled reset_device(struct pv_vhu_backend *backend,
 
 	(void)message;
 	for (uint16_t i = 0; i < device->queues; i++) {
-		backend->vring[i].is_enabled = false;
-		backend->vring[i].is_kicked = false;
-		backend->vring[i].is_base_ours = false;
+		struct pv_vhu_vring *vring = &backend->vring[i];
+
+		vring->is_enabled = false;
+		vring->is_kicked = false;
+		vring->is_base_ours = false;
+		vring->is_base_due = device->queue[i].state != PV_QUEUE_IDLE;
 	}
-	if (pv_device_reset(device, (struct pv_waiter){ device_was_reset, backend }))
+	if (pv_device_stop(device, (struct pv_waiter){ queues_were_stopped, backend }))
 		return PV_VHU_FATAL;
 	return PV_VHU_LATER;
 }
