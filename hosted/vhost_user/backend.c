@@ -268,6 +268,7 @@ static void forget_connection(struct pv_vhu_backend *backend)
 	pv_vhu_vrings_forget(backend);
 	pv_vhu_channel_close(backend);
 	pv_vhu_log_forget(backend);
+	pv_vhu_state_forget(backend);
 	pv_device_mem_set(backend->options.device, NULL);
 	pv_vhu_memory_destroy(backend->memory);
 	backend->memory = NULL;

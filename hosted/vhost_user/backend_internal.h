@@ -56,6 +56,8 @@ struct pv_vhu_backend {
 	bool is_logging;            /* VHOST_F_LOG_ALL */
 	bool is_log_miss_reported;
 
+	struct pv_vhu_transfer *transfer; /* of a state: backend_state.c; NULL: none */
+
 	/* The message whose answer waits. */
 	struct pv_vhu_message pending;
 
@@ -113,6 +115,16 @@ enum pv_vhu_handled pv_vhu_log_ring(struct pv_vhu_backend *backend, uint16_t ind
 void pv_vhu_log_look(struct pv_vhu_backend *backend);
 /* The connection is over and no queue runs. */
 void pv_vhu_log_forget(struct pv_vhu_backend *backend);
+
+/*
+ * backend_state.c. A state's transfer begins, in the place of one that is under way; and how it
+ * went, which also ends it. NULL, or a sentence. On success of the first the descriptor is taken
+ * over.
+ */
+const char *pv_vhu_state_begin(struct pv_vhu_backend *backend,
+                               const struct vhost_user_transfer *parameters, int fd);
+const char *pv_vhu_state_check(struct pv_vhu_backend *backend);
+void pv_vhu_state_forget(struct pv_vhu_backend *backend);
 
 /* backend_channel.c: what we tell the front-end unasked. */
 extern const struct pv_host_ops pv_vhu_host_ops;

@@ -19,7 +19,7 @@
 	 VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_BACKEND_REQ |                     \
 	 VHOST_USER_PROTOCOL_F_CONFIG | VHOST_USER_PROTOCOL_F_RESET_DEVICE |                       \
 	 VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS | VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |  \
-	 VHOST_USER_PROTOCOL_F_STATUS)
+	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_DEVICE_STATE)
 
 /* Not the device's: they are split off before it sees them. */
 #define VHOST_BITS (VHOST_USER_F_PROTOCOL_FEATURES | VHOST_F_LOG_ALL)
@@ -328,6 +328,36 @@ static enum pv_vhu_handled set_log_fd(struct pv_vhu_backend *backend,
 	return refuse(backend, message, "nobody is told of marks: the log is there to be read");
 }
 
+/* ---- the device's state ---- */
+
+static handler set_device_state_fd, check_device_state;
+
+/* What has an answer of its own says in it that it was refused. */
+static enum pv_vhu_handled set_device_state_fd(struct pv_vhu_backend *backend,
+                                               struct pv_vhu_message *message)
+{
+	const char *error = "DEVICE_STATE was not negotiated";
+
+	if (backend->protocol_features & VHOST_USER_PROTOCOL_F_DEVICE_STATE)
+		error = pv_vhu_state_begin(backend, &message->payload.transfer, message->fd[0]);
+	if (error) {
+		refuse(backend, message, error);
+		return reply_u64(backend, message, VHOST_USER_TRANSFER_NO_FD | 1);
+	}
+	take_fd(message);
+	return reply_u64(backend, message, VHOST_USER_TRANSFER_NO_FD);
+}
+
+static enum pv_vhu_handled check_device_state(struct pv_vhu_backend *backend,
+                                              struct pv_vhu_message *message)
+{
+	const char *error = pv_vhu_state_check(backend);
+
+	if (error)
+		refuse(backend, message, error);
+	return reply_u64(backend, message, error != NULL);
+}
+
 /* ---- rings ---- */
 
 static handler set_vring_num, set_vring_addr, set_vring_base, get_vring_base, set_vring_enable,
@@ -502,6 +532,8 @@ static const struct {
 	[VHOST_USER_REM_MEM_REG] = { rem_mem_reg, NO_QUEUE },
 	[VHOST_USER_SET_STATUS] = { set_status, NO_QUEUE },
 	[VHOST_USER_GET_STATUS] = { get_status, NO_QUEUE },
+	[VHOST_USER_SET_DEVICE_STATE_FD] = { set_device_state_fd, NO_QUEUE },
+	[VHOST_USER_CHECK_DEVICE_STATE] = { check_device_state, NO_QUEUE },
 };
 
 _Static_assert(offsetof(struct vhost_user_vring_addr, index) ==

@@ -3,6 +3,7 @@
 that cannot be; a device's state, whole, cut, altered, and never read."""
 
 import os
+import socket
 import struct
 import threading
 import unittest
@@ -216,6 +217,195 @@ class DirtyLog(Case):
         self.assertTrue(fe.is_served(self.server))
         self.assertEqual(take_marks(fd), set())
         os.close(fd)
+
+
+SAVE, LOAD = 0, 1
+GOOD, REFUSED = fe.NO_FD, fe.NO_FD | 1
+STATE_MAX = 1 << 20
+F_FLUSH, F_CONFIG_WCE = 1 << 9, 1 << 11
+CACHE_FEATURES = FEATURES | F_FLUSH | F_CONFIG_WCE
+WRITEBACK = 32  # where it is in the configuration
+
+
+class DeviceState(Case):
+    def cached(self, features=CACHE_FEATURES):
+        front_end = self.connect()
+        front_end.negotiate(features=features)
+        return front_end
+
+    def begin(self, front_end, direction, fd, phase=0):
+        front_end.send(fe.SET_DEVICE_STATE_FD, state(direction, phase), [fd])
+        request, payload = front_end.reply()
+        self.assertEqual(request, fe.SET_DEVICE_STATE_FD)
+        return struct.unpack('<Q', payload)[0]
+
+    def save(self, front_end):
+        reading, writing = os.pipe()
+        self.assertEqual(self.begin(front_end, SAVE, writing), GOOD)
+        os.close(writing)
+        with open(reading, 'rb') as pipe:
+            data = pipe.read()
+        self.assertEqual(front_end.get(fe.CHECK_DEVICE_STATE), 0)
+        return data
+
+    def load(self, front_end, data):
+        """0 is yes."""
+        reading, writing = os.pipe()
+        self.assertEqual(self.begin(front_end, LOAD, reading), GOOD)
+        os.close(reading)
+        try:
+            with open(writing, 'wb') as pipe:
+                pipe.write(data)
+        except BrokenPipeError:
+            pass
+        return front_end.get(fe.CHECK_DEVICE_STATE)
+
+    def is_write_back(self, front_end):
+        front_end.send(fe.GET_CONFIG, struct.pack('<III', WRITEBACK, 1, 0) + bytes(1))
+        return front_end.reply()[1][-1]
+
+    def set_write_back(self, front_end, value):
+        self.assertEqual(front_end.ask(fe.SET_CONFIG,
+                                       struct.pack('<IIIB', WRITEBACK, 1, 0, value)), 0)
+
+    def test_what_the_device_alone_knows_goes_along(self):
+        for are_features_set in (True, False):
+            source = self.cached()
+            self.assertEqual(self.is_write_back(source), 1)
+            self.set_write_back(source, 0)
+            data = self.save(source)
+            self.assertEqual(self.save(source), data, 'a state can be saved again')
+            source.close()
+            target = self.connect()
+            target.send(fe.SET_PROTOCOL_FEATURES, u64(fe.PROTOCOL_FEATURES))
+            if are_features_set:
+                target.send(fe.SET_FEATURES, u64(CACHE_FEATURES))
+            self.assertEqual(self.is_write_back(target), 1)
+            self.assertEqual(self.load(target, data), 0)
+            self.assertEqual(self.is_write_back(target), 0)
+            target.send(fe.SET_FEATURES, u64(CACHE_FEATURES))
+            self.assertEqual(target.map_memory(), 0)
+            self.assertEqual(target.start(), 0)
+            self.assertEqual(target.request(0), 0)
+            target.close()
+        self.assertEqual(self.server.heard(), [])
+
+    def test_a_state_goes_through_a_socket_too(self):
+        front_end = self.cached()
+        ours, theirs = socket.socketpair()
+        self.assertEqual(self.begin(front_end, SAVE, theirs.fileno()), GOOD)
+        theirs.close()
+        data = ours.makefile('rb').read()
+        self.assertEqual(front_end.get(fe.CHECK_DEVICE_STATE), 0)
+        self.assertEqual(data, self.save(front_end))
+        front_end.close()
+        ours.close()
+
+    def test_a_state_that_is_cut_altered_or_foreign_is_refused(self):
+        front_end = self.cached()
+        self.set_write_back(front_end, 0)
+        data = self.save(front_end)
+        bad = [data[:cut] for cut in range(len(data))]
+        for at in range(len(data)):
+            bad.append(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:])
+        bad += [data + b'x', data * 2, os.urandom(100000)]
+        for one in bad:
+            self.assertEqual(self.load(front_end, one), 1)
+        self.assertEqual(self.load(front_end, data), 0)
+        self.assertEqual(self.is_write_back(front_end), 0)
+        front_end.close()
+        wait_until(self.is_alone, 'it does not leave')
+        other = self.cached(FEATURES | F_FLUSH)
+        self.assertEqual(self.load(other, data), 1, 'the features are not those of the state')
+        other.close()
+
+    def test_a_state_that_never_ends_is_cut_off(self):
+        front_end = self.cached()
+        self.assertEqual(self.load(front_end, bytes(STATE_MAX - 1)), 1)
+        self.assertEqual(self.load(front_end, bytes(4 * STATE_MAX)), 1)
+        front_end.close()
+
+    def test_a_state_that_nobody_reads_or_ends_holds_nobody_up(self):
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        try:
+            while True:
+                os.write(writing, bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(writing, True)
+        empty = os.pipe()
+        for direction, fd in ((SAVE, writing), (LOAD, empty[0])):
+            front_end = self.cached()
+            self.assertEqual(self.begin(front_end, direction, fd), GOOD)
+            self.assertEqual(self.server.qmp('query-status')['status'], 'running')
+            self.assertEqual(front_end.get(fe.CHECK_DEVICE_STATE), 1)
+            self.assertEqual(front_end.get(fe.CHECK_DEVICE_STATE), 1)
+            self.assertEqual(self.begin(front_end, direction, fd), GOOD)
+            self.assertEqual(self.begin(front_end, direction, fd), GOOD)
+            self.assertEqual(front_end.map_memory(), 0)
+            self.assertEqual(front_end.start(), 0)
+            self.assertEqual(front_end.request(0), 0)
+            front_end.close()
+        for one in (reading, writing, *empty):
+            os.close(one)
+
+    def test_a_reader_that_leaves_is_a_failure_and_no_signal(self):
+        front_end = self.cached()
+        reading, writing = os.pipe()
+        os.close(reading)
+        self.assertEqual(self.begin(front_end, SAVE, writing), GOOD)
+        wait_until(lambda: front_end.get(fe.CHECK_DEVICE_STATE) == 1, 'no failure')
+        ours, theirs = socket.socketpair()
+        ours.close()
+        self.assertEqual(self.begin(front_end, SAVE, theirs.fileno()), GOOD)
+        wait_until(lambda: front_end.get(fe.CHECK_DEVICE_STATE) == 1, 'no failure')
+        for _ in range(3):
+            front_end.get(fe.GET_STATUS)
+        os.close(writing)
+        theirs.close()
+        front_end.close()
+
+    def test_descriptors_and_directions_that_cannot_be_are_refused(self):
+        front_end = self.cached()
+        reading, writing = os.pipe()
+        files = [os.open('/', os.O_RDONLY | os.O_DIRECTORY), os.open('/dev/zero', os.O_RDWR),
+                 fe.memory_file(), os.eventfd(0)]
+        for fd in files:
+            for direction in (SAVE, LOAD):
+                self.assertEqual(self.begin(front_end, direction, fd), REFUSED)
+            os.close(fd)
+        for direction, phase in ((2, 0), (0, 1), (0xffffffff, 0), (1, 0xffffffff)):
+            self.assertEqual(self.begin(front_end, direction, writing, phase), REFUSED)
+        # The wrong end of a pipe can be neither read nor written.
+        self.assertEqual(self.begin(front_end, LOAD, writing), GOOD)
+        self.assertEqual(front_end.get(fe.CHECK_DEVICE_STATE), 1)
+        self.assertEqual(self.begin(front_end, SAVE, reading), GOOD)
+        self.assertEqual(front_end.get(fe.CHECK_DEVICE_STATE), 1)
+        os.close(reading)
+        os.close(writing)
+        front_end.close()
+
+    def test_a_device_that_runs_has_no_state(self):
+        front_end = self.connect().set_up()
+        for direction, fd in enumerate(reversed(os.pipe())):
+            self.assertEqual(self.begin(front_end, direction, fd), REFUSED)
+            os.close(fd)
+        self.assertEqual(front_end.request(0), 0)
+        front_end.close()
+
+    def test_a_device_that_starts_while_its_state_comes_keeps_its_own(self):
+        source = self.cached()
+        data = self.save(source)
+        reading, writing = os.pipe()
+        self.assertEqual(self.begin(source, LOAD, reading), GOOD)
+        os.write(writing, data)
+        os.close(writing)
+        os.close(reading)
+        self.assertEqual(source.map_memory(), 0)
+        self.assertEqual(source.start(), 0)
+        self.assertEqual(source.get(fe.CHECK_DEVICE_STATE), 1)
+        self.assertEqual(source.request(0), 0)
+        source.close()
 
 
 class Bases(Case):
