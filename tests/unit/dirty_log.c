@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The dirty log: which bits stand for what, where it ends, and what a ring marks in it where. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
-#include "abi/virtio_features.h"
+#include "ring/barrier.h"
 #include "ring/dev_ring.h"
 
 #define PAGE      PV_DIRTY_PAGE_BYTES
@@ -129,6 +131,77 @@ static void threads_that_mark_the_same_bytes_lose_no_mark(void **state)
 	free(bits);
 }
 
+/*
+ * The writer writes and marks, the reader takes the mark and copies, both at the same time on a
+ * mark that is there before. Were it not set again, what was written could be behind the reader's
+ * back.
+ */
+#define TRIALS       2000000u
+#define TRIALS_MAX_S 2
+
+static struct {
+	uint32_t trial, done;                 /* atomic */
+	_Alignas(64) uint32_t written;        /* of this trial: atomic */
+	_Alignas(64) uint8_t bits[LOG_BYTES]; /* one mark */
+} race;
+
+/* Another turn of waiting for the other thread, which may need our processor. */
+static void wait_a_turn(uint32_t *turns)
+{
+	if (++*turns % 2000 == 0)
+		sched_yield();
+	else
+		pv_cpu_relax();
+}
+
+static void *write_and_mark(void *arg)
+{
+	struct pv_dirty_log log = { .bits = race.bits, .bytes = LOG_BYTES };
+
+	for (uint32_t trial = 1, turns = 0;;) {
+		uint32_t wanted = __atomic_load_n(&race.trial, __ATOMIC_ACQUIRE);
+
+		if (wanted == UINT32_MAX)
+			return arg;
+		if (wanted != trial) {
+			wait_a_turn(&turns);
+			continue;
+		}
+		__atomic_store_n(&race.written, trial, __ATOMIC_RELAXED);
+		pv_dirty_log_mark(&log, pv_gpa_of(0), 1);
+		__atomic_store_n(&race.done, trial++, __ATOMIC_RELEASE);
+	}
+}
+
+static void take_and_copy(uint32_t *copy)
+{
+	if (__atomic_exchange_n(&race.bits[0], 0, __ATOMIC_ACQUIRE))
+		*copy = __atomic_load_n(&race.written, __ATOMIC_RELAXED);
+}
+
+static void a_mark_that_is_there_already_is_set_again(void **state)
+{
+	const time_t end = time(NULL) + TRIALS_MAX_S;
+	uint32_t copy = 0, turns = 0;
+	pthread_t writer;
+
+	(void)state;
+	assert_int_equal(pthread_create(&writer, NULL, write_and_mark, NULL), 0);
+	for (uint32_t trial = 1; trial < TRIALS && time(NULL) <= end; trial++) {
+		race.bits[0] = 1;
+		__atomic_store_n(&race.trial, trial, __ATOMIC_RELEASE);
+		for (uint32_t wait = trial % 16; wait > 0; wait--)
+			pv_cpu_relax();
+		take_and_copy(&copy);
+		while (__atomic_load_n(&race.done, __ATOMIC_ACQUIRE) != trial)
+			wait_a_turn(&turns);
+		take_and_copy(&copy);
+		assert_int_equal(copy, trial);
+	}
+	__atomic_store_n(&race.trial, UINT32_MAX, __ATOMIC_RELEASE);
+	pthread_join(writer, NULL);
+}
+
 /* ---- a ring ---- */
 
 #define RING_SIZE  8u
@@ -243,6 +316,7 @@ int main(void)
 		cmocka_unit_test(the_last_byte_of_a_page_is_not_in_the_next),
 		cmocka_unit_test(what_lies_behind_the_end_is_missed_and_harms_nothing),
 		cmocka_unit_test(threads_that_mark_the_same_bytes_lose_no_mark),
+		cmocka_unit_test(a_mark_that_is_there_already_is_set_again),
 		cmocka_unit_test(
 			a_rings_own_writes_are_marked_where_the_log_has_them_or_not_at_all),
 		cmocka_unit_test(the_status_of_a_chain_that_is_incomplete_is_marked),
