@@ -14,7 +14,8 @@ struct pv_vhu_vring {
 	struct vhost_user_vring_addr addr;
 	uint32_t base;
 	bool is_base_ours; /* it is where the ring stopped here */
-	bool is_base_due;  /* the ring stops for a reset */
+	bool is_reset;     /* a reset stopped it ... */
+	uint32_t reset_at; /* ... there: its base for who asks, before another is set */
 	bool is_kicked;    /* started, by its kick descriptor or by a first kick */
 	bool is_enabled;
 	int err_fd;

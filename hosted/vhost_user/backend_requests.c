@@ -168,8 +168,8 @@ static void device_was_reset(void *arg)
 }
 
 /*
- * Where each ring stood outlives the reset: QEMU 7.2 sets the status to zero before it asks for the
- * bases, and goes on there.
+ * Where each ring stood outlives the reset, for who asks: QEMU 7.2 sets the status to zero before
+ * it asks for the bases, and goes on there.
  */
 static void queues_were_stopped(void *arg)
 {
@@ -179,9 +179,8 @@ static void queues_were_stopped(void *arg)
 	for (uint16_t i = 0; i < device->queues; i++) {
 		struct pv_vhu_vring *vring = &backend->vring[i];
 
-		if (vring->is_base_due)
-			vring->base = pv_vhu_vring_base(backend, i);
-		vring->is_base_due = false;
+		if (vring->is_reset)
+			vring->reset_at = pv_vhu_vring_base(backend, i);
 	}
 	if (pv_device_reset(device, (struct pv_waiter){ device_was_reset, backend }))
 		pv_vhu_backend_answered(backend, PV_VHU_FATAL);
@@ -199,7 +198,7 @@ static enum pv_vhu_handled reset_device(struct pv_vhu_backend *backend,
 		vring->is_enabled = false;
 		vring->is_kicked = false;
 		vring->is_base_ours = false;
-		vring->is_base_due = device->queue[i].state != PV_QUEUE_IDLE;
+		vring->is_reset = device->queue[i].state != PV_QUEUE_IDLE;
 	}
 	if (pv_device_stop(device, (struct pv_waiter){ queues_were_stopped, backend }))
 		return PV_VHU_FATAL;
@@ -410,6 +409,7 @@ static enum pv_vhu_handled set_vring_base(struct pv_vhu_backend *backend,
 		return refuse(backend, message, "the queue is running");
 	vring->is_base_ours = vring->is_base_ours && vring->base == state->num;
 	vring->base = state->num;
+	vring->is_reset = false;
 	return PV_VHU_OK;
 }
 
@@ -417,8 +417,12 @@ static enum pv_vhu_handled get_vring_base(struct pv_vhu_backend *backend,
                                           struct pv_vhu_message *message)
 {
 	uint16_t index = (uint16_t)message->payload.state.index;
+	struct pv_vhu_vring *vring = &backend->vring[index];
 
-	backend->vring[index].is_kicked = false;
+	vring->is_kicked = false;
+	if (vring->is_reset)
+		vring->base = vring->reset_at;
+	vring->is_reset = false;
 	return pv_vhu_vring_stop(backend, index);
 }
 

@@ -419,6 +419,19 @@ class Bases(Case):
             self.assertEqual(front_end.reply(), (fe.GET_VRING_BASE, state(0, 5)))
             front_end.close()
 
+    def test_a_ring_that_nobody_asks_for_begins_where_it_was_set(self):
+        front_end = self.connect().set_up()
+        for _ in range(5):
+            self.assertEqual(front_end.request(0), 0)
+        self.assertEqual(front_end.ask(fe.RESET_DEVICE), 0)
+        front_end.memory[:0x3000] = bytes(0x3000)
+        front_end.index = 0
+        self.assertEqual(front_end.ask(fe.SET_FEATURES, u64(FEATURES)), 0)
+        self.assertEqual(front_end.ask(fe.SET_VRING_KICK, u64(0), [front_end.kick_fd]), 0)
+        self.assertEqual(front_end.ask(fe.SET_VRING_ENABLE, state(0, 1)), 0)
+        self.assertEqual(front_end.request(0), 0)
+        front_end.close()
+
 
 if __name__ == '__main__':
     unittest.main()
