@@ -23,7 +23,8 @@ def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chard
          monitor=None, may_reboot=False, incoming=None, console="console", **values):
     """A guest with one disk behind `socket_path` that runs scripts/`script`. `device` and
     `chardev` are further options of those; `monitor` is the path of a QMP socket to open,
-    `incoming` that of one where a guest comes from elsewhere, `console` names the log."""
+    `incoming` that of one where a guest comes from elsewhere, to go on by `cont`; `console` names
+    the log."""
     need()
     vmlinuz, modules = initramfs.kernel(test.guests)
     tools = initramfs.tools_image(test.guests)
@@ -46,5 +47,5 @@ def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chard
     if monitor:
         argv += ["-qmp", f"unix:{monitor},server=on,wait=off"]
     if incoming:
-        argv += ["-incoming", "unix:" + incoming]
+        argv += ["-S", "-incoming", "unix:" + incoming]
     return Guest(argv, test.log_path(console), limit_s, report)

@@ -7,7 +7,7 @@ sum() { sha256sum <"$1" | cut -d ' ' -f 1; }
 
 check "mkfs.ext4 makes a file system" mkfs.ext4 -q -F "$DISK"
 check "the file system mounts" mount "$DISK" "$MNT"
-head -c 24000000 /dev/urandom >"$MNT/kept"
+head -c 12000000 /dev/urandom >"$MNT/kept"
 sync
 kept=$(sum "$MNT/kept")
 value kept "$kept"
@@ -39,5 +39,5 @@ value loads "$(wc -l <"$SCRATCH/loads")"
 echo 3 >/proc/sys/vm/drop_caches
 same "what is on the disk is whole" "$(sum "$MNT/kept")" "$kept"
 check "fio writes and verifies at the destination" \
-	verified_fio after --directory="$MNT" --rw=randwrite --bs=4k --iodepth=16 --size=4m
+	verified_fio after --directory="$MNT" --rw=randwrite --bs=4k --iodepth=16 --size=2m
 check "the file system unmounts" umount "$MNT"
