@@ -16,6 +16,8 @@ enum vhost_user_request {
 	VHOST_USER_SET_OWNER = 3,
 	VHOST_USER_RESET_OWNER = 4,
 	VHOST_USER_SET_MEM_TABLE = 5,
+	VHOST_USER_SET_LOG_BASE = 6,
+	VHOST_USER_SET_LOG_FD = 7,
 	VHOST_USER_SET_VRING_NUM = 8,
 	VHOST_USER_SET_VRING_ADDR = 9,
 	VHOST_USER_SET_VRING_BASE = 10,
@@ -37,6 +39,8 @@ enum vhost_user_request {
 	VHOST_USER_REM_MEM_REG = 38,
 	VHOST_USER_SET_STATUS = 39,
 	VHOST_USER_GET_STATUS = 40,
+	VHOST_USER_SET_DEVICE_STATE_FD = 42,
+	VHOST_USER_CHECK_DEVICE_STATE = 43,
 };
 
 /* Requests of the back-end, on the channel of SET_BACKEND_REQ_FD. */
@@ -46,10 +50,15 @@ enum vhost_user_backend_request {
 	VHOST_USER_BACKEND_VRING_ERR = 5,
 };
 
-/* The feature bit that announces protocol features. */
+/*
+ * Feature bits of vhost itself, which no driver sees: log all writes to memory, and there are
+ * protocol features.
+ */
+#define VHOST_F_LOG_ALL                (1ull << 26)
 #define VHOST_USER_F_PROTOCOL_FEATURES (1ull << 30)
 
 #define VHOST_USER_PROTOCOL_F_MQ                   (1ull << 0)
+#define VHOST_USER_PROTOCOL_F_LOG_SHMFD            (1ull << 1)
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK            (1ull << 3)
 #define VHOST_USER_PROTOCOL_F_BACKEND_REQ          (1ull << 5)
 #define VHOST_USER_PROTOCOL_F_CONFIG               (1ull << 9)
@@ -57,6 +66,7 @@ enum vhost_user_backend_request {
 #define VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS (1ull << 14)
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS  (1ull << 15)
 #define VHOST_USER_PROTOCOL_F_STATUS               (1ull << 16)
+#define VHOST_USER_PROTOCOL_F_DEVICE_STATE         (1ull << 19)
 
 struct vhost_user_header {
 	uint32_t request;
@@ -91,13 +101,15 @@ PV_AT(struct vhost_user_vring_state, num, 4);
 #define VHOST_USER_BASE_USED_SHIFT 16u
 #define VHOST_USER_BASE_USED_WRAP  (1u << 31)
 
+#define VHOST_VRING_F_LOG 1u /* log writes to the used ring */
+
 struct vhost_user_vring_addr {
 	uint32_t index;
-	uint32_t flags; /* bit 0: log writes to the used ring */
-	uint64_t desc;  /* addresses in the front-end's own space */
+	uint32_t flags;
+	uint64_t desc; /* addresses in the front-end's own space */
 	uint64_t used;
 	uint64_t avail;
-	uint64_t log;
+	uint64_t log; /* the guest address where the used ring is logged */
 };
 PV_SIZE(struct vhost_user_vring_addr, 40);
 PV_AT(struct vhost_user_vring_addr, index, 0);
@@ -137,6 +149,32 @@ PV_SIZE(struct vhost_user_mem_reg, 40);
 PV_AT(struct vhost_user_mem_reg, padding, 0);
 PV_AT(struct vhost_user_mem_reg, region, 8);
 
+/* Payload of SET_LOG_BASE: where in its file the log is, from guest address 0 on. */
+struct vhost_user_log {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+};
+PV_SIZE(struct vhost_user_log, 16);
+PV_AT(struct vhost_user_log, mmap_size, 0);
+PV_AT(struct vhost_user_log, mmap_offset, 8);
+
+/* Payload of SET_DEVICE_STATE_FD. */
+struct vhost_user_transfer {
+	uint32_t direction;
+	uint32_t phase;
+};
+PV_SIZE(struct vhost_user_transfer, 8);
+PV_AT(struct vhost_user_transfer, direction, 0);
+PV_AT(struct vhost_user_transfer, phase, 4);
+
+#define VHOST_USER_TRANSFER_SAVE    0u /* from the back-end */
+#define VHOST_USER_TRANSFER_LOAD    1u
+#define VHOST_USER_TRANSFER_STOPPED 0u /* the phase: guest and device stand still */
+
+/* The answer to it: an error, and whether no descriptor comes along. */
+#define VHOST_USER_TRANSFER_ERROR_MASK 0xffu
+#define VHOST_USER_TRANSFER_NO_FD      0x100u
+
 struct vhost_user_config {
 	uint32_t offset;
 	uint32_t size;
@@ -159,6 +197,8 @@ union vhost_user_payload {
 	struct vhost_user_mem_table table;
 	struct vhost_user_mem_reg reg;
 	struct vhost_user_config config;
+	struct vhost_user_log log;
+	struct vhost_user_transfer transfer;
 };
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The device's role on a packed ring (virtio 1.3, section 2.8). */
+#include "ring/dev_log.h"
 #include "ring/dev_walk.h"
 #include "ring/notify.h"
 
@@ -119,6 +120,7 @@ void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, 
 	} else {
 		pv_write_le16(&desc->flags, flags);
 	}
+	pv_dev_wrote_descriptor(ring, ring->at.used);
 	step(ring, &ring->at.used, &ring->at.used_wrap, places);
 }
 
@@ -139,6 +141,7 @@ bool pv_dev_packed_publish(struct pv_dev_ring *ring)
 	count_undecided(ring);
 	/* Publish - observe: the batch, and all the device wrote to its buffers. */
 	pv_publish_le16(&ring->packed[ring->pending_slot].flags, ring->pending_flags);
+	pv_dev_wrote_descriptor(ring, ring->pending_slot);
 	ring->pending_slot = PV_NO_SLOT;
 	ring->published = ring->at.used;
 	ring->published_wrap = ring->at.used_wrap;
@@ -175,6 +178,7 @@ bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring)
 	}
 	/* The offset must be there before the flag that makes it count. */
 	pv_publish_le16(&ring->device_event->flags, flags);
+	pv_dev_wrote_field(ring, ring->device_event, sizeof(*ring->device_event));
 	pv_full_barrier(); /* arm - recheck, with the driver's publish - decide */
 	return is_available(pv_observe_le16(&ring->packed[ring->at.avail].flags),
 	                    ring->at.avail_wrap);
@@ -183,4 +187,5 @@ bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring)
 void pv_dev_packed_kicks_off(struct pv_dev_ring *ring)
 {
 	pv_write_le16(&ring->device_event->flags, VIRTQ_EVENT_F_DISABLE);
+	pv_dev_wrote_field(ring, ring->device_event, sizeof(*ring->device_event));
 }

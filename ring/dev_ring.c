@@ -2,6 +2,7 @@
 #include "ring/dev_ring.h"
 
 #include "abi/virtio_features.h"
+#include "ring/dev_log.h"
 #include "ring/dev_walk.h"
 #include "ring/err.h"
 
@@ -226,6 +227,7 @@ void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
                         uint32_t written_bytes)
 {
 	pv_bug_on(ring->in_flight == 0);
+	pv_dev_wrote_chain(ring, chain);
 	if (chain->born != ring->born)
 		ring->in_flight_before--;
 	if (!ring->has_in_order || ring->fault) {

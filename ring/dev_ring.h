@@ -28,6 +28,7 @@
 
 #include "abi/virtio_ring.h"
 #include "ring/chain.h"
+#include "ring/dirty_log.h"
 #include "ring/mem.h"
 
 /*
@@ -80,6 +81,17 @@ enum pv_ring_fault {
 
 /* A fault in a few words, for logs. */
 const char *pv_ring_fault_name(enum pv_ring_fault fault);
+
+/* Where what the device writes is marked, for whoever moves the guest (ring/dirty_log.h). */
+struct pv_ring_logging {
+	struct pv_dirty_log *log; /* NULL: nothing is marked */
+	/*
+	 * The ring's own writes are marked too: those to the device area from `device_area` of the
+	 * log on, and a packed ring's descriptors where they are.
+	 */
+	bool has_own_writes;
+	struct pv_gpa device_area;
+};
 
 /* In-order queues: a chain that was taken, in its place in the order of taking. */
 struct pv_ring_order {
@@ -134,6 +146,7 @@ struct pv_dev_ring {
 	uint32_t born;                   /* count of memory tables so far */
 	uint16_t in_flight_before;       /* of them, born under earlier tables ... */
 	const struct pv_mem *mem_before; /* ... of which this is the last */
+	struct pv_ring_logging logging;
 
 	uint16_t waiting; /* of them, returned, but behind older ones in order */
 
@@ -183,7 +196,8 @@ void pv_dev_ring_kicks_off(struct pv_dev_ring *ring);
 
 /*
  * Changes to another memory table. Chains in flight still point into the old one:
- * `in_flight_before` counts them, and the old table's memory may go when it is 0.
+ * `in_flight_before` counts them, and the old table and its memory may go when it is 0; until then
+ * there is no other change.
  * Returns 0, or -PV_EFAULT when the ring's own areas are not in the new table: it is broken then.
  */
 int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem);
@@ -193,6 +207,13 @@ int pv_dev_ring_mem_switch(struct pv_dev_ring *ring, const struct pv_mem *mem);
  * caller has seen to it.
  */
 void pv_dev_ring_moved(struct pv_dev_ring *ring, struct pv_chain *chain);
+
+/*
+ * From here on what is written is marked in this log, or in none. Chains that are in flight are
+ * marked when they are returned. The log stays until it is replaced here, or the ring is out of
+ * use.
+ */
+void pv_dev_ring_log_set(struct pv_dev_ring *ring, const struct pv_ring_logging *logging);
 
 /* The ring breaks by a rule that the device itself found broken. */
 void pv_dev_ring_break(struct pv_dev_ring *ring, enum pv_ring_fault fault);

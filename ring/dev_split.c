@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The device's role on a split ring (virtio 1.3, section 2.7). */
+#include "ring/dev_log.h"
 #include "ring/dev_walk.h"
 #include "ring/notify.h"
 
@@ -121,6 +122,7 @@ void pv_dev_split_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, u
 
 	pv_write_le32(&entry->id, id);
 	pv_write_le32(&entry->len, bytes);
+	pv_dev_wrote_field(ring, entry, sizeof(*entry));
 	ring->at.used = (uint16_t)(ring->at.used + places);
 }
 
@@ -130,6 +132,7 @@ bool pv_dev_split_publish(struct pv_dev_ring *ring)
 		return false;
 	/* Publish - observe: the used entries, and all the device wrote to their buffers. */
 	pv_publish_le16(&ring->used->idx, ring->at.used);
+	pv_dev_wrote_field(ring, &ring->used->idx, sizeof(ring->used->idx));
 	ring->published = ring->at.used;
 	return true;
 }
@@ -144,13 +147,21 @@ bool pv_dev_split_must_interrupt(struct pv_dev_ring *ring)
 	return !(pv_read_le16(&ring->avail->flags) & VIRTQ_AVAIL_F_NO_INTERRUPT);
 }
 
+static void write_flags(struct pv_dev_ring *ring, uint16_t flags)
+{
+	pv_write_le16(&ring->used->flags, flags);
+	pv_dev_wrote_field(ring, &ring->used->flags, sizeof(ring->used->flags));
+}
+
 bool pv_dev_split_kicks_on(struct pv_dev_ring *ring)
 {
 	ring->are_kicks_on = true;
-	if (ring->has_event_idx)
+	if (ring->has_event_idx) {
 		pv_write_le16(avail_event(ring), ring->at.avail);
-	else
-		pv_write_le16(&ring->used->flags, 0);
+		pv_dev_wrote_field(ring, avail_event(ring), sizeof(struct pv_le16));
+	} else {
+		write_flags(ring, 0);
+	}
 	pv_full_barrier(); /* arm - recheck, with the driver's publish - decide */
 	return available(ring) != 0;
 }
@@ -162,5 +173,5 @@ void pv_dev_split_kicks_off(struct pv_dev_ring *ring)
 	 * until it comes round, 65536 chains later.
 	 */
 	if (!ring->has_event_idx)
-		pv_write_le16(&ring->used->flags, VIRTQ_USED_F_NO_NOTIFY);
+		write_flags(ring, VIRTQ_USED_F_NO_NOTIFY);
 }

@@ -34,12 +34,12 @@ uint64_t pv_device_features(const struct pv_device *device)
 	return device->ops->virtio->features(device) | device->ring_features;
 }
 
-static bool is_any_queue_busy(const struct pv_device *device)
+bool pv_device_is_idle(const struct pv_device *device)
 {
 	for (uint16_t i = 0; i < device->queues; i++)
 		if (device->queue[i].state != PV_QUEUE_IDLE)
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
 int pv_device_features_set(struct pv_device *device, uint64_t features)
@@ -52,7 +52,7 @@ int pv_device_features_set(struct pv_device *device, uint64_t features)
 		return -PV_EFEATURES;
 	if (features == device->features)
 		return 0;
-	if (is_any_queue_busy(device))
+	if (!pv_device_is_idle(device))
 		return -PV_EBUSY;
 	device->features = features;
 	return 0;
@@ -66,7 +66,7 @@ uint8_t pv_device_status(const struct pv_device *device)
 void pv_device_status_set(struct pv_device *device, uint8_t status)
 {
 	if (status == 0) {
-		if (device->status != 0 || is_any_queue_busy(device))
+		if (device->status != 0 || !pv_device_is_idle(device))
 			pv_device_reset(device, (struct pv_waiter){ 0 });
 		return;
 	}
@@ -135,5 +135,14 @@ int pv_device_queue_set(struct pv_device *device, uint16_t index,
 	queue->config = *config;
 	queue->config.features = device->features;
 	queue->position = *position;
+	return 0;
+}
+
+int pv_device_queue_log_set(struct pv_device *device, uint16_t index,
+                            const struct pv_ring_logging *logging)
+{
+	if (index >= device->queues)
+		return -PV_EINVAL;
+	device->queue[index].logging = *logging;
 	return 0;
 }

@@ -178,6 +178,9 @@ void pv_device_mem_set(struct pv_device *device, const struct pv_mem *mem);
 
 /* ---- queues ---- */
 
+/* Does no queue run, stop or pause? */
+bool pv_device_is_idle(const struct pv_device *device);
+
 /*
  * Describes a queue while it is idle; the features are the device's. Returns 0, -PV_EINVAL or
  * -PV_EBUSY. The addresses are checked when it starts.
@@ -185,6 +188,14 @@ void pv_device_mem_set(struct pv_device *device, const struct pv_mem *mem);
 int pv_device_queue_set(struct pv_device *device, uint16_t index,
                         const struct pv_ring_config *config,
                         const struct pv_ring_position *position);
+
+/*
+ * Where a queue marks what it writes, from its next start on; a running queue goes by the old one
+ * until its lane calls pv_queue_log(), and nothing is set again before that. Whatever else happens
+ * to the device leaves this as it is. Returns 0, or -PV_EINVAL for a queue that is not there.
+ */
+int pv_device_queue_log_set(struct pv_device *device, uint16_t index,
+                            const struct pv_ring_logging *logging);
 
 /*
  * Starts a queue that was described. Returns 0 or why not: an error of pv_dev_ring_init(), or
@@ -230,5 +241,14 @@ int pv_device_save(const struct pv_device *device, struct pv_state_writer *to);
  * after a reset then.
  */
 int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes);
+
+/*
+ * For a transport whose other end moves features, status and queues by itself: takes only what is
+ * the device's own out of a state, and NEEDS_RESET. All queues must be idle, here and in the state,
+ * and the features in it those that were accepted here, or, where none were yet, ones that could
+ * be. Returns 0; or as pv_device_load() does, and the device's own part is as after a reset,
+ * nothing else having changed; or -PV_EBUSY, and nothing has.
+ */
+int pv_device_load_own(struct pv_device *device, const uint8_t *data, size_t bytes);
 
 #endif

@@ -41,8 +41,10 @@ int pv_queue_prepare(struct pv_queue *queue)
 	queue->is_bad_chain_reported = false;
 	err = pv_dev_ring_init(&queue->ring, &queue->config, &queue->position, device->mem,
 	                       queue->ring_storage);
-	if (!err)
+	if (!err) {
+		pv_queue_log(queue);
 		err = device->ops->virtio->queue_start(queue);
+	}
 	if (err)
 		free_ring_storage(queue);
 	return err;

@@ -100,6 +100,11 @@ bool pv_queue_run(struct pv_queue *queue)
 	return pv_queue_publish(queue) || has_worked;
 }
 
+void pv_queue_log(struct pv_queue *queue)
+{
+	pv_dev_ring_log_set(&queue->ring, &queue->logging);
+}
+
 void pv_queue_drain(struct pv_queue *queue)
 {
 	const struct pv_virtio_ops *virtio = queue->device->ops->virtio;

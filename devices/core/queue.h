@@ -57,6 +57,7 @@ struct pv_queue {
 	bool is_asked;     /* its lane was asked to stop */
 	struct pv_ring_config config;
 	struct pv_ring_position position; /* where to start, and where it stopped */
+	struct pv_ring_logging logging;   /* as it is to be; the ring has it from pv_queue_log() */
 	void *ring_storage;
 	size_t ring_storage_bytes;
 };
@@ -72,6 +73,9 @@ bool pv_queue_publish(struct pv_queue *queue);
 
 /* Lane. Take nothing more from here on; withdraw what can be withdrawn. */
 void pv_queue_drain(struct pv_queue *queue);
+
+/* Lane. What it writes is marked, from here on, as pv_device_queue_log_set() said last. */
+void pv_queue_log(struct pv_queue *queue);
 
 /*
  * Lane. Nothing is being worked on: what is in flight, if anything, is held, or waits behind what

@@ -234,14 +234,12 @@ static void save_queue(const struct pv_queue *queue, struct pv_state_writer *to)
 	virtio->queue_save(queue, to);
 }
 
-static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
+/* Where a queue is and stood, as it was written. Returns its kind. */
+static uint8_t load_place(struct pv_queue *queue, struct pv_state_reader *from)
 {
-	struct pv_device *device = queue->device;
-	uint8_t kind = pv_state_get_u8(from);
 	struct pv_ring_config *config = &queue->config;
-	uint16_t ordered;
+	uint8_t kind = pv_state_get_u8(from);
 
-	config->features = device->features;
 	config->size = pv_state_get_u16(from);
 	config->desc_area.v = pv_state_get_u64(from);
 	config->driver_area.v = pv_state_get_u64(from);
@@ -250,8 +248,18 @@ static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
 	queue->position.used = pv_state_get_u16(from);
 	queue->position.avail_wrap = pv_state_get_u8(from);
 	queue->position.used_wrap = pv_state_get_u8(from);
-	if (!pv_state_check(from,
-	                    config->size <= device->queue_size_max && kind <= STATE_QUEUE_PAUSED))
+	return kind;
+}
+
+static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
+{
+	struct pv_device *device = queue->device;
+	uint8_t kind = load_place(queue, from);
+	uint16_t ordered;
+
+	queue->config.features = device->features;
+	if (!pv_state_check(from, queue->config.size <= device->queue_size_max &&
+	                                  kind <= STATE_QUEUE_PAUSED))
 		return;
 	if (kind == STATE_QUEUE_IDLE || !pv_state_check(from, pv_queue_prepare(queue) == 0))
 		return;
@@ -304,24 +312,43 @@ int pv_device_save(const struct pv_device *device, struct pv_state_writer *to)
 	return 0;
 }
 
-static int load_body(struct pv_device *device, struct pv_state_reader *from)
+/* The part of the body that comes before the device's own. */
+struct preamble {
+	uint16_t version;
+	uint64_t features;
+	uint8_t status;
+};
+
+static int load_preamble(const struct pv_device *device, struct preamble *preamble,
+                         struct pv_state_reader *from)
 {
 	const struct pv_device_ops *ops = device->ops;
 	uint16_t id = pv_state_get_u16(from);
-	uint16_t version = pv_state_get_u16(from);
-	uint64_t features = pv_state_get_u64(from);
-	uint8_t status = pv_state_get_u8(from);
-	uint16_t queues = pv_state_get_u16(from);
+	uint16_t queues;
 
-	if (from->is_bad || id != ops->virtio->id || version > ops->state_version ||
+	preamble->version = pv_state_get_u16(from);
+	preamble->features = pv_state_get_u64(from);
+	preamble->status = pv_state_get_u8(from);
+	queues = pv_state_get_u16(from);
+	if (from->is_bad || id != ops->virtio->id || preamble->version > ops->state_version ||
 	    queues != device->queues)
 		return -PV_ESTATE;
-	if (pv_device_features_set(device, features))
+	return 0;
+}
+
+static int load_body(struct pv_device *device, struct pv_state_reader *from)
+{
+	struct preamble preamble;
+	int err = load_preamble(device, &preamble, from);
+
+	if (err)
+		return err;
+	if (pv_device_features_set(device, preamble.features))
 		return -PV_EFEATURES;
-	device->status = status;
-	if (ops->load(device, from, version))
+	device->status = preamble.status;
+	if (device->ops->load(device, from, preamble.version))
 		return -PV_ESTATE;
-	for (uint16_t i = 0; i < queues && !from->is_bad; i++)
+	for (uint16_t i = 0; i < device->queues && !from->is_bad; i++)
 		load_queue(&device->queue[i], from);
 	return from->is_bad || from->bytes > 0 ? -PV_ESTATE : 0;
 }
@@ -335,20 +362,76 @@ static void forget(struct pv_device *device)
 	pv_device_reset(device, (struct pv_waiter){ 0 });
 }
 
+/* Leaves the body to be read. */
+static bool load_header(struct pv_state_reader *from)
+{
+	uint32_t magic = pv_state_get_u32(from);
+	uint32_t version = pv_state_get_u32(from);
+	uint32_t body = pv_state_get_u32(from);
+	uint32_t checksum = pv_state_get_u32(from);
+
+	return !from->is_bad && magic == STATE_MAGIC && version == STATE_VERSION &&
+	       body == from->bytes && checksum == pv_state_checksum(from->data, from->bytes);
+}
+
 int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes)
 {
 	struct pv_state_reader from = { .data = data, .bytes = bytes };
-	uint32_t magic = pv_state_get_u32(&from);
-	uint32_t version = pv_state_get_u32(&from);
-	uint32_t body = pv_state_get_u32(&from);
-	uint32_t checksum = pv_state_get_u32(&from);
 	int err;
 
-	if (from.is_bad || magic != STATE_MAGIC || version != STATE_VERSION || body != from.bytes ||
-	    checksum != pv_state_checksum(from.data, from.bytes))
+	if (!load_header(&from))
 		return -PV_ESTATE;
 	err = load_body(device, &from);
 	if (err)
 		forget(device);
+	return err;
+}
+
+/* ---- the device's own part alone ---- */
+
+static void pass_over_idle_queue(const struct pv_device *device, struct pv_state_reader *from)
+{
+	struct pv_queue read = { 0 };
+
+	pv_state_check(from, load_place(&read, from) == STATE_QUEUE_IDLE);
+	pv_state_check(from, read.config.size <= device->queue_size_max);
+}
+
+static int check_features(const struct pv_device *device, uint64_t features)
+{
+	if (device->features)
+		return features == device->features ? 0 : -PV_EFEATURES;
+	return features & ~pv_device_features(device) ? -PV_EFEATURES : 0;
+}
+
+static int load_own_body(struct pv_device *device, struct pv_state_reader *from)
+{
+	struct preamble preamble;
+	int err = load_preamble(device, &preamble, from);
+
+	if (!err)
+		err = check_features(device, preamble.features);
+	if (err)
+		return err;
+	if (device->ops->load(device, from, preamble.version))
+		return -PV_ESTATE;
+	for (uint16_t i = 0; i < device->queues && !from->is_bad; i++)
+		pass_over_idle_queue(device, from);
+	if (from->is_bad || from->bytes > 0)
+		return -PV_ESTATE;
+	device->status |= preamble.status & VIRTIO_STATUS_NEEDS_RESET;
+	return 0;
+}
+
+int pv_device_load_own(struct pv_device *device, const uint8_t *data, size_t bytes)
+{
+	struct pv_state_reader from = { .data = data, .bytes = bytes };
+	int err;
+
+	if (device->is_resetting || !pv_device_is_idle(device))
+		return -PV_EBUSY;
+	err = load_header(&from) ? load_own_body(device, &from) : -PV_ESTATE;
+	if (err)
+		device->ops->reset(device);
 	return err;
 }

@@ -168,58 +168,93 @@ static const struct pv_port_ops port_ops = {
 	.log = port_log,
 };
 
-/* ---- memory ---- */
+/* ---- changes that all lanes make ---- */
 
 /* A paused queue is nobody's but ours; one that stopped meanwhile may be paused too. */
-static void switch_paused(struct pv_device *device, const struct pv_mem *mem)
+static void change_paused(struct pv_host *host)
 {
-	for (uint16_t i = 0; i < device->queues; i++) {
-		struct pv_queue *queue = &device->queue[i];
+	struct pv_device *device = host->changing.device;
 
-		if (queue->state == PV_QUEUE_PAUSED && queue->ring.view.mem != mem)
-			pv_queue_mem_switch(queue, mem);
-	}
+	for (uint16_t i = 0; i < device->queues; i++)
+		if (device->queue[i].state == PV_QUEUE_PAUSED)
+			host->changing.change->queue(&device->queue[i], host->changing.what);
 }
 
-static void finish_switch(struct pv_host *host)
+static void finish_change(struct pv_host *host)
 {
-	struct pv_device *device = host->mem_switch.device;
-	const struct pv_mem *mem = host->mem_switch.mem;
+	const struct pv_change *change = host->changing.change;
 
-	switch_paused(device, mem);
-	pv_device_mem_set(device, mem);
-	host->mem_switch.is_under_way = false;
-	host->mem_switch.done(host->mem_switch.arg);
+	change_paused(host);
+	if (change->device)
+		change->device(host->changing.device, host->changing.what);
+	host->changing.is_under_way = false;
+	host->changing.done(host->changing.arg);
 }
 
-static void switched(struct pv_loop_message *message)
+static void changed(struct pv_loop_message *message)
 {
 	struct pv_host *host = pv_lane_received(message)->host;
 
-	if (--host->mem_switch.lanes == 0)
-		finish_switch(host);
+	if (--host->changing.lanes == 0)
+		finish_change(host);
 }
 
-void pv_host_mem_switch(struct pv_host *host, struct pv_device *device, const struct pv_mem *mem,
-                        void (*done)(void *arg), void *arg)
+static void start_change(struct pv_host *host, struct pv_device *device,
+                         const struct pv_change *change, const void *what, void (*done)(void *arg),
+                         void *arg)
 {
-	pv_bug_on(host->mem_switch.is_under_way);
-	host->mem_switch.device = device;
-	host->mem_switch.mem = mem;
-	host->mem_switch.done = done;
-	host->mem_switch.arg = arg;
-	host->mem_switch.lanes = 0;
-	host->mem_switch.is_under_way = true;
+	pv_bug_on(host->changing.is_under_way);
+	host->changing.change = change;
+	host->changing.device = device;
+	host->changing.what = what;
+	host->changing.done = done;
+	host->changing.arg = arg;
+	host->changing.lanes = 0;
+	host->changing.is_under_way = true;
 	for (uint16_t i = 0; i < host->lanes; i++) {
 		struct pv_lane *lane = &host->lane[i];
 
 		if (!lane->running)
 			continue;
-		host->mem_switch.lanes++;
-		pv_lane_post(lane, &lane->mem_switch);
+		host->changing.lanes++;
+		pv_lane_post(lane, &lane->change);
 	}
-	if (host->mem_switch.lanes == 0)
-		finish_switch(host);
+	if (host->changing.lanes == 0)
+		finish_change(host);
+}
+
+/* A ring that is not in the new memory is broken: the next take reports it. */
+static void change_queue_memory(struct pv_queue *queue, const void *mem)
+{
+	if (queue->ring.view.mem != mem)
+		pv_queue_mem_switch(queue, mem);
+}
+
+static void change_device_memory(struct pv_device *device, const void *mem)
+{
+	pv_device_mem_set(device, mem);
+}
+
+void pv_host_mem_switch(struct pv_host *host, struct pv_device *device, const struct pv_mem *mem,
+                        void (*done)(void *arg), void *arg)
+{
+	static const struct pv_change change = { change_queue_memory, change_device_memory };
+
+	start_change(host, device, &change, mem, done, arg);
+}
+
+static void change_queue_log(struct pv_queue *queue, const void *what)
+{
+	(void)what; /* each queue has its own */
+	pv_queue_log(queue);
+}
+
+void pv_host_log_switch(struct pv_host *host, struct pv_device *device, void (*done)(void *arg),
+                        void *arg)
+{
+	static const struct pv_change change = { change_queue_log, NULL };
+
+	start_change(host, device, &change, NULL, done, arg);
 }
 
 /* ---- birth and death ---- */
@@ -229,7 +264,7 @@ static void init_answers(struct pv_lane *lane)
 	lane->stopped = (struct pv_lane_message){ .message.run = stopped, .lane = lane };
 	lane->broke = (struct pv_lane_message){ .message.run = broke, .lane = lane };
 	lane->event = (struct pv_lane_message){ .message.run = event, .lane = lane };
-	lane->switched = (struct pv_lane_message){ .message.run = switched, .lane = lane };
+	lane->changed = (struct pv_lane_message){ .message.run = changed, .lane = lane };
 }
 
 int pv_host_create(struct pv_host **created, const struct pv_host_options *options)

@@ -73,10 +73,18 @@ void pv_host_kick(struct pv_host *host, uint16_t queue);
 /*
  * Control side. Changes all running queues of the device to another memory table;
  * `done(arg)` is called when nothing uses the old one: from within this call if no queue runs. Only
- * then pv_device_mem_set() is called, just before. One at a time; no queue may be started
- * meanwhile.
+ * then pv_device_mem_set() is called, just before. One change at a time, this one or the next; no
+ * queue may be started meanwhile.
  */
 void pv_host_mem_switch(struct pv_host *host, struct pv_device *device, const struct pv_mem *mem,
                         void (*done)(void *arg), void *arg);
+
+/*
+ * Control side. Changes all queues of the device to the logs of pv_device_queue_log_set();
+ * `done(arg)` is called when all do so: from then on each write is marked in the new one, and the
+ * old one is out of use.
+ */
+void pv_host_log_switch(struct pv_host *host, struct pv_device *device, void (*done)(void *arg),
+                        void *arg);
 
 #endif

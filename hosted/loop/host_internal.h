@@ -34,6 +34,17 @@ struct pv_handover {
 
 #define PV_HANDOVER_EMPTY UINT32_MAX
 
+/*
+ * What all running queues change over to, each on its lane. It has happened when no chain is out
+ * any more from an earlier memory table, and with that, what the queues had before may go.
+ */
+struct pv_change {
+	/* Lane; the control side for a queue that is paused, perhaps once more. */
+	void (*queue)(struct pv_queue *queue, const void *what);
+	/* Control side, when all queues have changed; may be NULL. */
+	void (*device)(struct pv_device *device, const void *what);
+};
+
 struct pv_lane {
 	struct pv_host *host;
 	struct pv_loop *loop;
@@ -48,7 +59,7 @@ struct pv_lane {
 	struct pv_lane_message kick;
 	struct pv_lane_message wake;
 	struct pv_lane_message interrupt;
-	struct pv_lane_message mem_switch;
+	struct pv_lane_message change;
 	struct pv_handover new_kick;
 	struct pv_handover new_call;
 
@@ -56,7 +67,7 @@ struct pv_lane {
 	struct pv_lane_message stopped;
 	struct pv_lane_message broke;
 	struct pv_lane_message event;
-	struct pv_lane_message switched;
+	struct pv_lane_message changed;
 
 	/* The lane's own. */
 	struct pv_poller poller __attribute__((aligned(64)));
@@ -64,8 +75,8 @@ struct pv_lane {
 	struct pv_watch *watch; /* of the kick */
 	struct pv_notifier kicks;
 	struct pv_notifier calls;
-	bool is_switching; /* the old memory table is in use */
-	bool is_waiting;   /* for that, or for the queue to become quiet */
+	bool is_changing; /* something of the time before the change is in use */
+	bool is_waiting;  /* for that, or for the queue to become quiet */
 };
 
 struct pv_host {
@@ -75,15 +86,16 @@ struct pv_host {
 	const struct pv_host_ops *ops;
 	void *ops_arg;
 
-	/* The change of memory under way. */
+	/* The change under way. */
 	struct {
+		const struct pv_change *change;
 		struct pv_device *device;
-		const struct pv_mem *mem;
+		const void *what;
 		void (*done)(void *arg);
 		void *arg;
 		uint16_t lanes; /* that have not answered */
 		bool is_under_way;
-	} mem_switch;
+	} changing;
 
 	uint16_t lanes;
 	struct pv_lane lane[];

@@ -206,10 +206,10 @@ static struct pv_lane *lane_of(struct pv_poller *poller)
 	return (struct pv_lane *)((char *)poller - offsetof(struct pv_lane, poller));
 }
 
-static void end_switch(struct pv_lane *lane)
+static void end_change(struct pv_lane *lane)
 {
-	lane->is_switching = false;
-	pv_lane_answer(lane, &lane->switched);
+	lane->is_changing = false;
+	pv_lane_answer(lane, &lane->changed);
 }
 
 /* After the first answer the queue is the control side's. */
@@ -220,8 +220,8 @@ static void let_go(struct pv_lane *lane)
 	lane->queue = NULL;
 	pv_lane_answer(lane, &lane->stopped);
 	/* Whoever stops it has it let go of what it holds before it hears of this. */
-	if (lane->is_switching)
-		end_switch(lane);
+	if (lane->is_changing)
+		end_change(lane);
 }
 
 static void check_waiting(struct pv_lane *lane)
@@ -229,13 +229,13 @@ static void check_waiting(struct pv_lane *lane)
 	const struct pv_queue *queue = lane->queue;
 	bool is_draining = queue->is_draining;
 
-	if (lane->is_switching && queue->ring.in_flight_before == 0)
-		end_switch(lane);
+	if (lane->is_changing && queue->ring.in_flight_before == 0)
+		end_change(lane);
 	if (is_draining && pv_queue_is_quiet(queue)) {
 		let_go(lane);
 		is_draining = false;
 	}
-	lane->is_waiting = lane->is_switching || is_draining;
+	lane->is_waiting = lane->is_changing || is_draining;
 }
 
 static bool lane_poll(struct pv_poller *poller)
@@ -288,17 +288,18 @@ static void on_detach(struct pv_loop_message *message)
 	lane->is_waiting = true;
 }
 
-static void on_mem_switch(struct pv_loop_message *message)
+static void on_change(struct pv_loop_message *message)
 {
 	struct pv_lane *lane = pv_lane_received(message);
+	const struct pv_host *host = lane->host;
 
-	lane->is_switching = true;
+	lane->is_changing = true;
 	if (!lane->queue) {
 		/* It stopped before this arrived; the control side sees to the rest. */
-		end_switch(lane);
+		end_change(lane);
 		return;
 	}
-	pv_queue_mem_switch(lane->queue, lane->host->mem_switch.mem);
+	host->changing.change->queue(lane->queue, host->changing.what);
 	lane->is_waiting = true;
 }
 
@@ -325,7 +326,7 @@ void pv_lane_init(struct pv_lane *lane, struct pv_host *host, struct pv_loop *lo
 	init_message(lane, &lane->kick, on_kick);
 	init_message(lane, &lane->wake, on_wake);
 	init_message(lane, &lane->interrupt, on_interrupt);
-	init_message(lane, &lane->mem_switch, on_mem_switch);
+	init_message(lane, &lane->change, on_change);
 	init_message(lane, &lane->new_kick.message, on_new_kick);
 	init_message(lane, &lane->new_call.message, on_new_call);
 }

@@ -134,14 +134,29 @@ static enum pv_vhu_handled reply_base(struct pv_vhu_backend *backend,
 	return pv_vhu_reply(backend, message, &state, sizeof(state));
 }
 
+/* One that was carried out and has not been answered yet. */
+static enum pv_vhu_handled reply_done(struct pv_vhu_backend *backend,
+                                      const struct pv_vhu_message *message)
+{
+	const uint64_t success = 0;
+
+	switch (message->request) {
+	case VHOST_USER_GET_VRING_BASE:
+		return reply_base(backend, message);
+	case VHOST_USER_SET_LOG_BASE:
+		/* With LOG_SHMFD it is answered, asked for or not. */
+		return pv_vhu_reply(backend, message, &success, sizeof(success));
+	default:
+		return acknowledge(backend, message, 0);
+	}
+}
+
 /* Ends a message. Returns false if the connection ends with it. */
 static bool conclude(struct pv_vhu_backend *backend, const struct pv_vhu_message *message,
                      enum pv_vhu_handled handled)
 {
 	if (handled == PV_VHU_OK)
-		handled = message->request == VHOST_USER_GET_VRING_BASE
-		                  ? reply_base(backend, message)
-		                  : acknowledge(backend, message, 0);
+		handled = reply_done(backend, message);
 	else if (handled == PV_VHU_REFUSED)
 		handled = acknowledge(backend, message, 1);
 	if (handled == PV_VHU_FATAL)
@@ -252,6 +267,8 @@ static void forget_connection(struct pv_vhu_backend *backend)
 	pv_host_set_transport(backend->options.host, NULL, NULL);
 	pv_vhu_vrings_forget(backend);
 	pv_vhu_channel_close(backend);
+	pv_vhu_log_forget(backend);
+	pv_vhu_state_forget(backend);
 	pv_device_mem_set(backend->options.device, NULL);
 	pv_vhu_memory_destroy(backend->memory);
 	backend->memory = NULL;

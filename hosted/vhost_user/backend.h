@@ -4,8 +4,8 @@
  *
  * It runs on the control loop.  One front-end is served at a time; when it leaves, its queues are
  * stopped, its memory is unmapped, the device is reset and the socket listens again.  A message
- * whose answer must wait for a lane (GET_VRING_BASE, a change of memory, a reset) holds back the
- * messages behind it, nothing else.
+ * whose answer must wait for a lane (GET_VRING_BASE, a change of memory or of the dirty log, a
+ * reset) holds back the messages behind it, nothing else.
  *
  * A front-end that breaks the protocol loses its connection with one log line.
  */

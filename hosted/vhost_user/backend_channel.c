@@ -158,13 +158,9 @@ void pv_vhu_channel_close(struct pv_vhu_backend *backend)
 /* Lanes use the channel while queues run, so it is replaced only while none does. */
 enum pv_vhu_handled pv_vhu_channel_set(struct pv_vhu_backend *backend, int fd)
 {
-	const struct pv_device *device = backend->options.device;
-
-	for (uint16_t i = 0; i < device->queues; i++) {
-		if (device->queue[i].state != PV_QUEUE_IDLE) {
-			close(fd);
-			return PV_VHU_REFUSED;
-		}
+	if (!pv_device_is_idle(backend->options.device)) {
+		close(fd);
+		return PV_VHU_REFUSED;
 	}
 	pv_vhu_channel_close(backend);
 	backend->channel = fd;

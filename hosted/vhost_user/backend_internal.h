@@ -14,6 +14,8 @@ struct pv_vhu_vring {
 	struct vhost_user_vring_addr addr;
 	uint32_t base;
 	bool is_base_ours; /* it is where the ring stopped here */
+	bool is_reset;     /* a reset stopped it ... */
+	uint32_t reset_at; /* ... there: its base for who asks, before another is set */
 	bool is_kicked;    /* started, by its kick descriptor or by a first kick */
 	bool is_enabled;
 	int err_fd;
@@ -48,6 +50,14 @@ struct pv_vhu_backend {
 	struct pv_vhu_memory *memory;
 	struct pv_vhu_memory *old_memory; /* until no queue uses it */
 	struct pv_vhu_vring *vring;
+
+	/* The dirty log: backend_log.c. */
+	struct pv_vhu_log *log;
+	struct pv_vhu_log *old_log; /* until no queue uses it */
+	bool is_logging;            /* VHOST_F_LOG_ALL */
+	bool is_log_miss_reported;
+
+	struct pv_vhu_transfer *transfer; /* of a state: backend_state.c; NULL: none */
 
 	/* The message whose answer waits. */
 	struct pv_vhu_message pending;
@@ -91,6 +101,31 @@ enum pv_vhu_handled pv_vhu_vring_stop(struct pv_vhu_backend *backend, uint16_t i
 void pv_vhu_vring_forget(struct pv_vhu_backend *backend, uint16_t index);
 void pv_vhu_vrings_forget(struct pv_vhu_backend *backend);
 uint32_t pv_vhu_vring_base(struct pv_vhu_backend *backend, uint16_t index);
+
+/*
+ * backend_log.c. Another log in the place of the one there is: NULL, and the answer follows; or a
+ * sentence that says why not, and nothing has changed. The descriptor stays the caller's.
+ */
+struct pv_vhu_log;
+const char *pv_vhu_log_set_base(struct pv_vhu_backend *backend, const struct vhost_user_log *where,
+                                int fd);
+/* Logging begins or ends; and what was said about a ring's own writes counts. */
+enum pv_vhu_handled pv_vhu_log_turn(struct pv_vhu_backend *backend, bool is_on);
+enum pv_vhu_handled pv_vhu_log_ring(struct pv_vhu_backend *backend, uint16_t index);
+/* Says so, once for each log, if it missed something. */
+void pv_vhu_log_look(struct pv_vhu_backend *backend);
+/* The connection is over and no queue runs. */
+void pv_vhu_log_forget(struct pv_vhu_backend *backend);
+
+/*
+ * backend_state.c. A state's transfer begins, in the place of one that is under way; and how it
+ * went, which also ends it. NULL, or a sentence. On success of the first the descriptor is taken
+ * over.
+ */
+const char *pv_vhu_state_begin(struct pv_vhu_backend *backend,
+                               const struct vhost_user_transfer *parameters, int fd);
+const char *pv_vhu_state_check(struct pv_vhu_backend *backend);
+void pv_vhu_state_forget(struct pv_vhu_backend *backend);
 
 /* backend_channel.c: what we tell the front-end unasked. */
 extern const struct pv_host_ops pv_vhu_host_ops;

@@ -15,10 +15,14 @@
 #include "ring/err.h"
 
 #define PROTOCOL_FEATURES                                                                          \
-	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_REPLY_ACK |                              \
-	 VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |                        \
-	 VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS |         \
-	 VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS)
+	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_LOG_SHMFD |                              \
+	 VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_BACKEND_REQ |                     \
+	 VHOST_USER_PROTOCOL_F_CONFIG | VHOST_USER_PROTOCOL_F_RESET_DEVICE |                       \
+	 VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS | VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |  \
+	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_DEVICE_STATE)
+
+/* Not the device's: they are split off before it sees them. */
+#define VHOST_BITS (VHOST_USER_F_PROTOCOL_FEATURES | VHOST_F_LOG_ALL)
 
 typedef enum pv_vhu_handled handler(struct pv_vhu_backend *backend, struct pv_vhu_message *message);
 
@@ -63,8 +67,7 @@ static enum pv_vhu_handled get_features(struct pv_vhu_backend *backend,
                                         struct pv_vhu_message *message)
 {
 	return reply_u64(backend, message,
-	                 pv_device_features(backend->options.device) |
-	                         VHOST_USER_F_PROTOCOL_FEATURES);
+	                 pv_device_features(backend->options.device) | VHOST_BITS);
 }
 
 static enum pv_vhu_handled set_features(struct pv_vhu_backend *backend,
@@ -73,7 +76,7 @@ static enum pv_vhu_handled set_features(struct pv_vhu_backend *backend,
 	struct pv_device *device = backend->options.device;
 	uint64_t features = message->payload.u64;
 
-	switch (pv_device_features_set(device, features & ~VHOST_USER_F_PROTOCOL_FEATURES)) {
+	switch (pv_device_features_set(device, features & ~VHOST_BITS)) {
 	case 0:
 		break;
 	case -PV_EBUSY:
@@ -85,7 +88,7 @@ static enum pv_vhu_handled set_features(struct pv_vhu_backend *backend,
 	if (!(features & VHOST_USER_F_PROTOCOL_FEATURES))
 		for (uint16_t i = 0; i < device->queues; i++)
 			backend->vring[i].is_enabled = true;
-	return PV_VHU_OK;
+	return pv_vhu_log_turn(backend, features & VHOST_F_LOG_ALL);
 }
 
 static enum pv_vhu_handled get_protocol_features(struct pv_vhu_backend *backend,
@@ -164,6 +167,25 @@ static void device_was_reset(void *arg)
 	pv_vhu_backend_answered(arg, PV_VHU_OK);
 }
 
+/*
+ * Where each ring stood outlives the reset, for who asks: QEMU 7.2 sets the status to zero before
+ * it asks for the bases, and goes on there.
+ */
+static void queues_were_stopped(void *arg)
+{
+	struct pv_vhu_backend *backend = arg;
+	struct pv_device *device = backend->options.device;
+
+	for (uint16_t i = 0; i < device->queues; i++) {
+		struct pv_vhu_vring *vring = &backend->vring[i];
+
+		if (vring->is_reset)
+			vring->reset_at = pv_vhu_vring_base(backend, i);
+	}
+	if (pv_device_reset(device, (struct pv_waiter){ device_was_reset, backend }))
+		pv_vhu_backend_answered(backend, PV_VHU_FATAL);
+}
+
 static enum pv_vhu_handled reset_device(struct pv_vhu_backend *backend,
                                         struct pv_vhu_message *message)
 {
@@ -171,11 +193,14 @@ static enum pv_vhu_handled reset_device(struct pv_vhu_backend *backend,
 
 	(void)message;
 	for (uint16_t i = 0; i < device->queues; i++) {
-		backend->vring[i].is_enabled = false;
-		backend->vring[i].is_kicked = false;
-		backend->vring[i].is_base_ours = false;
+		struct pv_vhu_vring *vring = &backend->vring[i];
+
+		vring->is_enabled = false;
+		vring->is_kicked = false;
+		vring->is_base_ours = false;
+		vring->is_reset = device->queue[i].state != PV_QUEUE_IDLE;
 	}
-	if (pv_device_reset(device, (struct pv_waiter){ device_was_reset, backend }))
+	if (pv_device_stop(device, (struct pv_waiter){ queues_were_stopped, backend }))
 		return PV_VHU_FATAL;
 	return PV_VHU_LATER;
 }
@@ -286,6 +311,58 @@ static enum pv_vhu_handled get_max_mem_slots(struct pv_vhu_backend *backend,
 	return reply_u64(backend, message, VHOST_USER_MEM_SLOTS);
 }
 
+/* ---- the dirty log ---- */
+
+static handler set_log_base, set_log_fd;
+
+static enum pv_vhu_handled set_log_base(struct pv_vhu_backend *backend,
+                                        struct pv_vhu_message *message)
+{
+	const char *error;
+
+	if (!(backend->protocol_features & VHOST_USER_PROTOCOL_F_LOG_SHMFD))
+		return refuse(backend, message, "LOG_SHMFD was not negotiated");
+	error = pv_vhu_log_set_base(backend, &message->payload.log, message->fd[0]);
+	return error ? refuse(backend, message, error) : PV_VHU_LATER;
+}
+
+/* To be told of each mark is optional, and would cost a system call for each request. */
+static enum pv_vhu_handled set_log_fd(struct pv_vhu_backend *backend,
+                                      struct pv_vhu_message *message)
+{
+	return refuse(backend, message, "nobody is told of marks: the log is there to be read");
+}
+
+/* ---- the device's state ---- */
+
+static handler set_device_state_fd, check_device_state;
+
+/* What has an answer of its own says in it that it was refused. */
+static enum pv_vhu_handled set_device_state_fd(struct pv_vhu_backend *backend,
+                                               struct pv_vhu_message *message)
+{
+	const char *error = "DEVICE_STATE was not negotiated";
+
+	if (backend->protocol_features & VHOST_USER_PROTOCOL_F_DEVICE_STATE)
+		error = pv_vhu_state_begin(backend, &message->payload.transfer, message->fd[0]);
+	if (error) {
+		refuse(backend, message, error);
+		return reply_u64(backend, message, VHOST_USER_TRANSFER_NO_FD | 1);
+	}
+	take_fd(message);
+	return reply_u64(backend, message, VHOST_USER_TRANSFER_NO_FD);
+}
+
+static enum pv_vhu_handled check_device_state(struct pv_vhu_backend *backend,
+                                              struct pv_vhu_message *message)
+{
+	const char *error = pv_vhu_state_check(backend);
+
+	if (error)
+		refuse(backend, message, error);
+	return reply_u64(backend, message, error != NULL);
+}
+
 /* ---- rings ---- */
 
 static handler set_vring_num, set_vring_addr, set_vring_base, get_vring_base, set_vring_enable,
@@ -325,7 +402,7 @@ static enum pv_vhu_handled set_vring_addr(struct pv_vhu_backend *backend,
 		return refuse(backend, message, "the queue is running");
 	vring->addr = *addr;
 	vring->has_addr = true;
-	return PV_VHU_OK;
+	return pv_vhu_log_ring(backend, (uint16_t)addr->index);
 }
 
 static enum pv_vhu_handled set_vring_base(struct pv_vhu_backend *backend,
@@ -338,6 +415,7 @@ static enum pv_vhu_handled set_vring_base(struct pv_vhu_backend *backend,
 		return refuse(backend, message, "the queue is running");
 	vring->is_base_ours = vring->is_base_ours && vring->base == state->num;
 	vring->base = state->num;
+	vring->is_reset = false;
 	return PV_VHU_OK;
 }
 
@@ -345,8 +423,12 @@ static enum pv_vhu_handled get_vring_base(struct pv_vhu_backend *backend,
                                           struct pv_vhu_message *message)
 {
 	uint16_t index = (uint16_t)message->payload.state.index;
+	struct pv_vhu_vring *vring = &backend->vring[index];
 
-	backend->vring[index].is_kicked = false;
+	vring->is_kicked = false;
+	if (vring->is_reset)
+		vring->base = vring->reset_at;
+	vring->is_reset = false;
 	return pv_vhu_vring_stop(backend, index);
 }
 
@@ -437,6 +519,8 @@ static const struct {
 	[VHOST_USER_SET_OWNER] = { do_nothing, NO_QUEUE },
 	[VHOST_USER_RESET_OWNER] = { do_nothing, NO_QUEUE }, /* deprecated: may be ignored */
 	[VHOST_USER_SET_MEM_TABLE] = { set_mem_table, NO_QUEUE },
+	[VHOST_USER_SET_LOG_BASE] = { set_log_base, NO_QUEUE },
+	[VHOST_USER_SET_LOG_FD] = { set_log_fd, NO_QUEUE },
 	[VHOST_USER_SET_VRING_NUM] = { set_vring_num, QUEUE_IN_STATE },
 	[VHOST_USER_SET_VRING_ADDR] = { set_vring_addr, QUEUE_IN_STATE },
 	[VHOST_USER_SET_VRING_BASE] = { set_vring_base, QUEUE_IN_STATE },
@@ -458,6 +542,8 @@ static const struct {
 	[VHOST_USER_REM_MEM_REG] = { rem_mem_reg, NO_QUEUE },
 	[VHOST_USER_SET_STATUS] = { set_status, NO_QUEUE },
 	[VHOST_USER_GET_STATUS] = { get_status, NO_QUEUE },
+	[VHOST_USER_SET_DEVICE_STATE_FD] = { set_device_state_fd, NO_QUEUE },
+	[VHOST_USER_CHECK_DEVICE_STATE] = { check_device_state, NO_QUEUE },
 };
 
 _Static_assert(offsetof(struct vhost_user_vring_addr, index) ==

@@ -107,8 +107,10 @@ enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint1
 		if (!err)
 			err = pv_device_queue_start(device, index);
 	}
-	if (!err)
+	if (!err) {
+		vring->is_reset = false;
 		return PV_VHU_OK;
+	}
 	pv_vhu_complain(backend, "queue %u does not start: %s", index, start_error(err));
 	return PV_VHU_REFUSED;
 }
@@ -121,6 +123,7 @@ static void vring_stopped(void *arg)
 
 	backend->vring[index].base = pv_vhu_vring_base(backend, index);
 	backend->vring[index].is_base_ours = true;
+	pv_vhu_log_look(backend);
 	pv_vhu_backend_answered(backend, PV_VHU_OK);
 }
 

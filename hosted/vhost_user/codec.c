@@ -15,6 +15,8 @@ enum shape {
 	ADDR,
 	TABLE, /* as long as its count of regions or longer, at most full */
 	REGION,
+	LOG,
+	TRANSFER,
 	CONFIG,         /* as long as its size field says */
 	CONFIG_OR_NONE, /* a reply without a payload says that there is no such configuration */
 };
@@ -43,6 +45,8 @@ static const struct rule frontend_rules[] = {
 	{ VHOST_USER_SET_OWNER, "SET_OWNER", NOTHING, NO_FD, U64 },
 	{ VHOST_USER_RESET_OWNER, "RESET_OWNER", NOTHING, NO_FD, U64 },
 	{ VHOST_USER_SET_MEM_TABLE, "SET_MEM_TABLE", TABLE, REGION_FDS, U64 },
+	{ VHOST_USER_SET_LOG_BASE, "SET_LOG_BASE", LOG, ONE_FD, U64 },
+	{ VHOST_USER_SET_LOG_FD, "SET_LOG_FD", NOTHING, ONE_FD, U64 },
 	{ VHOST_USER_SET_VRING_NUM, "SET_VRING_NUM", STATE, NO_FD, U64 },
 	{ VHOST_USER_SET_VRING_ADDR, "SET_VRING_ADDR", ADDR, NO_FD, U64 },
 	{ VHOST_USER_SET_VRING_BASE, "SET_VRING_BASE", STATE, NO_FD, U64 },
@@ -64,6 +68,8 @@ static const struct rule frontend_rules[] = {
 	{ VHOST_USER_REM_MEM_REG, "REM_MEM_REG", REGION, MAYBE_FD, U64 },
 	{ VHOST_USER_SET_STATUS, "SET_STATUS", U64, NO_FD, U64 },
 	{ VHOST_USER_GET_STATUS, "GET_STATUS", NOTHING, NO_FD, U64 },
+	{ VHOST_USER_SET_DEVICE_STATE_FD, "SET_DEVICE_STATE_FD", TRANSFER, ONE_FD, U64 },
+	{ VHOST_USER_CHECK_DEVICE_STATE, "CHECK_DEVICE_STATE", NOTHING, NO_FD, U64 },
 };
 
 /* Their numbers exist among the front-end's requests too, which are acknowledged alike. */
@@ -91,6 +97,8 @@ static const struct bounds payload_bounds[] = {
 	[ADDR] = { sizeof(struct vhost_user_vring_addr), sizeof(struct vhost_user_vring_addr) },
 	[TABLE] = { TABLE_BYTES(0), TABLE_BYTES(VHOST_USER_MEM_REGIONS) },
 	[REGION] = { sizeof(struct vhost_user_mem_reg), sizeof(struct vhost_user_mem_reg) },
+	[LOG] = { sizeof(struct vhost_user_log), sizeof(struct vhost_user_log) },
+	[TRANSFER] = { sizeof(struct vhost_user_transfer), sizeof(struct vhost_user_transfer) },
 	[CONFIG] = { CONFIG_HEAD + 1, CONFIG_HEAD + VHOST_USER_CONFIG_BYTES },
 	[CONFIG_OR_NONE] = { 0, CONFIG_HEAD + VHOST_USER_CONFIG_BYTES },
 };

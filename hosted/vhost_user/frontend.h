@@ -25,7 +25,8 @@ struct pv_vhu_frontend;
 
 /* All that the front-end can make use of. */
 #define PV_VHU_FRONTEND_FEATURES                                                                   \
-	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_REPLY_ACK |                              \
+	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_LOG_SHMFD |                              \
+	 VHOST_USER_PROTOCOL_F_DEVICE_STATE | VHOST_USER_PROTOCOL_F_REPLY_ACK |                    \
 	 VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |                        \
 	 VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |          \
 	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)
@@ -116,7 +117,9 @@ struct pv_vhu_vring {
 	uint64_t desc; /* these three as user addresses of the memory table */
 	uint64_t used;
 	uint64_t avail;
-	int kick_fd; /* -1: polled, or kicked in-band; stay the caller's */
+	bool is_logged; /* the ring's own writes are marked in the dirty log ... */
+	uint64_t log;   /* ... from this guest address on, the used ring's */
+	int kick_fd;    /* -1: polled, or kicked in-band; stay the caller's */
 	int call_fd;
 	int err_fd;
 };
@@ -136,6 +139,38 @@ int pv_vhu_frontend_vring_stop(struct pv_vhu_frontend *frontend, uint32_t index,
 
 /* The message VRING_KICK; -ENOTSUP without INBAND_NOTIFICATIONS. Not acknowledged. */
 int pv_vhu_frontend_vring_kick(struct pv_vhu_frontend *frontend, uint32_t index);
+
+/* ---- moving the guest ---- */
+
+/* Can the back-end mark what it writes? The functions for that are -ENOTSUP if not. */
+bool pv_vhu_frontend_can_log(const struct pv_vhu_frontend *frontend);
+
+/*
+ * Where the back-end marks: `bytes` of the file behind `fd` from `offset` on, one bit for each page
+ * of guest memory from address 0 on. The descriptor stays the caller's. When this returns 0 nothing
+ * is marked in an earlier log any more.
+ */
+int pv_vhu_frontend_log_set(struct pv_vhu_frontend *frontend, int fd, uint64_t offset,
+                            uint64_t bytes);
+
+/*
+ * Logging begins or ends, also while queues run: when this returns 0, it has. It is one thread's
+ * business, and that of the features too.
+ */
+int pv_vhu_frontend_log_turn(struct pv_vhu_frontend *frontend, bool is_on);
+
+/* The same for a ring's own writes; `vring` as it was set, but for `is_logged` and `log`. */
+int pv_vhu_frontend_vring_log(struct pv_vhu_frontend *frontend, uint32_t index,
+                              const struct pv_vhu_vring *vring);
+
+/*
+ * With all queues stopped: the back-end writes its state to the pipe or socket `fd` (which stays
+ * the caller's), or reads one there, up to the end of the file; then _check() says whether that
+ * went well. The bytes are the caller's business: it closes `fd`, reads or writes the other end,
+ * and closes that.
+ */
+int pv_vhu_frontend_state_begin(struct pv_vhu_frontend *frontend, bool is_load, int fd);
+int pv_vhu_frontend_state_check(struct pv_vhu_frontend *frontend);
 
 /* ---- the back-end's channel ---- */
 

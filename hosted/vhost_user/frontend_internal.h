@@ -20,6 +20,8 @@ struct pv_vhu_frontend {
 	void *notified_arg;
 
 	uint64_t features; /* as offered, vhost's own bits included */
+	uint64_t accepted; /* atomic: of them, by the driver */
+	bool is_logging;   /* atomic: VHOST_F_LOG_ALL goes along with them */
 	uint64_t protocol_features;
 	uint16_t queues;
 	uint32_t mem_slots;
@@ -43,6 +45,10 @@ static inline int pv_vhu_frontend_failure(const struct pv_vhu_frontend *frontend
 {
 	return __atomic_load_n(&frontend->failure, __ATOMIC_ACQUIRE);
 }
+
+/* SET_VRING_ADDR. */
+int pv_vhu_frontend_vring_addr_set(struct pv_vhu_frontend *frontend, uint32_t index,
+                                   const struct pv_vhu_vring *vring);
 
 /* Notes why one request failed. Returns `code`. */
 __attribute__((format(printf, 3, 4))) int pv_vhu_frontend_refuse(struct pv_vhu_frontend *frontend,

@@ -4,8 +4,7 @@
 
 #include "hosted/vhost_user/frontend_internal.h"
 
-/* Bits of vhost itself among the features: the protocol's, and logging of dirty memory. */
-#define VHOST_BITS (VHOST_USER_F_PROTOCOL_FEATURES | 1ull << 26)
+#define VHOST_BITS (VHOST_USER_F_PROTOCOL_FEATURES | VHOST_F_LOG_ALL)
 
 uint64_t pv_vhu_frontend_features(const struct pv_vhu_frontend *frontend)
 {
@@ -48,7 +47,11 @@ static int send(struct pv_vhu_frontend *frontend, uint32_t request, const void *
 
 int pv_vhu_frontend_features_set(struct pv_vhu_frontend *frontend, uint64_t features)
 {
+	bool is_logging = __atomic_load_n(&frontend->is_logging, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&frontend->accepted, features, __ATOMIC_RELEASE);
 	features |= frontend->features & VHOST_USER_F_PROTOCOL_FEATURES;
+	features |= is_logging ? VHOST_F_LOG_ALL : 0;
 	return send(frontend, VHOST_USER_SET_FEATURES, &features, sizeof(features));
 }
 
@@ -210,12 +213,15 @@ static int fd_send(struct pv_vhu_frontend *frontend, uint32_t request, uint32_t 
 	return pv_vhu_frontend_call(frontend, &call, NULL);
 }
 
-static int addr_send(struct pv_vhu_frontend *frontend, uint32_t index,
-                     const struct pv_vhu_vring *vring)
+int pv_vhu_frontend_vring_addr_set(struct pv_vhu_frontend *frontend, uint32_t index,
+                                   const struct pv_vhu_vring *vring)
 {
-	struct vhost_user_vring_addr addr = {
-		.index = index, .desc = vring->desc, .used = vring->used, .avail = vring->avail
-	};
+	struct vhost_user_vring_addr addr = { .index = index,
+		                              .flags = vring->is_logged ? VHOST_VRING_F_LOG : 0,
+		                              .desc = vring->desc,
+		                              .used = vring->used,
+		                              .avail = vring->avail,
+		                              .log = vring->log };
 
 	return send(frontend, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr));
 }
@@ -233,7 +239,7 @@ int pv_vhu_frontend_vring_set(struct pv_vhu_frontend *frontend, uint32_t index,
 	if (!code)
 		code = state_send(frontend, VHOST_USER_SET_VRING_BASE, index, vring->base);
 	if (!code)
-		code = addr_send(frontend, index, vring);
+		code = pv_vhu_frontend_vring_addr_set(frontend, index, vring);
 	if (!code)
 		code = fd_send(frontend, VHOST_USER_SET_VRING_CALL, index, vring->call_fd);
 	if (!code && vring->err_fd >= 0)

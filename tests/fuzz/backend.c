@@ -74,7 +74,7 @@ static bool send_one(int socket, struct fuzz_input *input)
 {
 	union vhost_user_payload payload = { 0 };
 	uint8_t message[sizeof(struct vhost_user_header) + sizeof(payload)];
-	uint32_t request = fuzz_u8(input) % 42;
+	uint32_t request = fuzz_u8(input) % 44;
 	uint32_t flags = fuzz_u8(input) & 1 ? VHOST_USER_FLAG_NEED_REPLY : 0;
 	int fd[VHOST_USER_FDS];
 	uint32_t fds = choose_fds(fuzz_u8(input), fd);

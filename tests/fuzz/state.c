@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Saved state with anything in its fields, under a header that is right.  What loads goes on: it
- * runs on memory that holds anything too.
+ * runs on memory that holds anything too.  First only the device's own part of it is loaded, by who
+ * has features and queues from elsewhere.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	put_u32(state + 8, (uint32_t)input.bytes);
 	put_u32(state + 12, pv_state_checksum(state + HEADER_BYTES, input.bytes));
 	pv_device_mem_set(blk.device, memory.mem);
+	if (pv_device_load_own(blk.device, state, HEADER_BYTES + input.bytes) == 0)
+		pv_bug_on(blk.device->features || !pv_device_is_idle(blk.device));
+	pv_device_reset(blk.device, (struct pv_waiter){ 0 });
 	if (pv_device_load(blk.device, state, HEADER_BYTES + input.bytes) == 0) {
 		pv_device_resume(blk.device);
 		fuzz_blk_run(&blk);

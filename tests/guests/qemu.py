@@ -20,9 +20,11 @@ def need():
 
 
 def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chardev="",
-         monitor=None, may_reboot=False, **values):
+         monitor=None, may_reboot=False, incoming=None, console="console", **values):
     """A guest with one disk behind `socket_path` that runs scripts/`script`. `device` and
-    `chardev` are further options of those; `monitor` is the path of a QMP socket to open."""
+    `chardev` are further options of those; `monitor` is the path of a QMP socket to open,
+    `incoming` that of one where a guest comes from elsewhere, to go on by `cont`; `console` names
+    the log."""
     need()
     vmlinuz, modules = initramfs.kernel(test.guests)
     tools = initramfs.tools_image(test.guests)
@@ -44,4 +46,6 @@ def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chard
         argv.append("-no-reboot")
     if monitor:
         argv += ["-qmp", f"unix:{monitor},server=on,wait=off"]
-    return Guest(argv, test.log_path("console"), limit_s, report)
+    if incoming:
+        argv += ["-S", "-incoming", "unix:" + incoming]
+    return Guest(argv, test.log_path(console), limit_s, report)

@@ -19,21 +19,24 @@ QUEUES = 2
 DISK_BYTES = 1 << 20
 
 GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
+SET_LOG_BASE, SET_LOG_FD = 6, 7
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
 SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM = 15, 16, 17
 SET_VRING_ENABLE, SET_BACKEND_REQ_FD, GET_CONFIG, SET_CONFIG = 18, 21, 24, 25
 RESET_DEVICE, VRING_KICK, GET_MAX_MEM_SLOTS = 34, 35, 36
 ADD_MEM_REG, REM_MEM_REG, SET_STATUS, GET_STATUS = 37, 38, 39, 40
+SET_DEVICE_STATE_FD, CHECK_DEVICE_STATE = 42, 43
 
 VERSION, REPLY, NEED_REPLY = 1, 4, 8
 NO_FD = 0x100
 
-MQ, REPLY_ACK, CONFIG = 1 << 0, 1 << 3, 1 << 9
-RESET, MEM_SLOTS, STATUS = 1 << 13, 1 << 15, 1 << 16
-PROTOCOL_FEATURES = MQ | REPLY_ACK | CONFIG | RESET | MEM_SLOTS | STATUS
+MQ, LOG_SHMFD, REPLY_ACK, CONFIG = 1 << 0, 1 << 1, 1 << 3, 1 << 9
+RESET, MEM_SLOTS, STATUS, DEVICE_STATE = 1 << 13, 1 << 15, 1 << 16, 1 << 19
+PROTOCOL_FEATURES = (MQ | LOG_SHMFD | REPLY_ACK | CONFIG | RESET | MEM_SLOTS | STATUS
+                     | DEVICE_STATE)
 
-F_PROTOCOL, F_VERSION_1, F_PACKED = 1 << 30, 1 << 32, 1 << 34
+F_LOG_ALL, F_PROTOCOL, F_VERSION_1, F_PACKED = 1 << 26, 1 << 30, 1 << 32, 1 << 34
 NEEDS_RESET = 0x40
 
 MEMORY_BYTES = 1 << 20
@@ -58,8 +61,9 @@ def u64(value):
     return struct.pack('<Q', value)
 
 
-def addresses(index=0, desc=USER + DESC, used=USER + USED, avail=USER + AVAIL):
-    return struct.pack('<IIQQQQ', index, 0, desc, used, avail, 0)
+def addresses(index=0, desc=USER + DESC, used=USER + USED, avail=USER + AVAIL, log=None):
+    """`log`: where the used ring is logged, if it is."""
+    return struct.pack('<IIQQQQ', index, log is not None, desc, used, avail, log or 0)
 
 
 def message(request, payload=b'', flags=VERSION, size=None):

@@ -18,9 +18,10 @@
 void fake_backend_init(struct fake_backend *fake)
 {
 	*fake = (struct fake_backend){
-		.features = VHOST_USER_F_PROTOCOL_FEATURES | VIRTIO_F_VERSION_1,
+		.features = VHOST_USER_F_PROTOCOL_FEATURES | VHOST_F_LOG_ALL | VIRTIO_F_VERSION_1,
 		.protocol_features =
 			VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_REPLY_ACK |
+			VHOST_USER_PROTOCOL_F_LOG_SHMFD | VHOST_USER_PROTOCOL_F_DEVICE_STATE |
 			VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |
 			VHOST_USER_PROTOCOL_F_RESET_DEVICE |
 			VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS |
@@ -127,6 +128,13 @@ static void answer(struct fake_backend *fake, const struct pv_vhu_message *messa
 		break;
 	case VHOST_USER_GET_STATUS:
 		fake_reply_u64(fake, request, fake->status);
+		break;
+	case VHOST_USER_SET_LOG_BASE:
+	case VHOST_USER_CHECK_DEVICE_STATE:
+		fake_reply_u64(fake, request, 0);
+		break;
+	case VHOST_USER_SET_DEVICE_STATE_FD:
+		fake_reply_u64(fake, request, VHOST_USER_TRANSFER_NO_FD);
 		break;
 	case VHOST_USER_GET_VRING_BASE:
 		fake_reply(fake, request, &state, sizeof(state));

@@ -93,6 +93,8 @@ static const struct request requests[] = {
 	{ 2, 8, 0, "SET_FEATURES" },
 	{ 3, 0, 0, "SET_OWNER" },
 	{ 4, 0, 0, "RESET_OWNER" },
+	{ 6, 16, 1, "SET_LOG_BASE" },
+	{ 7, 0, 1, "SET_LOG_FD" },
 	{ 8, 8, 0, "SET_VRING_NUM" },
 	{ 9, 40, 0, "SET_VRING_ADDR" },
 	{ 10, 8, 0, "SET_VRING_BASE" },
@@ -111,6 +113,8 @@ static const struct request requests[] = {
 	{ 37, 40, 1, "ADD_MEM_REG" },
 	{ 39, 8, 0, "SET_STATUS" },
 	{ 40, 0, 0, "GET_STATUS" },
+	{ 42, 8, 1, "SET_DEVICE_STATE_FD" },
+	{ 43, 0, 0, "CHECK_DEVICE_STATE" },
 };
 #define REQUESTS (sizeof(requests) / sizeof(requests[0]))
 
