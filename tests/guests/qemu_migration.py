@@ -116,7 +116,7 @@ def body(report, test):
     image = test.image(96)
     options = ["--num-queues", "2"]
     guest = {"script": "migrate.sh", "cpus": 2, "device": ",num-queues=2", "limit_s": LIMIT_S,
-             "oops": "panic"}
+             "oops": "panic", "init_on_alloc": "0"}  # zeroed pages would be the processor's
     with Backend(report, image, test.log_path("source"), options) as source, \
             Backend(report, image, test.log_path("destination"), options) as destination:
         target = os.path.join(destination.directory, "guest")
