@@ -414,7 +414,8 @@ void pv_blk_queue_stop(struct pv_queue *queue)
 		lane->held = request->next;
 		queue->held--;
 		request->written_bytes = 0;
-		finish(request, VIRTIO_BLK_S_IOERR);
+		if (!pv_queue_has_journal(queue))
+			finish(request, VIRTIO_BLK_S_IOERR);
 	}
 	port->ops->free(port, lane, lane_bytes(lane->requests));
 }
