@@ -18,7 +18,8 @@
 	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_REPLY_ACK |                              \
 	 VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |                        \
 	 VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS |         \
-	 VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS)
+	 VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS |                \
+	 VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
 typedef enum pv_vhu_handled handler(struct pv_vhu_backend *backend, struct pv_vhu_message *message);
 
@@ -413,6 +414,51 @@ static enum pv_vhu_handled vring_kick(struct pv_vhu_backend *backend,
 	return handled;
 }
 
+/* ---- what is in flight ---- */
+
+static handler get_inflight_fd, set_inflight_fd;
+
+static const char *inflight_obstacle(const struct pv_vhu_backend *backend)
+{
+	if (!(backend->protocol_features & VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return "INFLIGHT_SHMFD was not negotiated";
+	for (uint16_t i = 0; i < backend->options.device->queues; i++)
+		if (is_running(backend, i))
+			return "queues are running";
+	return NULL;
+}
+
+/* It has an answer of its own, which says by an empty region that there is none to be had. */
+static enum pv_vhu_handled get_inflight_fd(struct pv_vhu_backend *backend,
+                                           struct pv_vhu_message *message)
+{
+	const char *error = inflight_obstacle(backend);
+	struct vhost_user_inflight *shape = &message->payload.inflight;
+	enum pv_vhu_handled handled;
+	int fd = -1;
+
+	shape->mmap_size = 0;
+	shape->mmap_offset = 0;
+	if (!error)
+		error = pv_vhu_inflight_make(backend, shape, &fd);
+	if (error)
+		refuse(backend, message, error);
+	handled = pv_vhu_reply_fd(backend, message, shape, message->size, fd);
+	if (fd >= 0)
+		close(fd);
+	return handled;
+}
+
+static enum pv_vhu_handled set_inflight_fd(struct pv_vhu_backend *backend,
+                                           struct pv_vhu_message *message)
+{
+	const char *error = inflight_obstacle(backend);
+
+	if (!error)
+		error = pv_vhu_inflight_set(backend, &message->payload.inflight, message->fd[0]);
+	return error ? refuse(backend, message, error) : PV_VHU_OK;
+}
+
 /* ---- all of them ---- */
 
 /* Where a message names a queue. */
@@ -445,6 +491,8 @@ static const struct {
 	[VHOST_USER_SET_BACKEND_REQ_FD] = { set_backend_req_fd, NO_QUEUE },
 	[VHOST_USER_GET_CONFIG] = { get_config, NO_QUEUE },
 	[VHOST_USER_SET_CONFIG] = { set_config, NO_QUEUE },
+	[VHOST_USER_GET_INFLIGHT_FD] = { get_inflight_fd, NO_QUEUE },
+	[VHOST_USER_SET_INFLIGHT_FD] = { set_inflight_fd, NO_QUEUE },
 	[VHOST_USER_RESET_DEVICE] = { reset_device, NO_QUEUE },
 	[VHOST_USER_VRING_KICK] = { vring_kick, QUEUE_IN_STATE },
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, NO_QUEUE },

@@ -12,7 +12,7 @@
 #include "ring/barrier.h"
 #include "ring/err.h"
 
-#define MEMORY_BYTES (256u << 10)
+#define MEMORY_BYTES 0x5000u
 #define MEMORY_GPA   0x40000000ull
 #define INDIRECT_MAX 6u
 #define CELL_BYTES   64u
@@ -23,12 +23,12 @@
 
 /* Where things are in the shared memory. */
 #define DESC_AT      0x0000u
-#define DRIVER_AT    0x2000u
-#define DEVICE_AT    0x3000u
-#define TABLES_AT    0x4000u
-#define CELLS_AT     0xc000u
-#define JOURNAL_AT   0x10000u
-#define COMPLAINT_AT 0x20000u
+#define DRIVER_AT    0x0400u
+#define DEVICE_AT    0x0800u
+#define TABLES_AT    0x1000u
+#define CELLS_AT     0x2800u
+#define JOURNAL_AT   0x3800u
+#define COMPLAINT_AT 0x4f00u
 
 static struct pv_gpa gpa_at(size_t offset)
 {

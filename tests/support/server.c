@@ -86,6 +86,8 @@ static void nap_ms(long ms)
 
 static void start(struct server *server, const char *const *arguments)
 {
+	/* What a killed one left behind would be taken for it. */
+	unlink(server->socket);
 	server->pid = fork();
 	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
@@ -116,7 +118,7 @@ void server_start_foreign(struct server *server, uint64_t bytes, const char *opt
 	start(server, arguments);
 }
 
-void server_start_own(struct server *server, uint64_t bytes, const char *const *options)
+void server_start_again(struct server *server)
 {
 	char qmp[128];
 	const char *arguments[ARGUMENTS_MAX] = { getenv("PARAVANE"), "serve",        "blk",
@@ -125,13 +127,19 @@ void server_start_own(struct server *server, uint64_t bytes, const char *const *
 	size_t count = 9;
 
 	assert_non_null(arguments[0]);
-	folder_make(server, bytes);
 	snprintf(qmp, sizeof(qmp), "unix:%s", server->qmp);
-	for (size_t i = 0; options[i]; i++) {
+	for (size_t i = 0; server->options[i]; i++) {
 		assert_true(count < ARGUMENTS_MAX - 1);
-		arguments[count++] = options[i];
+		arguments[count++] = server->options[i];
 	}
 	start(server, arguments);
+}
+
+void server_start_own(struct server *server, uint64_t bytes, const char *const *options)
+{
+	folder_make(server, bytes);
+	server->options = options;
+	server_start_again(server);
 }
 
 void server_kill(struct server *server)

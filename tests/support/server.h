@@ -16,6 +16,7 @@ struct server {
 	char socket[96];
 	char image[96];
 	char qmp[96]; /* ours only */
+	const char *const *options;
 };
 
 /* Is there a qemu-storage-daemon on this machine? */
@@ -28,6 +29,9 @@ bool server_is_foreign_there(void);
  */
 void server_start_foreign(struct server *server, uint64_t bytes, const char *export);
 void server_start_own(struct server *server, uint64_t bytes, const char *const *options);
+
+/* Ours once more on the same image and the same socket, after it was killed. */
+void server_start_again(struct server *server);
 
 /* Without warning. */
 void server_kill(struct server *server);
