@@ -41,7 +41,8 @@ def body(report, test):
     for what, device in (("split", ""), ("packed", ",packed=on")):
         deaths = []
         log = test.log_path("backend-" + what)
-        with Backend(report, test.image(32), log) as backend:
+        # Past the host's page cache requests end in another order than they began.
+        with Backend(report, test.image(32), log, ["--direct"]) as backend:
             values = run_guest(report, test, backend, what, device, deaths)
             is_packed = values["features"][RING_PACKED] == "1"
             report.equal(is_packed, what == "packed", f"the ring is {what}")

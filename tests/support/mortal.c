@@ -228,7 +228,7 @@ static void take(struct mortal_device *device)
 {
 	struct mortal_held *held;
 	struct pv_cursor reader;
-	uint64_t number;
+	uint64_t number = 0;
 
 	if (device->held == device->world->size)
 		return;
