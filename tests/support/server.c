@@ -86,8 +86,6 @@ static void nap_ms(long ms)
 
 static void start(struct server *server, const char *const *arguments)
 {
-	/* What a killed one left behind would be taken for it. */
-	unlink(server->socket);
 	server->pid = fork();
 	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
@@ -127,6 +125,10 @@ void server_start_again(struct server *server)
 	size_t count = 9;
 
 	assert_non_null(arguments[0]);
+	/* What a killed one left behind may be taken for it, for as long as the kernel clears up.
+	 */
+	unlink(server->socket);
+	unlink(server->qmp);
 	snprintf(qmp, sizeof(qmp), "unix:%s", server->qmp);
 	for (size_t i = 0; server->options[i]; i++) {
 		assert_true(count < ARGUMENTS_MAX - 1);
