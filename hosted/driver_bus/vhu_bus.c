@@ -160,35 +160,6 @@ int pv_vhu_bus_memory_tell(struct pv_vhu_bus *bus)
 	return code;
 }
 
-/*
- * Before the first queue: the back-end is to keep account of what is in flight, where we keep it.
- * One that does not is as good until it dies.
- */
-static int inflight_tell(struct pv_vhu_bus *bus)
-{
-	int code;
-
-	if (bus->is_inflight_told || !has(bus, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
-		return 0;
-	code = pv_vhu_frontend_inflight_get(bus->frontend, bus->queues, bus->queue_size_max,
-	                                    &bus->inflight);
-	if (!code)
-		code = pv_vhu_frontend_inflight_set(bus->frontend, &bus->inflight);
-	else if (code == -EREMOTEIO)
-		code = 0;
-	bus->is_inflight_told = !code;
-	return code;
-}
-
-/* A device that was reset has nothing in flight, and the next one keeps an account of its own. */
-static void inflight_forget(struct pv_vhu_bus *bus)
-{
-	if (bus->inflight.fd >= 0)
-		close(bus->inflight.fd);
-	bus->inflight.fd = -1;
-	bus->is_inflight_told = false;
-}
-
 /* Should that fail, a wait ends a little later by itself. */
 static void watch(struct pv_vhu_bus *bus, int fd, uint32_t events, enum pv_vhu_watch what)
 {
@@ -247,7 +218,7 @@ static int queue_enable_locked(struct pv_vhu_bus *bus, uint16_t index,
 	if (!code)
 		code = pv_vhu_bus_memory_tell(bus);
 	if (!code)
-		code = inflight_tell(bus);
+		code = pv_vhu_bus_inflight_tell(bus);
 	if (code)
 		return code;
 	queue->place = *place;
@@ -301,19 +272,6 @@ static int queue_reset(struct pv_bus *bus, uint16_t index)
 	code = queue_stop(own, index);
 	pthread_mutex_unlock(&own->lock);
 	return pv_err_of(code);
-}
-
-void pv_vhu_bus_kick(struct pv_vhu_bus *bus, uint16_t index)
-{
-	struct pv_vhu_link *link;
-
-	if (!has(bus, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)) {
-		pv_vhu_bus_signal(bus->queue[index].kick_fd);
-		return;
-	}
-	link = pv_vhu_link_get(bus);
-	pv_vhu_frontend_vring_kick(link->frontend, index);
-	pv_vhu_link_put(bus, link);
 }
 
 /* A back-end that has left is found out by whoever asks for the status or waits. */
@@ -377,7 +335,7 @@ static int reset_locked(struct pv_vhu_bus *bus)
 	if (!code) {
 		bus->status = 0;
 		drain_fd(bus->err_fd);
-		inflight_forget(bus);
+		pv_vhu_bus_inflight_forget(bus);
 	}
 	return code;
 }
@@ -470,7 +428,7 @@ static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *op
 
 static void host_fini(struct pv_vhu_bus *bus)
 {
-	inflight_forget(bus);
+	pv_vhu_bus_inflight_forget(bus);
 	pthread_mutex_destroy(&bus->link_lock);
 	pthread_mutex_destroy(&bus->lock);
 	close(bus->epoll_fd);
@@ -549,15 +507,6 @@ struct pv_os *pv_vhu_bus_os(struct pv_vhu_bus *bus)
 struct pv_vhu_frontend *pv_vhu_bus_frontend(struct pv_vhu_bus *bus)
 {
 	return bus->frontend;
-}
-
-bool pv_vhu_bus_is_over(struct pv_vhu_bus *bus)
-{
-	struct pv_vhu_link *link = pv_vhu_link_get(bus);
-	bool has_failed = pv_vhu_frontend_has_failed(link->frontend);
-
-	pv_vhu_link_put(bus, link);
-	return has_failed && !bus->options.may_reconnect;
 }
 
 const char *pv_vhu_bus_error(const struct pv_vhu_bus *bus)

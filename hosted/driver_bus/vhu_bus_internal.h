@@ -60,13 +60,15 @@ struct pv_vhu_link *pv_vhu_link_make(struct pv_vhu_bus *bus, const char *path, i
                                      size_t error_bytes, int *code);
 struct pv_vhu_link *pv_vhu_link_get(struct pv_vhu_bus *bus);
 void pv_vhu_link_put(struct pv_vhu_bus *bus, struct pv_vhu_link *link);
+void pv_vhu_bus_kick(struct pv_vhu_bus *bus, uint16_t index);
+int pv_vhu_bus_inflight_tell(struct pv_vhu_bus *bus);
+void pv_vhu_bus_inflight_forget(struct pv_vhu_bus *bus);
 
 /* vhu_bus.c, for a connection that takes another one's place; under `lock`. */
 int pv_vhu_bus_memory_tell(struct pv_vhu_bus *bus);
 int pv_vhu_bus_vring_tell(struct pv_vhu_bus *bus, uint16_t index, uint32_t base);
 int pv_vhu_bus_queues_start(struct pv_vhu_bus *bus);
 void pv_vhu_bus_connection_watch(struct pv_vhu_bus *bus);
-void pv_vhu_bus_kick(struct pv_vhu_bus *bus, uint16_t index);
 void pv_vhu_bus_signal(int fd);
 void pv_vhu_bus_notified(void *arg, uint32_t request, uint32_t index);
 

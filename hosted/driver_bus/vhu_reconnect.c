@@ -82,6 +82,61 @@ static struct pv_vhu_link *link_exchange(struct pv_vhu_bus *bus, struct pv_vhu_l
 	return old;
 }
 
+/* In-band kicks go by the connection, whichever that is. */
+void pv_vhu_bus_kick(struct pv_vhu_bus *bus, uint16_t index)
+{
+	struct pv_vhu_link *link;
+
+	if (!(bus->protocol_features & VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)) {
+		pv_vhu_bus_signal(bus->queue[index].kick_fd);
+		return;
+	}
+	link = pv_vhu_link_get(bus);
+	pv_vhu_frontend_vring_kick(link->frontend, index);
+	pv_vhu_link_put(bus, link);
+}
+
+bool pv_vhu_bus_is_over(struct pv_vhu_bus *bus)
+{
+	struct pv_vhu_link *link = pv_vhu_link_get(bus);
+	bool has_failed = pv_vhu_frontend_has_failed(link->frontend);
+
+	pv_vhu_link_put(bus, link);
+	return has_failed && !bus->options.may_reconnect;
+}
+
+/* ---- what is in flight ---- */
+
+/*
+ * Before the first queue: the back-end is to keep account of what is in flight, where we keep it.
+ * One that does not is as good until it dies.
+ */
+int pv_vhu_bus_inflight_tell(struct pv_vhu_bus *bus)
+{
+	int code;
+
+	if (bus->is_inflight_told ||
+	    !(bus->protocol_features & VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return 0;
+	code = pv_vhu_frontend_inflight_get(bus->frontend, bus->queues, bus->queue_size_max,
+	                                    &bus->inflight);
+	if (!code)
+		code = pv_vhu_frontend_inflight_set(bus->frontend, &bus->inflight);
+	else if (code == -EREMOTEIO)
+		code = 0;
+	bus->is_inflight_told = !code;
+	return code;
+}
+
+/* A device that was reset has nothing in flight, and the next one keeps an account of its own. */
+void pv_vhu_bus_inflight_forget(struct pv_vhu_bus *bus)
+{
+	if (bus->inflight.fd >= 0)
+		close(bus->inflight.fd);
+	bus->inflight.fd = -1;
+	bus->is_inflight_told = false;
+}
+
 /* ---- what the next back-end is told ---- */
 
 /*
