@@ -45,6 +45,16 @@ static void expect_good(const struct play *play, const char *wrong)
 		         play->world.name, play->stores, play->deaths, wrong);
 }
 
+/* Often so short that it ends within the recovery. */
+static uint32_t next_life(struct play *play)
+{
+	uint32_t dice = pv_random_below(&play->random, 100);
+
+	if (dice < 40)
+		return 1 + pv_random_below(&play->random, 8);
+	return dice < 70 ? 1 + pv_random_below(&play->random, 60) : 0;
+}
+
 /* Starts a device, as often as it dies in that. */
 static void start(struct play *play)
 {
@@ -59,9 +69,7 @@ static void start(struct play *play)
 		}
 		play->deaths++;
 		mortal_device_forget(&play->device);
-		play->life = pv_random_chance(&play->random, 50)
-		                     ? 1 + pv_random_below(&play->random, 40)
-		                     : 0;
+		play->life = next_life(play);
 	}
 }
 
@@ -79,8 +87,7 @@ static void device_step(struct play *play)
 	/* The driver may see what was shown before there is a device again. */
 	if (pv_random_chance(&play->random, 50))
 		expect_good(play, mortal_driver_takes(&play->world));
-	play->life = pv_random_chance(&play->random, 30) ? 1 + pv_random_below(&play->random, 60)
-	                                                 : 0;
+	play->life = next_life(play);
 	start(play);
 }
 
