@@ -32,6 +32,8 @@ enum vhost_user_request {
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
+	VHOST_USER_GET_INFLIGHT_FD = 31,
+	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_RESET_DEVICE = 34,
 	VHOST_USER_VRING_KICK = 35,
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
@@ -62,6 +64,7 @@ enum vhost_user_backend_request {
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK            (1ull << 3)
 #define VHOST_USER_PROTOCOL_F_BACKEND_REQ          (1ull << 5)
 #define VHOST_USER_PROTOCOL_F_CONFIG               (1ull << 9)
+#define VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD       (1ull << 12)
 #define VHOST_USER_PROTOCOL_F_RESET_DEVICE         (1ull << 13)
 #define VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS (1ull << 14)
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS  (1ull << 15)
@@ -186,6 +189,21 @@ PV_AT(struct vhost_user_config, size, 4);
 PV_AT(struct vhost_user_config, flags, 8);
 PV_AT(struct vhost_user_config, data, 12);
 
+/* abi/vhost_inflight.h has what lies there. */
+struct vhost_user_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+	uint8_t padding[4]; /* the compiler's: some leave it out of the message */
+};
+PV_SIZE(struct vhost_user_inflight, 24);
+PV_AT(struct vhost_user_inflight, mmap_size, 0);
+PV_AT(struct vhost_user_inflight, mmap_offset, 8);
+PV_AT(struct vhost_user_inflight, num_queues, 16);
+PV_AT(struct vhost_user_inflight, queue_size, 18);
+PV_AT(struct vhost_user_inflight, padding, 20);
+
 /* Payload of SET_VRING_KICK, _CALL and _ERR: the queue, and whether no descriptor comes along. */
 #define VHOST_USER_VRING_INDEX_MASK 0xffu
 #define VHOST_USER_VRING_NO_FD      0x100u
@@ -199,6 +217,7 @@ union vhost_user_payload {
 	struct vhost_user_config config;
 	struct vhost_user_log log;
 	struct vhost_user_transfer transfer;
+	struct vhost_user_inflight inflight;
 };
 
 #endif

@@ -28,6 +28,7 @@ struct pv_chain {
 	uint16_t id;    /* split: head descriptor; packed: buffer id */
 	uint16_t descs; /* places it takes up in the ring */
 	uint16_t order; /* in-order queues: its place in the queue of returns */
+	uint16_t entry; /* queues with a journal: its entry there */
 	uint32_t born;  /* the memory table it points into */
 
 	/*

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The device's role on a packed ring (virtio 1.3, section 2.8). */
 #include "ring/dev_log.h"
-#include "ring/dev_walk.h"
+#include "ring/inflight.h"
 #include "ring/notify.h"
 
 #define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
 /* An available descriptor carries the driver's wrap counter in one bit and its inverse in the
  * other. */
-static bool is_available(uint16_t flags, bool wrap)
+bool pv_dev_packed_is_available(uint16_t flags, bool wrap)
 {
 	return (flags & AVAIL_USED) == (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED);
 }
 
-static void step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint16_t places)
+void pv_dev_packed_step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint16_t places)
 {
 	uint32_t next = (uint32_t)*at + places;
 
@@ -51,11 +51,25 @@ static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *
 	return PV_RING_SOUND;
 }
 
+enum pv_ring_fault pv_dev_packed_walk_desc(struct pv_dev_ring *ring, struct pv_chain *chain,
+                                           const struct pvirtq_desc *desc, uint16_t flags)
+{
+	chain->id = pv_le16_get(desc->id);
+	if (flags & VIRTQ_DESC_F_INDIRECT) {
+		if (chain->descs > 1 || flags & VIRTQ_DESC_F_NEXT)
+			return PV_RING_BAD_INDIRECT;
+		return walk_table(ring, chain, pv_gpa_of(pv_le64_get(desc->addr)),
+		                  pv_le32_get(desc->len));
+	}
+	return pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc->addr)),
+	                      pv_le32_get(desc->len), flags & VIRTQ_DESC_F_WRITE);
+}
+
 /* Walks a chain from `position`, which ends up behind it. The head's flags were read already. */
 static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain, uint16_t flags,
                                struct pv_ring_position *position)
 {
-	const uint32_t room = (uint32_t)ring->size - ring->in_flight_descs;
+	const uint32_t room = (uint32_t)ring->size - ring->in_flight_descs - pv_batched_descs(ring);
 
 	for (chain->descs = 1; chain->descs <= room; chain->descs++) {
 		enum pv_ring_fault fault;
@@ -64,19 +78,13 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain,
 		pv_copy_once(&desc, &ring->packed[position->avail], sizeof(desc));
 		if (chain->descs > 1) {
 			flags = pv_le16_get(desc.flags);
-			if (!is_available(flags, position->avail_wrap))
+			if (!pv_dev_packed_is_available(flags, position->avail_wrap))
 				return PV_RING_BAD_NEXT;
 		}
-		step(ring, &position->avail, &position->avail_wrap, 1);
-		chain->id = pv_le16_get(desc.id);
-		if (flags & VIRTQ_DESC_F_INDIRECT) {
-			if (chain->descs > 1 || flags & VIRTQ_DESC_F_NEXT)
-				return PV_RING_BAD_INDIRECT;
-			return walk_table(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-			                  pv_le32_get(desc.len));
-		}
-		fault = pv_walk_buffer(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)),
-		                       pv_le32_get(desc.len), flags & VIRTQ_DESC_F_WRITE);
+		pv_dev_packed_step(ring, &position->avail, &position->avail_wrap, 1);
+		if (__builtin_expect(ring->inflight != NULL, 0))
+			pv_inflight_packed_note(ring->inflight, &desc, flags, chain->descs == 1);
+		fault = pv_dev_packed_walk_desc(ring, chain, &desc, flags);
 		if (fault || !(flags & VIRTQ_DESC_F_NEXT))
 			return fault;
 	}
@@ -90,7 +98,7 @@ enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain
 	uint16_t flags = pv_observe_le16(&ring->packed[position.avail].flags);
 	enum pv_ring_fault fault;
 
-	if (!is_available(flags, position.avail_wrap))
+	if (!pv_dev_packed_is_available(flags, position.avail_wrap))
 		return PV_TAKE_NONE;
 	pv_walk_start(ring, chain);
 	fault = walk(ring, chain, flags, &position);
@@ -121,7 +129,7 @@ void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, 
 		pv_write_le16(&desc->flags, flags);
 	}
 	pv_dev_wrote_descriptor(ring, ring->at.used);
-	step(ring, &ring->at.used, &ring->at.used_wrap, places);
+	pv_dev_packed_step(ring, &ring->at.used, &ring->at.used_wrap, places);
 }
 
 /* Places published since the last decision, at most one more than a lap. */
@@ -180,8 +188,8 @@ bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring)
 	pv_publish_le16(&ring->device_event->flags, flags);
 	pv_dev_wrote_field(ring, ring->device_event, sizeof(*ring->device_event));
 	pv_full_barrier(); /* arm - recheck, with the driver's publish - decide */
-	return is_available(pv_observe_le16(&ring->packed[ring->at.avail].flags),
-	                    ring->at.avail_wrap);
+	return pv_dev_packed_is_available(pv_observe_le16(&ring->packed[ring->at.avail].flags),
+	                                  ring->at.avail_wrap);
 }
 
 void pv_dev_packed_kicks_off(struct pv_dev_ring *ring)

@@ -5,6 +5,7 @@
 #include "ring/dev_log.h"
 #include "ring/dev_walk.h"
 #include "ring/err.h"
+#include "ring/inflight.h"
 
 const char *pv_ring_fault_name(enum pv_ring_fault fault)
 {
@@ -18,6 +19,7 @@ const char *pv_ring_fault_name(enum pv_ring_fault fault)
 		[PV_RING_BAD_ORDER] = "a readable buffer behind a writable one",
 		[PV_RING_TOO_MANY] = "more chains than the ring can hold",
 		[PV_RING_NO_MEMORY] = "the memory of the ring is gone",
+		[PV_RING_BAD_INFLIGHT] = "its in-flight region makes no sense",
 	};
 
 	return names[fault];
@@ -30,9 +32,11 @@ static bool is_packed(const struct pv_ring_config *config)
 
 size_t pv_dev_ring_storage_bytes(const struct pv_ring_config *config)
 {
-	if (!(config->features & VIRTIO_F_IN_ORDER))
-		return 0;
-	return sizeof(struct pv_ring_order) * config->size;
+	size_t bytes = pv_inflight_storage_bytes(config);
+
+	if (config->features & VIRTIO_F_IN_ORDER)
+		bytes += sizeof(struct pv_ring_order) * config->size;
+	return bytes;
 }
 
 static int check_shape(const struct pv_ring_config *config, const struct pv_ring_position *position)
@@ -96,6 +100,7 @@ int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *conf
                      const struct pv_ring_position *position, const struct pv_mem *mem,
                      void *storage)
 {
+	size_t inflight_bytes = pv_inflight_storage_bytes(config);
 	int err = check_shape(config, position);
 
 	if (err)
@@ -114,10 +119,14 @@ int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *conf
 		.signalled = position->used,
 		.pending_slot = PV_NO_SLOT,
 		.are_kicks_on = true,
-		.order = storage,
 	};
+	if (ring->has_in_order)
+		ring->order = (void *)((char *)storage + inflight_bytes);
 	pv_mem_view_init(&ring->view, mem);
-	return find_areas(ring, &ring->view);
+	err = find_areas(ring, &ring->view);
+	if (!err && config->inflight)
+		err = pv_inflight_open(ring, storage);
+	return err;
 }
 
 /* Chains that came back early and wait for their turn are dropped: nobody will return them. */
@@ -199,6 +208,7 @@ static void remember_order(struct pv_dev_ring *ring, struct pv_chain *chain)
 	ring->order[ring->order_tail] = (struct pv_ring_order){
 		.id = chain->id,
 		.descs = chain->descs,
+		.entry = chain->entry,
 	};
 	ring->order_tail = (uint16_t)((ring->order_tail + 1) % ring->size);
 }
@@ -209,10 +219,23 @@ enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 
 	if (__builtin_expect(ring->fault != PV_RING_SOUND, 0))
 		return PV_TAKE_BROKEN;
-	taken = ring->is_packed ? pv_dev_packed_take(ring, chain) : pv_dev_split_take(ring, chain);
+	if (__builtin_expect(ring->inflight != NULL, 0))
+		taken = pv_inflight_take(ring, chain);
+	else
+		taken = ring->is_packed ? pv_dev_packed_take(ring, chain)
+		                        : pv_dev_split_take(ring, chain);
 	if (taken == PV_TAKEN && ring->has_in_order)
 		remember_order(ring, chain);
 	return taken;
+}
+
+/* A chain of the ring came back: with the next publish the driver has it. */
+static void came_back(struct pv_dev_ring *ring, uint16_t entry, uint16_t descs)
+{
+	ring->in_flight--;
+	ring->in_flight_descs = (uint16_t)(ring->in_flight_descs - descs);
+	if (__builtin_expect(ring->inflight != NULL, 0) && !ring->fault)
+		pv_inflight_returned(ring->inflight, entry, descs);
 }
 
 static void used(struct pv_dev_ring *ring, uint16_t id, uint16_t descs, uint32_t bytes)
@@ -231,8 +254,7 @@ void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
 	if (chain->born != ring->born)
 		ring->in_flight_before--;
 	if (!ring->has_in_order || ring->fault) {
-		ring->in_flight--;
-		ring->in_flight_descs = (uint16_t)(ring->in_flight_descs - chain->descs);
+		came_back(ring, chain->entry, chain->descs);
 		if (!ring->fault)
 			used(ring, chain->id, chain->descs, written_bytes);
 		return;
@@ -257,8 +279,7 @@ static void return_in_order(struct pv_dev_ring *ring)
 		uint16_t next = (uint16_t)((ring->order_head + 1) % ring->size);
 		bool has_follower = ring->in_flight > 1 && ring->order[next].is_returned;
 
-		ring->in_flight--;
-		ring->in_flight_descs = (uint16_t)(ring->in_flight_descs - oldest->descs);
+		came_back(ring, oldest->entry, oldest->descs);
 		skipped_descs = (uint16_t)(skipped_descs + oldest->descs);
 		if (!oldest->is_filled || !has_follower) {
 			used(ring, oldest->id, skipped_descs, oldest->written_bytes);
@@ -276,6 +297,8 @@ bool pv_dev_ring_publish(struct pv_dev_ring *ring)
 		return false;
 	if (ring->has_in_order)
 		return_in_order(ring);
+	if (__builtin_expect(ring->inflight != NULL, 0))
+		return pv_inflight_publish(ring);
 	return ring->is_packed ? pv_dev_packed_publish(ring) : pv_dev_split_publish(ring);
 }
 
@@ -290,7 +313,8 @@ bool pv_dev_ring_kicks_on(struct pv_dev_ring *ring)
 {
 	if (ring->fault)
 		return false;
-	return ring->is_packed ? pv_dev_packed_kicks_on(ring) : pv_dev_split_kicks_on(ring);
+	return (ring->is_packed ? pv_dev_packed_kicks_on(ring) : pv_dev_split_kicks_on(ring)) ||
+	       pv_dev_ring_has_again(ring);
 }
 
 void pv_dev_ring_kicks_off(struct pv_dev_ring *ring)
@@ -346,7 +370,8 @@ static bool adopt_order(struct pv_dev_ring *ring, const struct pv_chain *chain)
 
 bool pv_dev_ring_adopt(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
-	if (chain->descs == 0 || chain->descs > ring->size - ring->in_flight_descs)
+	if (ring->inflight || chain->descs == 0 ||
+	    chain->descs > ring->size - ring->in_flight_descs)
 		return false;
 	if (ring->has_in_order && !adopt_order(ring, chain))
 		return false;

@@ -42,6 +42,14 @@ struct pv_ring_config {
 	struct pv_gpa desc_area;
 	struct pv_gpa driver_area;
 	struct pv_gpa device_area;
+	/*
+	 * A journal of what is in flight, or NULL: the queue's own region of shared memory
+	 * (abi/vhost_inflight.h), with room for `inflight_places` descriptors, 8-aligned. It stays
+	 * with the ring until its last use. One that was in use says where the ring stands, and
+	 * which chains are to be taken again before new ones.
+	 */
+	void *inflight;
+	uint16_t inflight_places;
 };
 
 /*
@@ -77,6 +85,7 @@ enum pv_ring_fault {
 	PV_RING_BAD_ORDER,    /* a readable buffer behind a writable one */
 	PV_RING_TOO_MANY,     /* more chains available than the ring can hold */
 	PV_RING_NO_MEMORY,    /* after a change of memory the ring itself is gone */
+	PV_RING_BAD_INFLIGHT, /* its journal describes no chain */
 };
 
 /* A fault in a few words, for logs. */
@@ -97,11 +106,14 @@ struct pv_ring_logging {
 struct pv_ring_order {
 	uint16_t id;
 	uint16_t descs;
+	uint16_t entry; /* in the journal */
 	uint32_t written_bytes;
 	bool is_returned;
 	bool is_filled;  /* all it could be written to was written */
 	bool is_adopted; /* loaded: its chain has been found */
 };
+
+struct pv_inflight;
 
 /* No used descriptor of a packed ring waits to be made visible. */
 #define PV_NO_SLOT UINT16_MAX
@@ -153,6 +165,8 @@ struct pv_dev_ring {
 	struct pv_ring_order *order; /* in-order queues: `size` entries, a ring of its own */
 	uint16_t order_head;         /* the oldest chain not yet returned in order */
 	uint16_t order_tail;
+
+	struct pv_inflight *inflight; /* the journal, or NULL */
 };
 
 /* Bytes of storage that pv_dev_ring_init() needs for a queue of this kind; may be 0. */
@@ -162,8 +176,10 @@ size_t pv_dev_ring_storage_bytes(const struct pv_ring_config *config);
  * Puts a ring on what the driver set up, at `position`; nothing is written to it yet, so kicks may
  * come. `storage` is the caller's, of pv_dev_ring_storage_bytes(), zeroed, and stays with the ring
  * until its last use, as does `mem` until pv_dev_ring_mem_switch().
+ * A journal that was in use moves it to another position, and only then is written to.
  * Returns 0; -PV_EINVAL for a size or position that cannot be, -PV_EALIGN for a misaligned area,
- * -PV_EFAULT for an area that is not wholly in one region of memory.
+ * -PV_EFAULT for an area that is not wholly in one region of memory, -PV_ESTATE for a journal that
+ * makes no sense.
  */
 int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *config,
                      const struct pv_ring_position *position, const struct pv_mem *mem,
@@ -220,8 +236,18 @@ void pv_dev_ring_break(struct pv_dev_ring *ring, enum pv_ring_fault fault);
 
 /*
  * On a fresh ring at a saved position: a chain that was in flight when it was saved is in flight
- * here. False, and nothing happens, where it cannot be.
+ * here. False, and nothing happens, where it cannot be; so it is on a ring with a journal, which
+ * says itself what was in flight.
  */
 bool pv_dev_ring_adopt(struct pv_dev_ring *ring, struct pv_chain *chain);
+
+/* Are there chains of the journal left to be taken again? */
+bool pv_dev_ring_has_again(const struct pv_dev_ring *ring);
+
+/*
+ * Was the ring served with this journal before? Then what was published last may never have been
+ * announced: one interrupt is due.
+ */
+bool pv_dev_ring_was_in_use(const struct pv_dev_ring *ring);
 
 #endif

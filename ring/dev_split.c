@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The device's role on a split ring (virtio 1.3, section 2.7). */
 #include "ring/dev_log.h"
-#include "ring/dev_walk.h"
+#include "ring/inflight.h"
 #include "ring/notify.h"
 
 static const struct pv_le16 *used_event(const struct pv_dev_ring *ring)
@@ -82,6 +82,20 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain)
 	return PV_RING_LOOP;
 }
 
+enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *chain,
+                                     uint16_t head)
+{
+	enum pv_ring_fault fault;
+
+	chain->id = head;
+	chain->descs = 1;
+	pv_walk_start(ring, chain);
+	fault = walk(ring, chain);
+	if (!fault)
+		pv_walk_finish(ring, chain);
+	return fault;
+}
+
 enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
 	enum pv_ring_fault fault;
@@ -96,19 +110,15 @@ enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 			return pv_dev_ring_broken(ring, PV_RING_BAD_INDEX);
 		ring->avail_seen = (uint16_t)(ring->at.avail + waiting);
 	}
-	if (ring->in_flight >= ring->size)
+	if (ring->in_flight + pv_batched(ring) >= ring->size)
 		return pv_dev_ring_broken(ring, PV_RING_TOO_MANY);
 	head = pv_read_le16(&ring->avail->ring[ring->at.avail & (ring->size - 1)]);
 	if (head >= ring->size)
 		return pv_dev_ring_broken(ring, PV_RING_BAD_HEAD);
-	chain->id = head;
-	chain->descs = 1;
-	pv_walk_start(ring, chain);
-	fault = walk(ring, chain);
+	fault = pv_dev_split_walk(ring, chain, head);
 	if (fault)
 		return pv_dev_ring_broken(ring, fault);
 	ring->at.avail++;
-	pv_walk_finish(ring, chain);
 	return PV_TAKEN;
 }
 

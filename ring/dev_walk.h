@@ -103,12 +103,26 @@ static inline void pv_walk_finish(struct pv_dev_ring *ring, struct pv_chain *cha
 
 /* The two formats. */
 enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain);
+
+/* The whole chain of a head descriptor below the ring's size, into the books. */
+enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *chain,
+                                     uint16_t head);
 bool pv_dev_split_publish(struct pv_dev_ring *ring);
 bool pv_dev_split_must_interrupt(struct pv_dev_ring *ring);
 bool pv_dev_split_kicks_on(struct pv_dev_ring *ring);
 void pv_dev_split_kicks_off(struct pv_dev_ring *ring);
 
 enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain);
+
+/* Does a descriptor say that it is available, in the lap that `wrap` stands for? */
+bool pv_dev_packed_is_available(uint16_t flags, bool wrap);
+
+/* Moves a position on by so many places, at most a lap. */
+void pv_dev_packed_step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint16_t places);
+
+/* One descriptor, the `chain->descs`th, with the flags that count: adds what it describes. */
+enum pv_ring_fault pv_dev_packed_walk_desc(struct pv_dev_ring *ring, struct pv_chain *chain,
+                                           const struct pvirtq_desc *desc, uint16_t flags);
 bool pv_dev_packed_publish(struct pv_dev_ring *ring);
 bool pv_dev_packed_must_interrupt(struct pv_dev_ring *ring);
 bool pv_dev_packed_kicks_on(struct pv_dev_ring *ring);

@@ -546,7 +546,8 @@ void pv_blk_queue_stop(struct pv_queue *queue)
 		struct pv_blk_request *next = request->next;
 
 		request->written_bytes = 0;
-		finish(request, VIRTIO_BLK_S_IOERR);
+		if (!pv_queue_has_journal(queue))
+			finish(request, VIRTIO_BLK_S_IOERR);
 		request = next;
 	}
 	port->ops->free(port, lane, lane_bytes(lane->requests));

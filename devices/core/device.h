@@ -52,7 +52,10 @@ struct pv_virtio_ops {
 	 */
 	void (*queue_drain)(struct pv_queue *queue);
 
-	/* Control side, queue quiet. Fails what it holds, and frees what queue_start made. */
+	/*
+	 * Control side, queue quiet. Fails what it holds, or forgets it on a queue with a journal
+	 * (pv_queue_has_journal), and frees what queue_start made.
+	 */
 	void (*queue_stop)(struct pv_queue *queue);
 
 	/*
@@ -199,12 +202,13 @@ int pv_device_queue_log_set(struct pv_device *device, uint16_t index,
 
 /*
  * Starts a queue that was described. Returns 0 or why not: an error of pv_dev_ring_init(), or
- * -PV_ENOMEM, -PV_EBUSY.
+ * -PV_ENOMEM, -PV_EBUSY. With a journal, what was in flight is taken up first.
  */
 int pv_device_queue_start(struct pv_device *device, uint16_t index);
 
 /*
- * Stops a queue for good: what it holds fails. When `stopped` is called its lane has answered and
+ * Stops a queue for good: what it holds fails, or stays in the journal of a queue that has one.
+ * When `stopped` is called its lane has answered and
  * `queue->position` says where it stopped. Returns 0, or -PV_EBUSY while another stop, pause or
  * reset is under way.
  */
@@ -230,15 +234,16 @@ void pv_queue_event(struct pv_queue *queue);
 
 /*
  * Writes the state of a device that is paused or not running. `to->bytes` says how long it is, also
- * when there was no room (-PV_ENOSPC) or no buffer. -PV_EBUSY while a queue runs.
+ * when there was no room (-PV_ENOSPC) or no buffer. -PV_EBUSY while a queue runs, or has chains of
+ * its journal that were not taken yet. The state does not need the journal, nor is it in it.
  */
 int pv_device_save(const struct pv_device *device, struct pv_state_writer *to);
 
 /*
  * Loads it into a fresh device of the same kind and options, with memory set; the queues that ran
- * are paused, and pv_device_resume() lets them go on. Returns 0, -PV_ESTATE for a state that is
- * damaged, newer or of another kind, -PV_EFEATURES where this device offers less; the device is as
- * after a reset then.
+ * are paused, and pv_device_resume() lets them go on; they have no journal. Returns 0, -PV_ESTATE
+ * for a state that is damaged, newer or of another kind, -PV_EFEATURES where this device offers
+ * less; the device is as after a reset then.
  */
 int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes);
 

@@ -41,6 +41,7 @@ int pv_queue_prepare(struct pv_queue *queue)
 	queue->is_bad_chain_reported = false;
 	err = pv_dev_ring_init(&queue->ring, &queue->config, &queue->position, device->mem,
 	                       queue->ring_storage);
+	queue->is_interrupt_due = !err && pv_dev_ring_was_in_use(&queue->ring);
 	if (!err) {
 		pv_queue_log(queue);
 		err = device->ops->virtio->queue_start(queue);

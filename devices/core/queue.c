@@ -63,16 +63,20 @@ void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint3
 	pv_dev_ring_return(&queue->ring, chain, written_bytes);
 }
 
-bool pv_queue_publish(struct pv_queue *queue)
+static void interrupt(struct pv_queue *queue)
 {
 	struct pv_port *port = queue->device->port;
 
+	pv_count(&queue->counters.interrupts);
+	port->ops->interrupt(port, queue);
+}
+
+bool pv_queue_publish(struct pv_queue *queue)
+{
 	if (!pv_dev_ring_publish(&queue->ring))
 		return false;
-	if (pv_dev_ring_must_interrupt(&queue->ring)) {
-		pv_count(&queue->counters.interrupts);
-		port->ops->interrupt(port, queue);
-	}
+	if (pv_dev_ring_must_interrupt(&queue->ring))
+		interrupt(queue);
 	return true;
 }
 
@@ -97,6 +101,10 @@ bool pv_queue_run(struct pv_queue *queue)
 
 	if (queue->counters.requests != taken_before)
 		pv_count(&queue->counters.bursts);
+	if (__builtin_expect(queue->is_interrupt_due, 0)) {
+		queue->is_interrupt_due = false;
+		interrupt(queue);
+	}
 	return pv_queue_publish(queue) || has_worked;
 }
 

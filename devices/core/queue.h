@@ -49,6 +49,7 @@ struct pv_queue {
 	bool is_stalled;  /* the device takes nothing until a queue_wake: a lane may sleep */
 	bool is_broke_reported;
 	bool is_bad_chain_reported;
+	bool is_interrupt_due; /* for what was published by whoever ran the ring before */
 	struct pv_queue_counters counters;
 
 	/* Control side. */
@@ -128,6 +129,16 @@ void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
  * any more makes it incomplete.
  */
 void pv_queue_chain_move(struct pv_queue *queue, struct pv_chain *chain, const struct pv_iov *from);
+
+/*
+ * For devices: is what is in flight written down outside the process (struct pv_ring_config)? Then
+ * chains that are held when the queue stops are not failed but forgotten: they are taken again at
+ * its next start, here or by whoever comes after us.
+ */
+static inline bool pv_queue_has_journal(const struct pv_queue *queue)
+{
+	return queue->config.inflight != NULL;
+}
 
 /* For devices, on the lane: gives a chain back. */
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);

@@ -240,6 +240,8 @@ static uint8_t load_place(struct pv_queue *queue, struct pv_state_reader *from)
 	struct pv_ring_config *config = &queue->config;
 	uint8_t kind = pv_state_get_u8(from);
 
+	/* No journal, even if the queue that is described anew had one. */
+	*config = (struct pv_ring_config){ 0 };
 	config->size = pv_state_get_u16(from);
 	config->desc_area.v = pv_state_get_u64(from);
 	config->driver_area.v = pv_state_get_u64(from);
@@ -272,11 +274,17 @@ static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
 
 /* ---- the device ---- */
 
+/* Chains that a journal has and nobody holds are in no state: they must be taken first. */
+static bool is_queue_at_rest(const struct pv_queue *queue)
+{
+	return queue->state == PV_QUEUE_IDLE ||
+	       (queue->state == PV_QUEUE_PAUSED && !pv_dev_ring_has_again(&queue->ring));
+}
+
 static bool is_at_rest(const struct pv_device *device)
 {
 	for (uint16_t i = 0; i < device->queues; i++)
-		if (device->queue[i].state != PV_QUEUE_IDLE &&
-		    device->queue[i].state != PV_QUEUE_PAUSED)
+		if (!is_queue_at_rest(&device->queue[i]))
 			return false;
 	return !device->is_resetting;
 }

@@ -46,6 +46,7 @@ struct options {
 	bool is_verifying;
 	bool is_blocking;
 	bool is_packed;
+	bool is_reconnecting;
 	bool is_json;
 };
 
@@ -58,6 +59,10 @@ static const struct pv_option device_options[] = {
 	  PV_OPTION_NUMBER_AT(struct options, queues, 1, QUEUES_MAX) },
 	{ "packed", NULL, "use packed rings; the back-end must offer them",
 	  PV_OPTION_FLAG_AT(struct options, is_packed) },
+	{ "reconnect", NULL,
+	  "go on with the next back-end at the socket when this one dies; it must keep account of "
+	  "what is in flight",
+	  PV_OPTION_FLAG_AT(struct options, is_reconnecting) },
 	{ 0 },
 };
 
@@ -281,6 +286,26 @@ static void stop(struct run *run)
 	                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+static bool is_connected(const struct run *run)
+{
+	struct pv_vhu_frontend *frontend = pv_vhu_bus_frontend(run->bench.bus);
+
+	return pv_vhu_frontend_is_connected(frontend) && !pv_vhu_frontend_channel_serve(frontend);
+}
+
+/* A back-end that is not there yet is tried again, until nothing has moved for too long. */
+static void reconnect(struct run *run)
+{
+	char sentence[256];
+	int code = pv_vhu_bus_reconnect(run->bench.bus, run->options->socket_path, -1, sentence,
+	                                sizeof(sentence));
+
+	if (code == -ENOTSUP)
+		pv_bench_fail(&run->bench, "%s", sentence);
+	else if (!code)
+		run->report.reconnects++;
+}
+
 /* Is the back-end there, and does it get on? */
 static void watch(struct run *run)
 {
@@ -293,10 +318,11 @@ static void watch(struct run *run)
 		run->moved_at = progress;
 		run->moved_ns = now;
 	}
-	if (!pv_vhu_frontend_is_connected(pv_vhu_bus_frontend(run->bench.bus)) ||
-	    pv_vhu_frontend_channel_serve(pv_vhu_bus_frontend(run->bench.bus)))
+	if (!is_connected(run) && run->options->is_reconnecting)
+		reconnect(run);
+	else if (!is_connected(run))
 		pv_bench_fail(&run->bench, "%s", pv_vhu_bus_error(run->bench.bus));
-	else if (now - run->moved_ns > STALL_NS)
+	if (now - run->moved_ns > STALL_NS)
 		pv_bench_fail(&run->bench, "the back-end has finished nothing for %llu seconds",
 		              STALL_NS / 1000000000u);
 }
@@ -383,7 +409,8 @@ static void clocks_stop(struct run *run)
 	uint64_t ticks = pv_ticks(run->bench.are_ticks_cheap) - run->begin_ticks;
 
 	report->ns_per_tick = (double)(monotonic_ns() - run->begin_ns) / (double)ticks;
-	report->has_backend_cpu = report->has_backend_cpu &&
+	/* Not that of several processes. */
+	report->has_backend_cpu = report->has_backend_cpu && report->reconnects == 0 &&
 	                          pv_process_cpu_ns(run->backend, &cpu_ns);
 	if (report->has_backend_cpu)
 		report->backend_cpu_ns = cpu_ns - report->backend_cpu_ns;
@@ -466,8 +493,13 @@ static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
 		.path = options->socket_path,
 		.device_id = VIRTIO_ID_BLOCK,
 		.queue_size_max = QUEUE_SIZE_MAX,
+		/* What costs time is asked for only where it is needed. */
+		.protocol_features = PV_VHU_BUS_FEATURES & ~VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
+		.may_reconnect = options->is_reconnecting,
 	};
 
+	if (options->is_reconnecting)
+		wish.protocol_features = PV_VHU_BUS_FEATURES;
 	plan->block_bytes = (uint32_t)options->block_bytes;
 	plan->depth = (uint16_t)options->depth;
 	plan->queues = (uint16_t)options->queues;

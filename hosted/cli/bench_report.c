@@ -72,6 +72,8 @@ void pv_bench_report_text(const struct pv_bench_report *report, FILE *to)
 	if (plan->is_verifying)
 		fprintf(to, "  verified     %llu blocks, all as written\n",
 		        (unsigned long long)report->total.verified_blocks);
+	if (report->reconnects > 0)
+		fprintf(to, "  back-ends    %u died\n", report->reconnects);
 }
 
 void pv_bench_report_json(const struct pv_bench_report *report, FILE *to)
@@ -103,8 +105,8 @@ void pv_bench_report_json(const struct pv_bench_report *report, FILE *to)
 		fprintf(to, "\"backend_cpu_us_per_request\": null, ");
 	fprintf(to,
 	        "\"kicks_per_request\": %.6f, \"interrupts_per_request\": %.6f, "
-	        "\"verified_blocks\": %llu}\n",
+	        "\"verified_blocks\": %llu, \"reconnects\": %u}\n",
 	        per_request(report, (double)total->kicks),
 	        per_request(report, (double)total->interrupts),
-	        (unsigned long long)total->verified_blocks);
+	        (unsigned long long)total->verified_blocks, report->reconnects);
 }

@@ -13,6 +13,7 @@ struct pv_bench_report {
 	double seconds;
 	struct pv_bench_result total; /* latency in ticks */
 	double ns_per_tick;
+	uint32_t reconnects; /* back-ends that took over from one that died */
 	bool has_backend_cpu;
 	uint64_t backend_cpu_ns;
 };

@@ -6,6 +6,7 @@
  * #syscalls clock_gettime clock_nanosleep sched_yield sched_getaffinity getrandom
  * #syscalls write writev fstat lseek exit exit_group
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -22,6 +23,9 @@ struct condition {
 	struct scmp_arg_cmp argument;
 };
 
+/* Of memory files: they can be sealed, and go when the program goes. */
+#define MEMFD_FLAGS (MFD_CLOEXEC | MFD_ALLOW_SEALING)
+
 /* The type of a request to a block device (linux/fs.h): not one to a terminal, for example. */
 #define IOCTL_TYPE_MASK 0xff00u
 #define IOCTL_TYPE_BLK  0x1200u
@@ -30,6 +34,7 @@ static int allow(scmp_filter_ctx filter, int call)
 {
 	const struct condition conditions[] = {
 		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_BLK } },
+		{ SCMP_SYS(memfd_create), { 1, SCMP_CMP_EQ, MEMFD_FLAGS, 0 } },
 		{ SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 		{ SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 		{ SCMP_SYS(prctl), { 0, SCMP_CMP_EQ, PR_SET_NAME, 0 } },

@@ -40,7 +40,7 @@ static int pv_err_of(int code)
 
 static bool has(const struct pv_vhu_bus *bus, uint64_t protocol_feature)
 {
-	return pv_vhu_frontend_protocol_features(bus->frontend) & protocol_feature;
+	return bus->protocol_features & protocol_feature;
 }
 
 static void count(uint64_t *counter)
@@ -51,7 +51,7 @@ static void count(uint64_t *counter)
 /* ---- eventfds ---- */
 
 /* A counter that is full has been signalled already: nothing to wait for. */
-static void signal_fd(int fd)
+void pv_vhu_bus_signal(int fd)
 {
 	const uint64_t one = 1;
 
@@ -68,52 +68,67 @@ static void drain_fd(int fd)
 }
 
 /* A message on the back-end's channel that stands for a descriptor, as with in-band kicks. */
-static void notified(void *arg, uint32_t request, uint32_t index)
+void pv_vhu_bus_notified(void *arg, uint32_t request, uint32_t index)
 {
 	struct pv_vhu_bus *bus = arg;
 
 	if (index >= bus->queues)
 		return;
 	if (request == VHOST_USER_BACKEND_VRING_ERR)
-		signal_fd(bus->err_fd);
+		pv_vhu_bus_signal(bus->err_fd);
 	else if (bus->queue[index].call_fd >= 0)
-		signal_fd(bus->queue[index].call_fd);
+		pv_vhu_bus_signal(bus->queue[index].call_fd);
 }
 
 /* ---- features and configuration ---- */
 
 static int features_get(struct pv_bus *bus, uint64_t *features)
 {
-	*features = pv_vhu_frontend_features(bus_of(bus)->frontend);
+	struct pv_vhu_link *link = pv_vhu_link_get(bus_of(bus));
+
+	*features = pv_vhu_frontend_features(link->frontend);
+	pv_vhu_link_put(bus_of(bus), link);
 	return 0;
 }
 
 static int features_set(struct pv_bus *bus, uint64_t features)
 {
 	struct pv_vhu_bus *own = bus_of(bus);
-	int code = pv_vhu_frontend_features_set(own->frontend, features);
+	int code;
 
+	pthread_mutex_lock(&own->lock);
+	code = pv_vhu_frontend_features_set(own->frontend, features);
 	if (!code)
 		own->features = features;
+	pthread_mutex_unlock(&own->lock);
 	return pv_err_of(code);
 }
 
 static int config_read(struct pv_bus *bus, uint32_t offset, void *to, uint32_t bytes)
 {
-	return pv_err_of(pv_vhu_frontend_config_get(bus_of(bus)->frontend, offset, to, bytes));
+	struct pv_vhu_link *link = pv_vhu_link_get(bus_of(bus));
+	int code = pv_vhu_frontend_config_get(link->frontend, offset, to, bytes);
+
+	pv_vhu_link_put(bus_of(bus), link);
+	return pv_err_of(code);
 }
 
 static int config_write(struct pv_bus *bus, uint32_t offset, const void *from, uint32_t bytes)
 {
-	return pv_err_of(pv_vhu_frontend_config_set(bus_of(bus)->frontend, offset, from, bytes));
+	struct pv_vhu_link *link = pv_vhu_link_get(bus_of(bus));
+	int code = pv_vhu_frontend_config_set(link->frontend, offset, from, bytes);
+
+	pv_vhu_link_put(bus_of(bus), link);
+	return pv_err_of(code);
 }
 
 static int config_generation(struct pv_bus *bus, uint32_t *generation)
 {
-	struct pv_vhu_frontend *frontend = bus_of(bus)->frontend;
-	int code = pv_vhu_frontend_channel_serve(frontend);
+	struct pv_vhu_link *link = pv_vhu_link_get(bus_of(bus));
+	int code = pv_vhu_frontend_channel_serve(link->frontend);
 
-	*generation = pv_vhu_frontend_config_changes(frontend);
+	*generation = pv_vhu_frontend_config_changes(link->frontend);
+	pv_vhu_link_put(bus_of(bus), link);
 	return pv_err_of(code);
 }
 
@@ -127,7 +142,7 @@ static int queue_size_max(struct pv_bus *bus, uint16_t index, uint16_t *size)
 	return 0;
 }
 
-static int memory_tell(struct pv_vhu_bus *bus)
+int pv_vhu_bus_memory_tell(struct pv_vhu_bus *bus)
 {
 	struct pv_vhu_region region = { .region = { .guest_addr = PV_ARENA_GPA,
 		                                    .bytes = bus->arena.bytes,
@@ -173,13 +188,14 @@ static uint64_t user_addr(const struct pv_vhu_bus *bus, struct pv_gpa gpa)
 	return (uintptr_t)pv_arena_at(&bus->arena, gpa, 0);
 }
 
-static int vring_tell(struct pv_vhu_bus *bus, uint16_t index, const struct pv_bus_queue *place)
+int pv_vhu_bus_vring_tell(struct pv_vhu_bus *bus, uint16_t index, uint32_t base)
 {
-	struct pv_vhu_bus_queue *queue = &bus->queue[index];
+	const struct pv_vhu_bus_queue *queue = &bus->queue[index];
+	const struct pv_bus_queue *place = &queue->place;
 	bool is_in_band = has(bus, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	struct pv_vhu_vring vring = {
 		.size = place->size,
-		.base = pv_vhu_vring_base_fresh(bus->features & VIRTIO_F_RING_PACKED),
+		.base = base,
 		.desc = user_addr(bus, place->desc_area),
 		.avail = user_addr(bus, place->driver_area),
 		.used = user_addr(bus, place->device_area),
@@ -190,23 +206,29 @@ static int vring_tell(struct pv_vhu_bus *bus, uint16_t index, const struct pv_bu
 
 	if (!vring.desc || !vring.avail || !vring.used)
 		return -EINVAL;
-	drain_fd(queue->kick_fd);
-	drain_fd(queue->call_fd);
 	return pv_vhu_frontend_vring_set(bus->frontend, index, &vring);
 }
 
 static int queue_enable_locked(struct pv_vhu_bus *bus, uint16_t index,
                                const struct pv_bus_queue *place)
 {
-	int code = queue_fds_open(bus, &bus->queue[index]);
+	struct pv_vhu_bus_queue *queue = &bus->queue[index];
+	int code = queue_fds_open(bus, queue);
 
 	if (!code)
-		code = memory_tell(bus);
+		code = pv_vhu_bus_memory_tell(bus);
 	if (!code)
-		code = vring_tell(bus, index, place);
+		code = pv_vhu_bus_inflight_tell(bus);
+	if (code)
+		return code;
+	queue->place = *place;
+	drain_fd(queue->kick_fd);
+	drain_fd(queue->call_fd);
+	code = pv_vhu_bus_vring_tell(bus, index,
+	                             pv_vhu_vring_base_fresh(bus->features & VIRTIO_F_RING_PACKED));
 	if (!code && (bus->status & VIRTIO_STATUS_DRIVER_OK))
 		code = pv_vhu_frontend_vring_enable(bus->frontend, index, true);
-	bus->queue[index].is_set_up = !code;
+	queue->is_set_up = !code;
 	return code;
 }
 
@@ -260,10 +282,7 @@ static void kick(struct pv_bus *bus, uint16_t index)
 	if (index >= own->queues || own->queue[index].kick_fd < 0)
 		return;
 	count(&own->queue[index].counters.kicks);
-	if (has(own, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS))
-		pv_vhu_frontend_vring_kick(own->frontend, index);
-	else
-		signal_fd(own->queue[index].kick_fd);
+	pv_vhu_bus_kick(own, index);
 }
 
 /* ---- status ---- */
@@ -295,6 +314,10 @@ static int status_get(struct pv_bus *bus, uint8_t *status)
 
 	pthread_mutex_lock(&own->lock);
 	code = status_get_locked(own, status);
+	if (code && own->options.may_reconnect && pv_vhu_frontend_has_failed(own->frontend)) {
+		*status = own->status;
+		code = 0;
+	}
 	pthread_mutex_unlock(&own->lock);
 	return pv_err_of(code);
 }
@@ -312,11 +335,12 @@ static int reset_locked(struct pv_vhu_bus *bus)
 	if (!code) {
 		bus->status = 0;
 		drain_fd(bus->err_fd);
+		pv_vhu_bus_inflight_forget(bus);
 	}
 	return code;
 }
 
-static int queues_start(struct pv_vhu_bus *bus)
+int pv_vhu_bus_queues_start(struct pv_vhu_bus *bus)
 {
 	int code = 0;
 
@@ -336,7 +360,7 @@ static int status_set_locked(struct pv_vhu_bus *bus, uint8_t status)
 	if (status == 0)
 		return reset_locked(bus);
 	if (added & VIRTIO_STATUS_DRIVER_OK)
-		code = queues_start(bus);
+		code = pv_vhu_bus_queues_start(bus);
 	if (!code && has(bus, VHOST_USER_PROTOCOL_F_STATUS))
 		code = pv_vhu_frontend_status_set(bus->frontend, status);
 	if (!code)
@@ -380,22 +404,6 @@ static void queues_init(struct pv_vhu_bus *bus)
 	}
 }
 
-static int frontend_make(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *options,
-                         char *error, size_t error_bytes)
-{
-	const struct pv_vhu_frontend_options wish = {
-		.path = options->path,
-		.fd = options->fd,
-		.protocol_features = options->protocol_features ? options->protocol_features
-		                                                : PV_VHU_BUS_FEATURES,
-		.timeout_ms = options->timeout_ms,
-		.notified = notified,
-		.notified_arg = bus,
-	};
-
-	return pv_vhu_frontend_create(&bus->frontend, &wish, error, error_bytes);
-}
-
 /* What is the machine's, before the back-end is spoken to. */
 static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *options)
 {
@@ -413,22 +421,28 @@ static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *op
 		return code;
 	}
 	pthread_mutex_init(&bus->lock, NULL);
+	pthread_mutex_init(&bus->link_lock, NULL);
+	bus->inflight.fd = -1;
 	return 0;
 }
 
 static void host_fini(struct pv_vhu_bus *bus)
 {
+	pv_vhu_bus_inflight_forget(bus);
+	pthread_mutex_destroy(&bus->link_lock);
 	pthread_mutex_destroy(&bus->lock);
 	close(bus->epoll_fd);
 	close(bus->err_fd);
 	pv_arena_fini(&bus->arena);
 }
 
-static void connection_watch(struct pv_vhu_bus *bus)
+void pv_vhu_bus_connection_watch(struct pv_vhu_bus *bus)
 {
-	bus->watched_channel = pv_vhu_frontend_channel(bus->frontend);
-	if (bus->watched_channel >= 0)
-		watch(bus, bus->watched_channel, EPOLLIN, PV_VHU_WATCH_CHANNEL);
+	int channel = pv_vhu_frontend_channel(bus->frontend);
+
+	__atomic_store_n(&bus->watched_channel, channel, __ATOMIC_RELAXED);
+	if (channel >= 0)
+		watch(bus, channel, EPOLLIN, PV_VHU_WATCH_CHANNEL);
 	watch(bus, pv_vhu_frontend_socket(bus->frontend), EPOLLRDHUP, PV_VHU_WATCH_SOCKET);
 }
 
@@ -446,13 +460,16 @@ int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *
 		free(made);
 		return code;
 	}
-	code = frontend_make(made, options, error, error_bytes);
-	if (code) {
+	made->options = *options;
+	made->link = pv_vhu_link_make(made, options->path, options->fd, error, error_bytes, &code);
+	if (!made->link) {
 		host_fini(made);
 		free(made);
 		return code;
 	}
-	connection_watch(made);
+	made->frontend = made->link->frontend;
+	made->protocol_features = pv_vhu_frontend_protocol_features(made->frontend);
+	pv_vhu_bus_connection_watch(made);
 	made->bus = (struct pv_bus){ &bus_ops, options->device_id };
 	made->os = (struct pv_os){ &pv_vhu_os_ops };
 	made->queue_size_max = options->queue_size_max ? options->queue_size_max
@@ -466,7 +483,7 @@ void pv_vhu_bus_destroy(struct pv_vhu_bus *bus)
 {
 	if (!bus)
 		return;
-	pv_vhu_frontend_destroy(bus->frontend);
+	pv_vhu_link_put(bus, bus->link);
 	for (uint16_t i = 0; i < bus->queues; i++) {
 		if (bus->queue[i].kick_fd >= 0)
 			close(bus->queue[i].kick_fd);

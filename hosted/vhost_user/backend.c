@@ -101,12 +101,18 @@ static void go_on(struct pv_loop_message *message)
 enum pv_vhu_handled pv_vhu_reply(struct pv_vhu_backend *backend, const struct pv_vhu_message *to,
                                  const void *payload, uint32_t bytes)
 {
+	return pv_vhu_reply_fd(backend, to, payload, bytes, -1);
+}
+
+enum pv_vhu_handled pv_vhu_reply_fd(struct pv_vhu_backend *backend, const struct pv_vhu_message *to,
+                                    const void *payload, uint32_t bytes, int fd)
+{
 	uint8_t reply[sizeof(struct vhost_user_header) + sizeof(union vhost_user_payload)];
 	uint32_t size = pv_vhu_encode(reply, to->request,
 	                              VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY, payload, bytes);
 
 	/* A front-end that leaves so many answers unread is not worth waiting for. */
-	if (pv_vhu_send(backend->socket, reply, size, NULL, 0) != (int)size)
+	if (pv_vhu_send(backend->socket, reply, size, &fd, fd >= 0) != (int)size)
 		return PV_VHU_FATAL;
 	return PV_VHU_REPLIED;
 }
@@ -272,6 +278,7 @@ static void forget_connection(struct pv_vhu_backend *backend)
 	pv_device_mem_set(backend->options.device, NULL);
 	pv_vhu_memory_destroy(backend->memory);
 	backend->memory = NULL;
+	pv_vhu_inflight_forget(backend);
 }
 
 static void left(void *arg)

@@ -16,6 +16,8 @@ struct pv_vhu_vring {
 	bool is_base_ours; /* it is where the ring stopped here */
 	bool is_reset;     /* a reset stopped it ... */
 	uint32_t reset_at; /* ... there: its base for who asks, before another is set */
+	bool has_stopped;  /* here, since its in-flight region came ... */
+	uint32_t end;      /* ... and with this base */
 	bool is_kicked;    /* started, by its kick descriptor or by a first kick */
 	bool is_enabled;
 	int err_fd;
@@ -59,6 +61,10 @@ struct pv_vhu_backend {
 
 	struct pv_vhu_transfer *transfer; /* of a state: backend_state.c; NULL: none */
 
+	/* The in-flight regions of all queues, in one piece, or NULL. */
+	struct pv_vhu_memory *inflight;
+	struct vhost_user_inflight inflight_shape;
+
 	/* The message whose answer waits. */
 	struct pv_vhu_message pending;
 
@@ -85,6 +91,9 @@ enum pv_vhu_handled pv_vhu_handle(struct pv_vhu_backend *backend, struct pv_vhu_
 void pv_vhu_backend_answered(struct pv_vhu_backend *backend, enum pv_vhu_handled handled);
 enum pv_vhu_handled pv_vhu_reply(struct pv_vhu_backend *backend, const struct pv_vhu_message *to,
                                  const void *payload, uint32_t bytes);
+/* The same with a descriptor, which stays the caller's; -1: none. */
+enum pv_vhu_handled pv_vhu_reply_fd(struct pv_vhu_backend *backend, const struct pv_vhu_message *to,
+                                    const void *payload, uint32_t bytes, int fd);
 void pv_vhu_log(struct pv_vhu_backend *backend, enum pv_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -126,6 +135,24 @@ const char *pv_vhu_state_begin(struct pv_vhu_backend *backend,
                                const struct vhost_user_transfer *parameters, int fd);
 const char *pv_vhu_state_check(struct pv_vhu_backend *backend);
 void pv_vhu_state_forget(struct pv_vhu_backend *backend);
+
+/*
+ * backend_inflight.c: the journals of the queues. The first two are for a time at which no queue
+ * runs, and return NULL, or a sentence that says why it cannot be.
+ *
+ * One makes regions for the queues and the queue size in `shape`, puts them in force and says how
+ * long they are; `*fd` is for the front-end to keep them, and the caller's to close.  The other
+ * puts those in force that a front-end has kept.
+ */
+const char *pv_vhu_inflight_make(struct pv_vhu_backend *backend, struct vhost_user_inflight *shape,
+                                 int *fd);
+const char *pv_vhu_inflight_set(struct pv_vhu_backend *backend,
+                                const struct vhost_user_inflight *shape, int fd);
+
+/* Gives a queue its journal, if it has one. False when the region is too short for it. */
+bool pv_vhu_inflight_attach(struct pv_vhu_backend *backend, uint16_t index,
+                            struct pv_ring_config *config);
+void pv_vhu_inflight_forget(struct pv_vhu_backend *backend);
 
 /* backend_channel.c: what we tell the front-end unasked. */
 extern const struct pv_host_ops pv_vhu_host_ops;

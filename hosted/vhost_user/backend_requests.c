@@ -19,7 +19,8 @@
 	 VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_BACKEND_REQ |                     \
 	 VHOST_USER_PROTOCOL_F_CONFIG | VHOST_USER_PROTOCOL_F_RESET_DEVICE |                       \
 	 VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS | VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |  \
-	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_DEVICE_STATE)
+	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_DEVICE_STATE |                       \
+	 VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
 /* Not the device's: they are split off before it sees them. */
 #define VHOST_BITS (VHOST_USER_F_PROTOCOL_FEATURES | VHOST_F_LOG_ALL)
@@ -179,8 +180,11 @@ static void queues_were_stopped(void *arg)
 	for (uint16_t i = 0; i < device->queues; i++) {
 		struct pv_vhu_vring *vring = &backend->vring[i];
 
-		if (vring->is_reset)
-			vring->reset_at = pv_vhu_vring_base(backend, i);
+		if (!vring->is_reset)
+			continue;
+		vring->reset_at = pv_vhu_vring_base(backend, i);
+		vring->has_stopped = true;
+		vring->end = vring->reset_at;
 	}
 	if (pv_device_reset(device, (struct pv_waiter){ device_was_reset, backend }))
 		pv_vhu_backend_answered(backend, PV_VHU_FATAL);
@@ -501,6 +505,51 @@ static enum pv_vhu_handled vring_kick(struct pv_vhu_backend *backend,
 	return handled;
 }
 
+/* ---- what is in flight ---- */
+
+static handler get_inflight_fd, set_inflight_fd;
+
+static const char *inflight_obstacle(const struct pv_vhu_backend *backend)
+{
+	if (!(backend->protocol_features & VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return "INFLIGHT_SHMFD was not negotiated";
+	for (uint16_t i = 0; i < backend->options.device->queues; i++)
+		if (is_running(backend, i))
+			return "queues are running";
+	return NULL;
+}
+
+/* It has an answer of its own, which says by an empty region that there is none to be had. */
+static enum pv_vhu_handled get_inflight_fd(struct pv_vhu_backend *backend,
+                                           struct pv_vhu_message *message)
+{
+	const char *error = inflight_obstacle(backend);
+	struct vhost_user_inflight *shape = &message->payload.inflight;
+	enum pv_vhu_handled handled;
+	int fd = -1;
+
+	shape->mmap_size = 0;
+	shape->mmap_offset = 0;
+	if (!error)
+		error = pv_vhu_inflight_make(backend, shape, &fd);
+	if (error)
+		refuse(backend, message, error);
+	handled = pv_vhu_reply_fd(backend, message, shape, message->size, fd);
+	if (fd >= 0)
+		close(fd);
+	return handled;
+}
+
+static enum pv_vhu_handled set_inflight_fd(struct pv_vhu_backend *backend,
+                                           struct pv_vhu_message *message)
+{
+	const char *error = inflight_obstacle(backend);
+
+	if (!error)
+		error = pv_vhu_inflight_set(backend, &message->payload.inflight, message->fd[0]);
+	return error ? refuse(backend, message, error) : PV_VHU_OK;
+}
+
 /* ---- all of them ---- */
 
 /* Where a message names a queue. */
@@ -535,6 +584,8 @@ static const struct {
 	[VHOST_USER_SET_BACKEND_REQ_FD] = { set_backend_req_fd, NO_QUEUE },
 	[VHOST_USER_GET_CONFIG] = { get_config, NO_QUEUE },
 	[VHOST_USER_SET_CONFIG] = { set_config, NO_QUEUE },
+	[VHOST_USER_GET_INFLIGHT_FD] = { get_inflight_fd, NO_QUEUE },
+	[VHOST_USER_SET_INFLIGHT_FD] = { set_inflight_fd, NO_QUEUE },
 	[VHOST_USER_RESET_DEVICE] = { reset_device, NO_QUEUE },
 	[VHOST_USER_VRING_KICK] = { vring_kick, QUEUE_IN_STATE },
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, NO_QUEUE },

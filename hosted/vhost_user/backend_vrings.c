@@ -85,6 +85,8 @@ static const char *start_error(int err)
 		return "its areas are not in memory";
 	case -PV_ENOMEM:
 		return "there is no memory for it";
+	case -PV_ESTATE:
+		return "its in-flight region makes no sense";
 	default:
 		return "it cannot be started now";
 	}
@@ -101,7 +103,9 @@ enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint1
 	if (device->queue[index].state != PV_QUEUE_IDLE || !vring->is_kicked ||
 	    !vring->is_enabled || !vring->has_addr || !backend->memory)
 		return PV_VHU_OK;
-	if (config_of(backend, vring, &config)) {
+	if (!pv_vhu_inflight_attach(backend, index, &config)) {
+		err = -PV_ESTATE;
+	} else if (config_of(backend, vring, &config)) {
 		position = position_of(backend, vring, &config);
 		err = pv_device_queue_set(device, index, &config, &position);
 		if (!err)
@@ -123,6 +127,8 @@ static void vring_stopped(void *arg)
 
 	backend->vring[index].base = pv_vhu_vring_base(backend, index);
 	backend->vring[index].is_base_ours = true;
+	backend->vring[index].has_stopped = true;
+	backend->vring[index].end = backend->vring[index].base;
 	pv_vhu_log_look(backend);
 	pv_vhu_backend_answered(backend, PV_VHU_OK);
 }

@@ -19,6 +19,7 @@ enum shape {
 	TRANSFER,
 	CONFIG,         /* as long as its size field says */
 	CONFIG_OR_NONE, /* a reply without a payload says that there is no such configuration */
+	INFLIGHT,       /* with or without the padding at its end */
 };
 
 /* The descriptors that come with a message. */
@@ -26,8 +27,9 @@ enum fd_rule {
 	NO_FD,
 	ONE_FD,
 	MAYBE_FD,
-	REGION_FDS, /* one for each region of the table */
-	VRING_FD,   /* one, or none where the payload says so */
+	REGION_FDS,  /* one for each region of the table */
+	VRING_FD,    /* one, or none where the payload says so */
+	INFLIGHT_FD, /* one, or none where the region is empty */
 };
 
 struct rule {
@@ -61,6 +63,8 @@ static const struct rule frontend_rules[] = {
 	{ VHOST_USER_SET_BACKEND_REQ_FD, "SET_BACKEND_REQ_FD", NOTHING, ONE_FD, U64 },
 	{ VHOST_USER_GET_CONFIG, "GET_CONFIG", CONFIG, NO_FD, CONFIG_OR_NONE },
 	{ VHOST_USER_SET_CONFIG, "SET_CONFIG", CONFIG, NO_FD, U64 },
+	{ VHOST_USER_GET_INFLIGHT_FD, "GET_INFLIGHT_FD", INFLIGHT, NO_FD, INFLIGHT },
+	{ VHOST_USER_SET_INFLIGHT_FD, "SET_INFLIGHT_FD", INFLIGHT, ONE_FD, U64 },
 	{ VHOST_USER_RESET_DEVICE, "RESET_DEVICE", NOTHING, NO_FD, U64 },
 	{ VHOST_USER_VRING_KICK, "VRING_KICK", STATE, NO_FD, U64 },
 	{ VHOST_USER_GET_MAX_MEM_SLOTS, "GET_MAX_MEM_SLOTS", NOTHING, NO_FD, U64 },
@@ -100,6 +104,8 @@ static const struct bounds payload_bounds[] = {
 	[LOG] = { sizeof(struct vhost_user_log), sizeof(struct vhost_user_log) },
 	[TRANSFER] = { sizeof(struct vhost_user_transfer), sizeof(struct vhost_user_transfer) },
 	[CONFIG] = { CONFIG_HEAD + 1, CONFIG_HEAD + VHOST_USER_CONFIG_BYTES },
+	[INFLIGHT] = { offsetof(struct vhost_user_inflight, padding),
+	               sizeof(struct vhost_user_inflight) },
 	[CONFIG_OR_NONE] = { 0, CONFIG_HEAD + VHOST_USER_CONFIG_BYTES },
 };
 
@@ -255,14 +261,22 @@ static bool payload_is_good(struct pv_vhu_decoder *decoder)
 	return true;
 }
 
+/* Of the answers one brings a descriptor. */
+static enum fd_rule fd_rule_of(const struct pv_vhu_decoder *decoder)
+{
+	uint32_t request = decoder->message.request;
+
+	if (decoder->direction == PV_VHU_REPLY)
+		return request == VHOST_USER_GET_INFLIGHT_FD ? INFLIGHT_FD : NO_FD;
+	return rule_of(decoder->direction, request)->fds;
+}
+
 static struct bounds fd_bounds(const struct pv_vhu_decoder *decoder)
 {
 	const struct pv_vhu_message *message = &decoder->message;
 	uint32_t exact = 0;
 
-	if (decoder->direction == PV_VHU_REPLY)
-		return (struct bounds){ 0, 0 };
-	switch (rule_of(decoder->direction, message->request)->fds) {
+	switch (fd_rule_of(decoder)) {
 	case NO_FD:
 		break;
 	case ONE_FD:
@@ -275,6 +289,9 @@ static struct bounds fd_bounds(const struct pv_vhu_decoder *decoder)
 		break;
 	case VRING_FD:
 		exact = message->payload.u64 & VHOST_USER_VRING_NO_FD ? 0 : 1;
+		break;
+	case INFLIGHT_FD:
+		exact = message->payload.inflight.mmap_size > 0 ? 1 : 0;
 		break;
 	}
 	return (struct bounds){ exact, exact };

@@ -29,7 +29,8 @@ struct pv_vhu_frontend;
 	 VHOST_USER_PROTOCOL_F_DEVICE_STATE | VHOST_USER_PROTOCOL_F_REPLY_ACK |                    \
 	 VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |                        \
 	 VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |          \
-	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS)
+	 VHOST_USER_PROTOCOL_F_STATUS | VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS |               \
+	 VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
 struct pv_vhu_frontend_options {
 	const char *path;           /* where the back-end listens, or NULL ... */
@@ -108,6 +109,26 @@ int pv_vhu_frontend_mem_set(struct pv_vhu_frontend *frontend, const struct pv_vh
 int pv_vhu_frontend_mem_add(struct pv_vhu_frontend *frontend, const struct pv_vhu_region *region);
 int pv_vhu_frontend_mem_remove(struct pv_vhu_frontend *frontend,
                                const struct pv_vhu_region *region);
+
+/* ---- what is in flight ---- */
+
+/* The memory in which a back-end writes down what it works on, for the one after it. */
+struct pv_vhu_inflight {
+	struct vhost_user_inflight shape;
+	int fd;
+};
+
+/*
+ * Has the back-end make it for so many queues of at most so many places, while none is enabled.
+ * Returns 0 (`inflight->fd` is the caller's), -ENOTSUP without INFLIGHT_SHMFD, -EREMOTEIO from a
+ * back-end that does not make it.
+ */
+int pv_vhu_frontend_inflight_get(struct pv_vhu_frontend *frontend, uint16_t queues,
+                                 uint16_t queue_size, struct pv_vhu_inflight *inflight);
+
+/* Hands it to a back-end, before the queues; `inflight->fd` stays the caller's. */
+int pv_vhu_frontend_inflight_set(struct pv_vhu_frontend *frontend,
+                                 const struct pv_vhu_inflight *inflight);
 
 /* ---- queues ---- */
 

@@ -233,6 +233,7 @@ static bool has_own_answer(uint32_t request)
 	case VHOST_USER_SET_LOG_BASE:
 	case VHOST_USER_SET_DEVICE_STATE_FD:
 	case VHOST_USER_CHECK_DEVICE_STATE:
+	case VHOST_USER_GET_INFLIGHT_FD:
 		return true;
 	default:
 		return false;
@@ -258,8 +259,10 @@ static int exchange(struct pv_vhu_frontend *frontend, const struct pv_vhu_call *
 	if (is_acknowledged && frontend->replies.message.payload.u64)
 		return pv_vhu_frontend_refuse(frontend, -EREMOTEIO, "the back-end refuses %s",
 		                              name_of(call->request));
-	if (reply)
+	if (reply) {
 		*reply = frontend->replies.message;
+		frontend->replies.message.fds = 0;
+	}
 	return 0;
 }
 

@@ -186,6 +186,48 @@ int pv_vhu_frontend_mem_remove(struct pv_vhu_frontend *frontend, const struct pv
 	return region_call(frontend, VHOST_USER_REM_MEM_REG, region, 0);
 }
 
+/* ---- what is in flight ---- */
+
+/* Kept as the back-end has it: what is in it is the back-end's business. */
+int pv_vhu_frontend_inflight_get(struct pv_vhu_frontend *frontend, uint16_t queues,
+                                 uint16_t queue_size, struct pv_vhu_inflight *inflight)
+{
+	const struct vhost_user_inflight wish = { .num_queues = queues, .queue_size = queue_size };
+	struct pv_vhu_call call = { .request = VHOST_USER_GET_INFLIGHT_FD,
+		                    .payload = &wish,
+		                    .bytes = sizeof(wish) };
+	struct pv_vhu_message reply;
+	int code = agreed(frontend, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, "INFLIGHT_SHMFD");
+
+	if (!code)
+		code = pv_vhu_frontend_call(frontend, &call, &reply);
+	if (code)
+		return code;
+	if (reply.payload.inflight.mmap_size == 0)
+		return pv_vhu_frontend_refuse(frontend, -EREMOTEIO,
+		                              "the back-end refuses GET_INFLIGHT_FD of %u queues "
+		                              "of %u",
+		                              queues, queue_size);
+	inflight->shape = wish;
+	inflight->shape.mmap_size = reply.payload.inflight.mmap_size;
+	inflight->shape.mmap_offset = reply.payload.inflight.mmap_offset;
+	inflight->fd = reply.fd[0];
+	return 0;
+}
+
+int pv_vhu_frontend_inflight_set(struct pv_vhu_frontend *frontend,
+                                 const struct pv_vhu_inflight *inflight)
+{
+	struct pv_vhu_call call = { .request = VHOST_USER_SET_INFLIGHT_FD,
+		                    .payload = &inflight->shape,
+		                    .bytes = sizeof(inflight->shape),
+		                    .fd = &inflight->fd,
+		                    .fds = 1 };
+	int code = agreed(frontend, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, "INFLIGHT_SHMFD");
+
+	return code ? code : pv_vhu_frontend_call(frontend, &call, NULL);
+}
+
 /* ---- queues ---- */
 
 uint32_t pv_vhu_vring_base_fresh(bool is_packed)

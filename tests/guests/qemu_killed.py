@@ -57,4 +57,5 @@ def body(report, test):
         backend.start()
 
 
-harness.main(body)
+if __name__ == "__main__":
+    harness.main(body)

@@ -24,6 +24,7 @@ SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
 SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM = 15, 16, 17
 SET_VRING_ENABLE, SET_BACKEND_REQ_FD, GET_CONFIG, SET_CONFIG = 18, 21, 24, 25
+GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
 RESET_DEVICE, VRING_KICK, GET_MAX_MEM_SLOTS = 34, 35, 36
 ADD_MEM_REG, REM_MEM_REG, SET_STATUS, GET_STATUS = 37, 38, 39, 40
 SET_DEVICE_STATE_FD, CHECK_DEVICE_STATE = 42, 43
@@ -32,8 +33,9 @@ VERSION, REPLY, NEED_REPLY = 1, 4, 8
 NO_FD = 0x100
 
 MQ, LOG_SHMFD, REPLY_ACK, CONFIG = 1 << 0, 1 << 1, 1 << 3, 1 << 9
+INFLIGHT = 1 << 12
 RESET, MEM_SLOTS, STATUS, DEVICE_STATE = 1 << 13, 1 << 15, 1 << 16, 1 << 19
-PROTOCOL_FEATURES = (MQ | LOG_SHMFD | REPLY_ACK | CONFIG | RESET | MEM_SLOTS | STATUS
+PROTOCOL_FEATURES = (MQ | LOG_SHMFD | REPLY_ACK | CONFIG | INFLIGHT | RESET | MEM_SLOTS | STATUS
                      | DEVICE_STATE)
 
 F_LOG_ALL, F_PROTOCOL, F_VERSION_1, F_PACKED = 1 << 26, 1 << 30, 1 << 32, 1 << 34
@@ -55,6 +57,10 @@ def table(*regions):
 
 def state(index, num):
     return struct.pack('<II', index, num)
+
+
+def inflight(size, offset=0, queues=QUEUES, queue_size=SIZE):
+    return struct.pack('<QQHHI', size, offset, queues, queue_size, 0)
 
 
 def u64(value):
@@ -220,6 +226,14 @@ class FrontEnd:
         """With an acknowledgement: 0 is yes."""
         self.send(request, payload, fds, VERSION | NEED_REPLY)
         return struct.unpack('<Q', self.reply()[1][:8])[0]
+
+    def get_inflight(self, *shape):
+        """The in-flight region that the back-end makes: its size and its descriptor, or None."""
+        self.send(GET_INFLIGHT_FD, inflight(0, 0, *shape))
+        data, fds, _, _ = socket.recv_fds(self.socket, 12 + 24, 2)
+        size, offset, _, _, _ = struct.unpack('<QQHHI', data[12:])
+        assert offset == 0 and len(fds) == (size > 0)
+        return size, self.keep(fds[0]) if fds else None
 
     def is_dropped(self):
         """Waits until the back-end has closed the connection."""

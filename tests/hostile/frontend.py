@@ -462,6 +462,153 @@ class Memory(Case):
             front_end.close()
 
 
+class InFlight(Case):
+    # A split queue's region: where its fields are.
+    VERSION, DESC_NUM, BATCH_HEAD, USED_IDX, DESC = 8, 10, 12, 14, 16
+
+    def test_the_region_that_is_made_is_used_and_cannot_shrink(self):
+        front_end = self.negotiated()
+        size, fd = front_end.get_inflight()
+        self.assertEqual(front_end.map_memory(), 0)
+        self.assertEqual(front_end.ask(fe.SET_INFLIGHT_FD, fe.inflight(size), [fd]), 0)
+        self.assertEqual(front_end.start(), 0)
+        self.assertEqual(front_end.request(0), 0)
+        with mmap.mmap(fd, size) as region:
+            wait_until(lambda: struct.unpack_from('<HHHH', region, self.VERSION) ==
+                       (1, fe.SIZE, 0, 1), 'nothing is written down')
+        with self.assertRaises(PermissionError):
+            os.ftruncate(fd, 0)
+        front_end.close()
+
+    def test_regions_that_cannot_be_made_are_not(self):
+        front_end = self.negotiated()
+        for shape, sentence in (((0, 16), 'not there'), ((fe.QUEUES + 1, 16), 'not there'),
+                                ((0xffff, 16), 'not there'), ((1, 0), 'empty'),
+                                ((1, 257), 'larger than'), ((2, 0xffff), 'larger than')):
+            self.assertEqual(front_end.get_inflight(*shape), (0, None))
+            lines = self.server.heard()
+            self.assertEqual(len(lines), 1, lines)
+            self.assertRegex(lines[0], 'GET_INFLIGHT_FD refused: .*' + sentence)
+        self.assertGreater(front_end.get_inflight(fe.QUEUES, 256)[0], 0)
+        front_end.close()
+
+    def test_regions_that_cannot_be_are_refused(self):
+        fd = self.keep_file(1 << 16)
+        front_end = self.negotiated()
+        for shape, sentence in (
+                (fe.inflight(0), 'empty'), (fe.inflight(1 << 17), 'longer than its file'),
+                (fe.inflight(1 << 16, 8), 'longer than its file'),
+                (fe.inflight(1 << 63), 'wraps'), (fe.inflight(16, (1 << 64) - 8), 'wraps'),
+                (fe.inflight(4096, 4), 'off their alignment'),
+                (fe.inflight(4096, 0, 0), 'not there'), (fe.inflight(4096, 0, 3), 'not there'),
+                (fe.inflight(4096, 0, 1, 0), 'empty'), (fe.inflight(4096, 0, 1, 257), 'larger')):
+            self.assertEqual(front_end.ask(fe.SET_INFLIGHT_FD, shape, [fd]), 1)
+            lines = self.server.heard()
+            self.assertEqual(len(lines), 1, lines)
+            self.assertRegex(lines[0], 'SET_INFLIGHT_FD refused: .*' + sentence)
+        front_end.close()
+
+    def test_without_the_feature_and_under_running_queues_there_is_none(self):
+        fd = self.keep_file(1 << 16)
+        front_end = self.connect()
+        front_end.negotiate(protocol=fe.PROTOCOL_FEATURES & ~fe.INFLIGHT)
+        self.assertEqual(front_end.get_inflight(), (0, None))
+        self.assertEqual(front_end.ask(fe.SET_INFLIGHT_FD, fe.inflight(1 << 16), [fd]), 1)
+        front_end.close()
+        front_end = self.connect().set_up()
+        self.assertEqual(front_end.get_inflight(), (0, None))
+        self.assertEqual(front_end.ask(fe.SET_INFLIGHT_FD, fe.inflight(1 << 16), [fd]), 1)
+        self.assertEqual(front_end.request(0), 0)
+        front_end.close()
+
+    def keep_file(self, size):
+        fd = fe.memory_file(size)
+        self.addCleanup(os.close, fd)
+        return fd
+
+    def start_with(self, fd, size):
+        front_end = self.negotiated()
+        self.assertEqual(front_end.map_memory(), 0)
+        self.assertEqual(front_end.ask(fe.SET_INFLIGHT_FD, fe.inflight(size), [fd]), 0)
+        return front_end, front_end.start()
+
+    def test_a_region_that_makes_no_sense_does_not_start_its_queue(self):
+        for spoil in ((self.VERSION, 2), (self.DESC_NUM, 17), (self.USED_IDX, 1000),
+                      (self.USED_IDX, 0xffff), (self.DESC, 2), (0, 1)):
+            fd = self.keep_file(4096)
+            os.pwrite(fd, struct.pack('<HHHH', 1, fe.SIZE, 0xffff, 0), self.VERSION)
+            os.pwrite(fd, struct.pack('<H', spoil[1]), spoil[0])
+            with self.subTest(spoil=spoil):
+                front_end, answer = self.start_with(fd, 4096)
+                self.assertEqual(answer, 1)
+                front_end.close()
+                wait_until(self.is_alone, 'it does not leave')
+                lines = self.server.heard()
+                self.assertEqual(len(lines), 1, lines)
+                self.assertRegex(lines[0], 'queue 0 does not start: its in-flight region makes no')
+
+    def test_a_region_that_is_too_short_does_not_start_its_queue(self):
+        front_end, answer = self.start_with(self.keep_file(256), 256)
+        self.assertEqual(answer, 1)
+        front_end.close()
+
+    def test_a_region_that_shrinks_costs_the_connection(self):
+        fd = self.keep_file(8192)
+        front_end, answer = self.start_with(fd, 8192)
+        self.assertEqual(answer, 0)
+        self.assertEqual(front_end.request(0), 0)
+        self.server.heard()
+        os.ftruncate(fd, 0)
+        front_end.put(fe.HEADER, '<IIQ', 0, 0, 0)
+        front_end.offer()
+        self.assertTrue(front_end.is_dropped())
+        front_end.close()
+        wait_until(self.is_alone, 'nothing is said')
+        self.assertIn('its memory became shorter', ''.join(self.server.heard()))
+
+    def test_what_was_in_flight_comes_first_and_once(self):
+        """Two requests that a back-end before had: the younger has the lower descriptor."""
+        fd = self.keep_file(4096)
+        os.pwrite(fd, struct.pack('<HHHH', 1, fe.SIZE, 0, 0), self.VERSION)
+        front_end = self.negotiated()
+        self.assertEqual(front_end.map_memory(), 0)
+        for head, counter in ((3, 7), (6, 5)):
+            front_end.desc(head, fe.HEADER, 16, 1, head + 1)
+            front_end.desc(head + 1, fe.DATA, 512, 3, head + 2)
+            front_end.desc(head + 2, fe.STATUS_BYTE, 1, 2)
+            os.pwrite(fd, struct.pack('<B5xHQ', 1, 0, counter), self.DESC + 16 * head)
+        front_end.put(fe.HEADER, '<IIQ', 0, 0, 0)
+        front_end.index = 2
+        front_end.put(fe.AVAIL + 2, '<H', 2)
+        self.assertEqual(front_end.ask(fe.SET_INFLIGHT_FD, fe.inflight(4096), [fd]), 0)
+        self.assertEqual(front_end.start(), 0)
+        wait_until(lambda: front_end.used() == 2, 'they do not come back')
+        used = struct.unpack_from('<IIII', front_end.memory, fe.USED + 4)
+        self.assertEqual((used[0], used[2]), (6, 3))
+        self.assertEqual(front_end.request(0), 0)
+        self.assertEqual(front_end.used(), 3)
+        front_end.close()
+
+    def test_a_ring_that_is_set_up_elsewhere_leaves_nothing_in_flight_behind(self):
+        front_end = self.negotiated()
+        size, fd = front_end.get_inflight()
+        self.assertEqual(front_end.map_memory(), 0)
+        self.assertEqual(front_end.start(), 0)
+        for _ in range(3):
+            self.assertEqual(front_end.request(0), 0)
+        front_end.send(fe.GET_VRING_BASE, state(0, 0))
+        self.assertEqual(front_end.reply()[1], state(0, 3))
+        # Something that would be taken again if it counted.
+        os.pwrite(fd, b'\1', self.DESC + 16 * 9)
+        front_end.memory[:0x3000] = bytes(0x3000)
+        front_end.index = 0
+        self.assertEqual(front_end.start(), 0)
+        self.assertEqual(front_end.request(0), 0)
+        self.assertEqual(front_end.used(), 1)
+        front_end.close()
+        self.assertGreater(size, 0)
+
+
 class Floods(Case):
     def test_replies_that_are_never_read_cost_the_connection(self):
         front_end = self.negotiated()

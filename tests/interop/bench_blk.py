@@ -100,6 +100,39 @@ class Bench(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, "^paravane bench blk: verification failed: at byte [0-9]+ ")
 
+    def test_patterns_come_back_from_back_ends_that_die(self):
+        for ring in ([], ["--packed"]):
+            with self.subTest(ring=ring):
+                server = self.serve_image("--num-queues", "2")
+                with subprocess.Popen(
+                        [PARAVANE, "bench", "blk", "--socket-path", server.path, "--seconds", "4",
+                         "--verify", "--json", "--reconnect", "--queues", "2", *ring],
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+                    for _ in range(4):
+                        server.wait_for_front_end()
+                        server.end()
+                        server = self.serve("--blk-file", self.image, "--num-queues", "2")
+                    output, errors = bench.communicate(timeout=LIMIT_S)
+                self.assertEqual(bench.returncode, 0, errors)
+                result = json.loads(output)
+                self.assertEqual(result["reconnects"], 4)
+                self.assertGreater(result["verified_blocks"], 0)
+                server.end()
+
+    def test_a_back_end_that_keeps_no_account_cannot_be_replaced(self):
+        server = self.serve_foreign()
+        with subprocess.Popen(
+                [PARAVANE, "bench", "blk", "--socket-path", server.path, "--seconds", "20",
+                 "--reconnect"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+            time.sleep(0.5)
+            server.end()
+            os.unlink(server.path)
+            self.serve_foreign()
+            _, errors = bench.communicate(timeout=LIMIT_S)
+        self.assertEqual(bench.returncode, 1)
+        self.assertEqual(errors, "paravane bench blk: the back-end has kept no account of what "
+                                 "is in flight\n")
+
     def test_without_mix_and_verify_nothing_is_written(self):
         server = self.serve_image()
         before = self.image_digest()

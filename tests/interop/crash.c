@@ -194,7 +194,7 @@ static void kill_again_and_again(const char *const *options)
 	server_start_own(&server, DISK_BYTES, options);
 	for (uint32_t i = 0; i < kills; i++) {
 		kill_under_load(&resizer);
-		server_start_own_again(&server, options);
+		server_start_again(&server);
 	}
 	assert_true(resizer.answers > kills);
 	assert_true(load.flushes > kills);

@@ -210,7 +210,7 @@ static int status_get(struct pv_bus *bus, uint8_t *status)
 	return 0;
 }
 
-static int start_queue(struct pv_couple *couple, uint16_t index)
+int pv_couple_start_queue(struct pv_couple *couple, uint16_t index)
 {
 	const struct pv_bus_queue *place = &couple->lane[index].place;
 	const struct pv_ring_config config = {
@@ -218,6 +218,8 @@ static int start_queue(struct pv_couple *couple, uint16_t index)
 		.desc_area = place->desc_area,
 		.driver_area = place->driver_area,
 		.device_area = place->device_area,
+		.inflight = couple->lane[index].inflight,
+		.inflight_places = couple->inflight_places,
 	};
 	const struct pv_ring_position position = pv_ring_position_fresh();
 	int err = pv_device_queue_set(couple->device, index, &config, &position);
@@ -244,7 +246,7 @@ static int status_set(struct pv_bus *bus, uint8_t status)
 	pv_device_mem_set(couple->device, couple->twin.table[couple->view]);
 	for (uint16_t i = 0; !err && i < PV_COUPLE_QUEUES; i++)
 		if (couple->lane[i].is_placed)
-			err = start_queue(couple, i);
+			err = pv_couple_start_queue(couple, i);
 	return err;
 }
 
@@ -280,7 +282,7 @@ static int queue_enable(struct pv_bus *bus, uint16_t index, const struct pv_bus_
 	couple->lane[index].place = *queue;
 	couple->lane[index].is_placed = true;
 	if (pv_device_status(couple->device) & VIRTIO_STATUS_DRIVER_OK)
-		return start_queue(couple, index);
+		return pv_couple_start_queue(couple, index);
 	return 0;
 }
 

@@ -27,6 +27,7 @@ struct pv_couple_lane {
 	bool is_interrupted; /* since the driver last looked */
 	struct pv_bus_queue place;
 	bool is_placed;
+	void *inflight; /* its journal, for the test to set; NULL: none */
 };
 
 struct pv_couple {
@@ -37,7 +38,8 @@ struct pv_couple {
 	struct pv_random random;
 	struct pv_device *device;
 	enum pv_twin_view view; /* the device's */
-	uint32_t region_max;    /* bytes of a region of request slots and indirect tables */
+	uint16_t inflight_places;
+	uint32_t region_max; /* bytes of a region of request slots and indirect tables */
 	struct pv_couple_lane lane[PV_COUPLE_QUEUES];
 	uint64_t now_ns; /* virtual time; waiting moves it on */
 	uint32_t interrupts;
@@ -57,6 +59,9 @@ void pv_couple_close(struct pv_couple *couple);
 /* Puts a device in place, the first or one that takes over from the last. */
 void pv_couple_set_device(struct pv_couple *couple, struct pv_device *device,
                           enum pv_twin_view view);
+
+/* Starts a queue of the driver's once more, where the driver has it. Returns 0 or why not. */
+int pv_couple_start_queue(struct pv_couple *couple, uint16_t index);
 
 /* Runs each lane once, where it is awake or was kicked. Returns whether anything was done. */
 bool pv_couple_run(struct pv_couple *couple);

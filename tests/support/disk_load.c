@@ -153,7 +153,7 @@ static void slot_done(struct pv_blkdrv_request *request)
 		gather(slot, load->copy);
 		expect(load, memcmp(load->copy, model, slot->bytes) == 0, "a read has wrong data");
 	}
-	if (load->turns < load->turns_max && !load->wrong)
+	if (load->turns < __atomic_load_n(&load->turns_max, __ATOMIC_RELAXED) && !load->wrong)
 		send_next(slot);
 }
 
@@ -201,9 +201,14 @@ static void turn(struct load *load, struct pv_vhu_bus *bus, bool is_blocking)
 		pv_blkdrv_publish(load->queue);
 	else if (is_blocking && !pv_blkdrv_interrupts_on(load->queue))
 		sleep_until_interrupted(load, bus);
-	else if (pv_blkdrv_queue_is_broken(load->queue) ||
-	         pv_vhu_frontend_has_failed(pv_vhu_bus_frontend(bus)))
+	else if (pv_blkdrv_queue_is_broken(load->queue) || pv_vhu_bus_is_over(bus))
 		expect(load, false, "the queue is broken");
+}
+
+void disk_load_end(void)
+{
+	for (uint32_t i = 0; i < DISK_LOAD_QUEUES; i++)
+		__atomic_store_n(&loads[i].turns_max, 0, __ATOMIC_RELAXED);
 }
 
 const char *disk_load_run(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint16_t queue,

@@ -22,4 +22,7 @@ const char *disk_load_run(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint16_
 /* The first two queues at once: the first as above and blocking, the second on another thread. */
 const char *disk_load_run_two(struct pv_vhu_bus *bus, struct pv_blkdrv *blk, uint32_t turns);
 
+/* Has loads that run come to their end before. Any thread. */
+void disk_load_end(void);
+
 #endif

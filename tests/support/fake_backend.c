@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
 #include "tests/support/fake_backend.h"
 
 #include <poll.h>
@@ -6,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -25,7 +27,8 @@ void fake_backend_init(struct fake_backend *fake)
 			VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |
 			VHOST_USER_PROTOCOL_F_RESET_DEVICE |
 			VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS |
-			VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS,
+			VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS |
+			VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
 		.queues = 2,
 		.mem_slots = 32,
 		.channel = -1,
@@ -33,6 +36,7 @@ void fake_backend_init(struct fake_backend *fake)
 		.kick_fd = -1,
 		.err_fd = -1,
 		.mem_fd = -1,
+		.inflight_fd = -1,
 	};
 }
 
@@ -90,6 +94,9 @@ static void fds_keep(struct fake_backend *fake, struct pv_vhu_message *message)
 	case VHOST_USER_ADD_MEM_REG:
 		keep(&fake->mem_fd, &message->fd[0]);
 		break;
+	case VHOST_USER_SET_INFLIGHT_FD:
+		keep(&fake->inflight_fd, &message->fd[0]);
+		break;
 	default:
 		break;
 	}
@@ -106,6 +113,27 @@ static void config_reply(struct fake_backend *fake, const struct vhost_user_conf
 		fake_reply(fake, VHOST_USER_GET_CONFIG, NULL, 0);
 	else
 		fake_reply(fake, VHOST_USER_GET_CONFIG, &config, 12 + config.size);
+}
+
+void fake_reply_inflight(struct fake_backend *fake, const struct vhost_user_inflight *inflight,
+                         uint32_t fds)
+{
+	uint8_t data[MESSAGE_BYTES];
+	uint32_t count = pv_vhu_encode(data, VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_FLAG_REPLY,
+	                               inflight, sizeof(*inflight));
+	int fd[2] = { memfd_create("fake", MFD_CLOEXEC), memfd_create("fake", MFD_CLOEXEC) };
+
+	pv_vhu_send(fake->socket, data, count, fd, fds);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void inflight_reply(struct fake_backend *fake, const struct vhost_user_inflight *asked)
+{
+	struct vhost_user_inflight inflight = *asked;
+
+	inflight.mmap_size = 4096;
+	fake_reply_inflight(fake, &inflight, 1);
 }
 
 static void answer(struct fake_backend *fake, const struct pv_vhu_message *message)
@@ -141,6 +169,9 @@ static void answer(struct fake_backend *fake, const struct pv_vhu_message *messa
 		break;
 	case VHOST_USER_GET_CONFIG:
 		config_reply(fake, &message->payload.config);
+		break;
+	case VHOST_USER_GET_INFLIGHT_FD:
+		inflight_reply(fake, &message->payload.inflight);
 		break;
 	default:
 		if (message->flags & VHOST_USER_FLAG_NEED_REPLY)
@@ -226,6 +257,7 @@ void fake_backend_stop(struct fake_backend *fake)
 	close_if_open(fake->kick_fd);
 	close_if_open(fake->err_fd);
 	close_if_open(fake->mem_fd);
+	close_if_open(fake->inflight_fd);
 }
 
 uint32_t fake_count(const struct fake_backend *fake, uint32_t request)

@@ -36,6 +36,7 @@ struct fake_backend {
 	int kick_fd;
 	int err_fd;
 	int mem_fd;
+	int inflight_fd; /* from SET_INFLIGHT_FD */
 	uint8_t status;
 	pthread_t thread;
 
@@ -54,6 +55,8 @@ void fake_backend_stop(struct fake_backend *fake);
 /* For twists. */
 void fake_reply(struct fake_backend *fake, uint32_t request, const void *payload, uint32_t bytes);
 void fake_reply_u64(struct fake_backend *fake, uint32_t request, uint64_t value);
+void fake_reply_inflight(struct fake_backend *fake, const struct vhost_user_inflight *inflight,
+                         uint32_t fds);
 void fake_channel_send(struct fake_backend *fake, uint32_t request, uint32_t flags,
                        const void *payload, uint32_t bytes);
 

@@ -119,7 +119,7 @@ void server_start_foreign(struct server *server, uint64_t bytes, const char *opt
 	start(server, arguments);
 }
 
-static void start_own(struct server *server, const char *path, const char *const *options)
+static void start_own(struct server *server, const char *path)
 {
 	char qmp[128];
 	const char *arguments[ARGUMENTS_MAX] = { getenv("PARAVANE"),
@@ -134,10 +134,14 @@ static void start_own(struct server *server, const char *path, const char *const
 	size_t count = 9;
 
 	assert_non_null(arguments[0]);
+	/* What a killed one left behind may be taken for it, for as long as the kernel clears up.
+	 */
+	unlink(server->socket);
+	unlink(server->qmp);
 	snprintf(qmp, sizeof(qmp), "unix:%s", server->qmp);
-	for (size_t i = 0; options[i]; i++) {
+	for (size_t i = 0; server->options[i]; i++) {
 		assert_true(count < ARGUMENTS_MAX - 1);
-		arguments[count++] = options[i];
+		arguments[count++] = server->options[i];
 	}
 	start(server, arguments);
 }
@@ -174,18 +178,20 @@ void server_start_two(struct server *server, uint64_t bytes)
 void server_start_own(struct server *server, uint64_t bytes, const char *const *options)
 {
 	folder_make(server, bytes);
-	start_own(server, server->image, options);
+	server->options = options;
+	start_own(server, server->image);
 }
 
 void server_start_own_on(struct server *server, const char *path, const char *const *options)
 {
 	folder_make(server, 0);
-	start_own(server, path, options);
+	server->options = options;
+	start_own(server, path);
 }
 
-void server_start_own_again(struct server *server, const char *const *options)
+void server_start_again(struct server *server)
 {
-	start_own(server, server->image, options);
+	start_own(server, server->image);
 }
 
 static bool has_answer(const char *text)

@@ -21,6 +21,7 @@ struct server {
 	/* Of two disks in one process. */
 	char config[96];
 	char second_socket[96];
+	const char *const *options;
 };
 
 /* Is there a qemu-storage-daemon on this machine? */
@@ -40,10 +41,11 @@ void server_start_own(struct server *server, uint64_t bytes, const char *const *
  */
 void server_start_two(struct server *server, uint64_t bytes);
 
-/* Ours on a file or block device of the caller's, which stays; and once more on the image it had.
- */
+/* Ours on a file or block device of the caller's, which stays. */
 void server_start_own_on(struct server *server, const char *path, const char *const *options);
-void server_start_own_again(struct server *server, const char *const *options);
+
+/* Ours once more on the same image and the same socket, after it was killed. */
+void server_start_again(struct server *server);
 
 /*
  * One control command of ours, with an "id" of 7, and the whole answer, events and all, in

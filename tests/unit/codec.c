@@ -186,6 +186,68 @@ static void a_region_may_be_removed_with_or_without_its_descriptor(void **state)
 	               "REM_MEM_REG with 2 descriptors, at most 1 expected");
 }
 
+/* ---- what is in flight ---- */
+
+/* Whether a compiler's padding belongs to the payload, implementations do not agree. */
+static void an_in_flight_region_comes_with_or_without_padding(void **state)
+{
+	(void)state;
+	for (uint32_t bytes = 19; bytes <= 25; bytes++) {
+		struct wire get = wire_of(VHOST_USER_GET_INFLIGHT_FD, 0, zeros, bytes, 0);
+		struct wire set = wire_of(VHOST_USER_SET_INFLIGHT_FD, 0, zeros, bytes, 1);
+		char sentence[128];
+
+		if (bytes >= 20 && bytes <= 24) {
+			expect_taken(PV_VHU_FROM_FRONTEND, &get);
+			expect_taken(PV_VHU_FROM_FRONTEND, &set);
+			continue;
+		}
+		snprintf(sentence, sizeof(sentence),
+		         "GET_INFLIGHT_FD with a payload of %u bytes, 20 to 24 expected", bytes);
+		expect_refused(PV_VHU_FROM_FRONTEND, &get, sentence);
+		snprintf(sentence, sizeof(sentence),
+		         "SET_INFLIGHT_FD with a payload of %u bytes, 20 to 24 expected", bytes);
+		expect_refused(PV_VHU_FROM_FRONTEND, &set, sentence);
+	}
+}
+
+static void an_in_flight_region_has_one_descriptor(void **state)
+{
+	struct wire get = wire_of(VHOST_USER_GET_INFLIGHT_FD, 0, zeros, 24, 1);
+	struct wire none = wire_of(VHOST_USER_SET_INFLIGHT_FD, 0, zeros, 24, 0);
+	struct wire two = wire_of(VHOST_USER_SET_INFLIGHT_FD, 0, zeros, 24, 2);
+
+	(void)state;
+	expect_refused(PV_VHU_FROM_FRONTEND, &get, "GET_INFLIGHT_FD with 1 descriptor, 0 expected");
+	expect_refused(PV_VHU_FROM_FRONTEND, &none,
+	               "SET_INFLIGHT_FD with 0 descriptors, 1 expected");
+	expect_refused(PV_VHU_FROM_FRONTEND, &two,
+	               "SET_INFLIGHT_FD with 2 descriptors, 1 expected");
+}
+
+static void only_an_in_flight_region_comes_with_an_answer(void **state)
+{
+	const struct vhost_user_inflight inflight = { .mmap_size = 4096 };
+	struct wire with = wire_of(VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_FLAG_REPLY, &inflight,
+	                           sizeof(inflight), 1);
+	struct wire without = wire_of(VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_FLAG_REPLY, &inflight,
+	                              sizeof(inflight), 0);
+	struct wire empty = wire_of(VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_FLAG_REPLY, zeros,
+	                            sizeof(inflight), 0);
+	struct wire empty_with = wire_of(VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_FLAG_REPLY, zeros,
+	                                 sizeof(inflight), 1);
+	struct wire other = wire_of(VHOST_USER_GET_FEATURES, VHOST_USER_FLAG_REPLY, zeros, 8, 1);
+
+	(void)state;
+	expect_taken(PV_VHU_REPLY, &with);
+	expect_taken(PV_VHU_REPLY, &empty);
+	expect_refused(PV_VHU_REPLY, &without,
+	               "reply to GET_INFLIGHT_FD with 0 descriptors, 1 expected");
+	expect_refused(PV_VHU_REPLY, &empty_with,
+	               "reply to GET_INFLIGHT_FD with 1 descriptor, 0 expected");
+	expect_refused(PV_VHU_REPLY, &other, "reply to GET_FEATURES with 1 descriptor, 0 expected");
+}
+
 /* ---- memory tables ---- */
 
 static struct wire table_wire(uint32_t regions, uint32_t bytes, uint32_t fds)
@@ -505,6 +567,9 @@ int main(void)
 		cmocka_unit_test(each_request_is_refused_with_a_byte_more_or_less),
 		cmocka_unit_test(each_request_is_refused_with_a_descriptor_more_or_less),
 		cmocka_unit_test(a_region_may_be_removed_with_or_without_its_descriptor),
+		cmocka_unit_test(an_in_flight_region_comes_with_or_without_padding),
+		cmocka_unit_test(an_in_flight_region_has_one_descriptor),
+		cmocka_unit_test(only_an_in_flight_region_comes_with_an_answer),
 		cmocka_unit_test(a_memory_table_may_have_room_for_more_regions_than_it_lists),
 		cmocka_unit_test(a_memory_table_that_is_shorter_than_its_count_is_refused),
 		cmocka_unit_test(a_memory_table_has_one_descriptor_for_each_region),

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -478,6 +479,86 @@ static void descriptors_that_come_with_an_answer_are_closed(void **state)
 	assert_int_equal(open_fds(), before);
 }
 
+/* ---- what is in flight ---- */
+
+static void an_in_flight_region_is_fetched_and_handed_on(void **state)
+{
+	const struct vhost_user_inflight *told;
+	struct pv_vhu_inflight inflight;
+	struct stat mine, theirs;
+
+	(void)state;
+	connect_well();
+	assert_int_equal(pv_vhu_frontend_inflight_get(frontend, 2, 128, &inflight), 0);
+	told = &fake_last(&fake, VHOST_USER_GET_INFLIGHT_FD)->payload.inflight;
+	assert_int_equal(told->num_queues, 2);
+	assert_int_equal(told->queue_size, 128);
+	assert_int_equal(inflight.shape.mmap_size, 4096);
+	assert_int_equal(pv_vhu_frontend_inflight_set(frontend, &inflight), 0);
+	told = &fake_last(&fake, VHOST_USER_SET_INFLIGHT_FD)->payload.inflight;
+	assert_memory_equal(told, &inflight.shape, sizeof(*told));
+	assert_int_equal(fstat(inflight.fd, &mine), 0);
+	assert_int_equal(fstat(fake.inflight_fd, &theirs), 0);
+	assert_int_equal(mine.st_ino, theirs.st_ino);
+	close(inflight.fd);
+}
+
+static bool answer_no_region(struct fake_backend *back, struct pv_vhu_message *message)
+{
+	fake_reply_inflight(back, &message->payload.inflight, 0);
+	return true;
+}
+
+static void a_back_end_may_make_no_in_flight_region(void **state)
+{
+	struct pv_vhu_inflight inflight;
+
+	(void)state;
+	fake.twisted = VHOST_USER_GET_INFLIGHT_FD;
+	fake.twist = answer_no_region;
+	connect_well();
+	expect_error(pv_vhu_frontend_inflight_get(frontend, 2, 128, &inflight), -EREMOTEIO,
+	             "the back-end refuses GET_INFLIGHT_FD of 2 queues of 128");
+	assert_true(pv_vhu_frontend_is_connected(frontend));
+}
+
+static bool answer_two_regions(struct fake_backend *back, struct pv_vhu_message *message)
+{
+	message->payload.inflight.mmap_size = 1;
+	fake_reply_inflight(back, &message->payload.inflight, 2);
+	return true;
+}
+
+static void two_in_flight_regions_end_the_connection_and_are_closed(void **state)
+{
+	struct pv_vhu_inflight inflight;
+	int before;
+
+	(void)state;
+	fake.twisted = VHOST_USER_GET_INFLIGHT_FD;
+	fake.twist = answer_two_regions;
+	connect_well();
+	before = open_fds();
+	expect_error(pv_vhu_frontend_inflight_get(frontend, 2, 128, &inflight), -EPROTO,
+	             "GET_INFLIGHT_FD: reply to GET_INFLIGHT_FD with 2 descriptors, 1 expected");
+	/* The back-end's thread closes its own after it has sent them. */
+	for (int i = 0; i < 1000 && open_fds() != before; i++)
+		poll(NULL, 0, 5);
+	assert_int_equal(open_fds(), before);
+}
+
+static void without_the_feature_there_is_no_in_flight_region(void **state)
+{
+	struct pv_vhu_inflight inflight = { .fd = 0 };
+
+	(void)state;
+	fake.protocol_features &= ~VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD;
+	connect_well();
+	assert_int_equal(pv_vhu_frontend_inflight_get(frontend, 2, 128, &inflight), -ENOTSUP);
+	assert_int_equal(pv_vhu_frontend_inflight_set(frontend, &inflight), -ENOTSUP);
+	assert_int_equal(fake_count(&fake, VHOST_USER_SET_INFLIGHT_FD), 0);
+}
+
 static bool answer_other_range(struct fake_backend *back, struct pv_vhu_message *message)
 {
 	struct vhost_user_config config = message->payload.config;
@@ -637,6 +718,10 @@ int main(void)
 		ON_FAKE(a_short_answer_ends_the_connection),
 		ON_FAKE(half_an_answer_is_none),
 		ON_FAKE(descriptors_that_come_with_an_answer_are_closed),
+		ON_FAKE(an_in_flight_region_is_fetched_and_handed_on),
+		ON_FAKE(a_back_end_may_make_no_in_flight_region),
+		ON_FAKE(two_in_flight_regions_end_the_connection_and_are_closed),
+		ON_FAKE(without_the_feature_there_is_no_in_flight_region),
 		ON_FAKE(configuration_of_another_size_ends_the_connection),
 		ON_FAKE(the_base_of_another_queue_ends_the_connection),
 		ON_FAKE(a_back_end_that_is_silent_from_the_start_is_given_up),

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The bus over a vhost-user connection: what a driver does, as messages; and interrupts. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -205,6 +207,111 @@ static void a_failed_queue_needs_a_reset(void **state)
 	assert_int_equal(status_now(), 0);
 }
 
+/* ---- one back-end after another ---- */
+
+static void what_is_in_flight_is_accounted_for_before_the_queues(void **state)
+{
+	const struct vhost_user_inflight *told;
+
+	(void)state;
+	connect_with(0);
+	start_queue(0);
+	start_queue(1);
+	assert_int_equal(fake_count(&fake, VHOST_USER_GET_INFLIGHT_FD), 1);
+	assert_int_equal(fake_count(&fake, VHOST_USER_SET_INFLIGHT_FD), 1);
+	told = &fake_last(&fake, VHOST_USER_SET_INFLIGHT_FD)->payload.inflight;
+	assert_int_equal(told->num_queues, 2);
+	assert_int_equal(told->queue_size, 64);
+	assert_true(fake_last(&fake, VHOST_USER_SET_INFLIGHT_FD) <
+	            fake_last(&fake, VHOST_USER_SET_VRING_NUM));
+}
+
+/* Nothing is in flight after a reset: an old account would bring requests back from the dead. */
+static void a_reset_ends_the_account_and_the_next_start_has_one_of_its_own(void **state)
+{
+	(void)state;
+	connect_with(0);
+	start_queue(0);
+	bus->ops->status_set(bus, DRIVER_OK);
+	bus->ops->status_set(bus, 0);
+	start_queue(0);
+	assert_int_equal(fake_count(&fake, VHOST_USER_GET_INFLIGHT_FD), 2);
+	assert_int_equal(fake_count(&fake, VHOST_USER_SET_INFLIGHT_FD), 2);
+}
+
+static ino_t inode_of(int fd)
+{
+	struct stat status;
+
+	assert_int_equal(fstat(fd, &status), 0);
+	return status.st_ino;
+}
+
+/* The first back-end leaves, and the test goes on with another. */
+static void lose_back_end(struct fake_backend *next)
+{
+	fake_backend_init(next);
+	next->protocol_features = fake.protocol_features;
+	shutdown(fake.socket, SHUT_RDWR);
+	fake_backend_start(next);
+}
+
+static void the_next_back_end_is_told_all_and_goes_on(void **state)
+{
+	static struct fake_backend next;
+	struct pv_gpa gpa;
+	uint16_t *used;
+	ino_t account;
+	char sentence[256];
+	eventfd_t kicks;
+
+	(void)state;
+	connect_with(0);
+	/* The queue's used ring, at the arena's beginning plus two pages. */
+	used = (uint16_t *)os->ops->shared_alloc(os, 0x3000, 4096, &gpa) + 0x1000;
+	assert_int_equal(gpa.v, PV_ARENA_GPA);
+	start_queue(0);
+	bus->ops->status_set(bus, DRIVER_OK);
+	account = inode_of(fake.inflight_fd);
+	used[1] = 4711;
+	lose_back_end(&next);
+	assert_int_equal(pv_vhu_bus_reconnect(own, NULL, next.front, sentence, sizeof(sentence)),
+	                 0);
+	assert_int_equal(fake_count(&next, VHOST_USER_GET_INFLIGHT_FD), 0);
+	assert_int_equal(inode_of(next.inflight_fd), account);
+	assert_int_equal(fake_last(&next, VHOST_USER_SET_VRING_BASE)->payload.state.num, 4711);
+	assert_int_equal(fake_count(&next, VHOST_USER_ADD_MEM_REG), 1);
+	assert_int_equal(fake_last(&next, VHOST_USER_SET_VRING_ENABLE)->payload.state.num, 1);
+	/* It is kicked, and the driver is interrupted: either may have been on its way. */
+	assert_int_equal(eventfd_read(next.kick_fd, &kicks), 0);
+	assert_int_equal(pv_vhu_bus_wait(own, 0, 0), 1);
+	assert_int_equal(status_now(), DRIVER_OK);
+	pv_vhu_bus_destroy(own);
+	own = NULL;
+	fake_backend_stop(&next);
+}
+
+static void a_back_end_of_another_kind_is_not_taken(void **state)
+{
+	static struct fake_backend next;
+	char sentence[256];
+
+	(void)state;
+	connect_with(0);
+	start_queue(0);
+	lose_back_end(&next);
+	fake_backend_stop(&next);
+	close(next.front);
+	fake_backend_init(&next);
+	next.queues = 1;
+	fake_backend_start(&next);
+	assert_int_equal(pv_vhu_bus_reconnect(own, NULL, next.front, sentence, sizeof(sentence)),
+	                 -ENOTSUP);
+	assert_string_equal(sentence, "the back-end is not like the one before it");
+	assert_int_equal(fake_count(&next, VHOST_USER_SET_FEATURES), 0);
+	fake_backend_stop(&next);
+}
+
 /* ---- kicks and interrupts ---- */
 
 static void a_kick_reaches_the_back_end(void **state)
@@ -381,6 +488,10 @@ int main(void)
 		ON_FAKE(a_queue_comes_back_alone_and_starts_anew),
 		ON_FAKE(queues_that_do_not_exist_have_no_size),
 		ON_FAKE(a_failed_queue_needs_a_reset),
+		ON_FAKE(what_is_in_flight_is_accounted_for_before_the_queues),
+		ON_FAKE(a_reset_ends_the_account_and_the_next_start_has_one_of_its_own),
+		ON_FAKE(the_next_back_end_is_told_all_and_goes_on),
+		ON_FAKE(a_back_end_of_another_kind_is_not_taken),
 		ON_FAKE(a_kick_reaches_the_back_end),
 		ON_FAKE(an_interrupt_ends_a_wait_and_is_counted),
 		ON_FAKE(the_ports_wait_takes_no_interrupt_away),
