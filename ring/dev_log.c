@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ring/dev_log.h"
 
+static void log_all_own_writes(struct pv_dev_ring *ring)
+{
+	if (!ring->is_packed) {
+		pv_dev_log_device_area(ring, ring->used, (uint32_t)virtq_used_bytes(ring->size));
+		return;
+	}
+	pv_dev_log_device_area(ring, ring->device_event, sizeof(*ring->device_event));
+	pv_dirty_log_mark(ring->logging.log, ring->config.desc_area,
+	                  sizeof(struct pvirtq_desc) * (uint64_t)ring->size);
+}
+
+/*
+ * Whoever ran the ring before may have died between a write and its mark, and going on after it has
+ * written too.
+ */
 void pv_dev_ring_log_set(struct pv_dev_ring *ring, const struct pv_ring_logging *logging)
 {
 	ring->logging = *logging;
 	if (!logging->log)
 		ring->logging.has_own_writes = false;
+	if (ring->logging.has_own_writes && pv_dev_ring_was_in_use(ring))
+		log_all_own_writes(ring);
 }
 
 /* A piece lies in one region, so its pages follow each other. */
