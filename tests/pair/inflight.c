@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "abi/virtio_features.h"
+#include "ring/dirty_log.h"
 #include "tests/support/mortal.h"
 #include "tests/support/store_hook.h"
 
@@ -158,11 +159,51 @@ static void a_packed_ring_survives_a_death_before_any_store(void **state)
 	die_everywhere(VIRTIO_F_RING_PACKED, sizes, sizeof(sizes) / sizeof(sizes[0]));
 }
 
+static bool is_marked(const uint8_t *bits, struct pv_gpa gpa, uint64_t bytes)
+{
+	for (uint64_t page = gpa.v / PV_DIRTY_PAGE_BYTES;
+	     page <= (gpa.v + bytes - 1) / PV_DIRTY_PAGE_BYTES; page++)
+		if (!(bits[page / 8] & 1u << page % 8))
+			return false;
+	return true;
+}
+
+/* One that died between a write and its mark left nothing that tells. */
+static void who_takes_over_marks_what_the_dead_device_may_have_written(void **state)
+{
+	static uint8_t bits[1 << 17];
+	static struct play play;
+
+	(void)state;
+	for (int is_packed = 0; is_packed < 2; is_packed++) {
+		const struct pv_ring_config *config = &play.world.config;
+		struct pv_dirty_log log = { bits, sizeof(bits), false };
+		struct pv_ring_logging logging = { .log = &log, .has_own_writes = true };
+
+		play = (struct play){ .random = pv_random_start(pv_random_seed(), 7) };
+		memset(bits, 0, sizeof(bits));
+		mortal_world_open(&play.world, is_packed ? VIRTIO_F_RING_PACKED : 0, 8);
+		logging.device_area = config->device_area;
+		start(&play);
+		pv_dev_ring_log_set(&play.device.ring, &logging);
+		assert_false(is_marked(bits, config->device_area, 1));
+		mortal_device_forget(&play.device);
+		start(&play);
+		pv_dev_ring_log_set(&play.device.ring, &logging);
+		assert_true(is_marked(bits, config->device_area, is_packed ? 4 : 6 + 8 * 8));
+		assert_true(!is_packed || is_marked(bits, config->desc_area, 8 * 16));
+		assert_false(log.has_missed);
+		mortal_device_forget(&play.device);
+		mortal_world_close(&play.world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_split_ring_survives_a_death_before_any_store),
 		cmocka_unit_test(a_packed_ring_survives_a_death_before_any_store),
+		cmocka_unit_test(who_takes_over_marks_what_the_dead_device_may_have_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
