@@ -13,6 +13,7 @@ enum pv_err {
 	PV_ENOSPC,     /* no room: ring full, buffer too small */
 	PV_ENOMEM,     /* the host gave no memory */
 	PV_EBUSY,      /* not while it runs */
+	PV_ELOCKED,    /* somebody else uses it, perhaps not for long */
 	PV_EFEATURES,  /* a combination of features that cannot be had */
 	PV_ENOTSUP,    /* known, but not by this device */
 	PV_ESTATE,     /* saved state that is damaged, newer, or of another device */

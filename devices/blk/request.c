@@ -399,16 +399,12 @@ static size_t lane_bytes(uint32_t requests)
 static int begin_store(struct pv_blk *blk)
 {
 	struct pv_blk_store *store = blk->store;
-	struct pv_port *port = blk->device.port;
 	int err = 0;
 
 	if (blk->started == 0 && store->ops->begin)
 		err = store->ops->begin(store);
 	if (!err)
 		blk->started++;
-	else
-		port->ops->log(port, PV_LOG_ERROR,
-		               "the disk is locked: somebody else uses its image");
 	return err;
 }
 

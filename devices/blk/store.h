@@ -83,7 +83,7 @@ struct pv_blk_store_ops {
 	/*
 	 * Control side. The device's first queue is about to start: from here until `end`, which
 	 * follows when the last one has stopped, nobody else may change what is stored. Returns 0,
-	 * or -PV_EBUSY when somebody does or might. NULL, both: there is nobody else.
+	 * or -PV_ELOCKED when somebody does or might. NULL, both: there is nobody else.
 	 */
 	int (*begin)(struct pv_blk_store *store);
 	void (*end)(struct pv_blk_store *store);

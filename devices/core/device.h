@@ -202,7 +202,8 @@ int pv_device_queue_log_set(struct pv_device *device, uint16_t index,
 
 /*
  * Starts a queue that was described. Returns 0 or why not: an error of pv_dev_ring_init(), or
- * -PV_ENOMEM, -PV_EBUSY. With a journal, what was in flight is taken up first.
+ * -PV_ENOMEM, -PV_EBUSY; -PV_ELOCKED when somebody else uses what the device stands on, and it may
+ * be worth trying again. With a journal, what was in flight is taken up first.
  */
 int pv_device_queue_start(struct pv_device *device, uint16_t index);
 

@@ -41,7 +41,7 @@ int pv_store_file_begin(struct pv_blk_store *blk)
 		err = 0;
 	}
 	store->is_locked = store->has_locks && !err;
-	return err ? -PV_EBUSY : 0;
+	return err ? -PV_ELOCKED : 0;
 }
 
 void pv_store_file_end(struct pv_blk_store *blk)

@@ -2,7 +2,7 @@
 /*
  * The back-end's life: listen, serve a connection, leave it, listen again.
  *
- * #syscalls accept4 close shutdown
+ * #syscalls accept4 close shutdown timerfd_create
  */
 #define _GNU_SOURCE
 #include "hosted/vhost_user/backend_internal.h"
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "ring/err.h"
@@ -335,6 +336,14 @@ static void listen_ready(void *arg, int events)
 
 /* ---- the whole ---- */
 
+static void destroy(struct pv_vhu_backend *backend)
+{
+	if (backend->lock_wait.timer_fd >= 0)
+		close(backend->lock_wait.timer_fd);
+	free(backend->vring);
+	free(backend);
+}
+
 int pv_vhu_backend_create(struct pv_vhu_backend **result,
                           const struct pv_vhu_backend_options *options)
 {
@@ -347,8 +356,9 @@ int pv_vhu_backend_create(struct pv_vhu_backend **result,
 	backend->go_on_message.run = go_on;
 	pv_vhu_channel_init(backend);
 	backend->vring = calloc(options->device->queues, sizeof(*backend->vring));
-	if (!backend->vring) {
-		free(backend);
+	backend->lock_wait.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (!backend->vring || backend->lock_wait.timer_fd < 0) {
+		destroy(backend);
 		return -ENOMEM;
 	}
 	for (uint16_t i = 0; i < options->device->queues; i++)
@@ -357,8 +367,7 @@ int pv_vhu_backend_create(struct pv_vhu_backend **result,
 		backend->listen_watch = pv_loop_watch(options->control, options->listen_fd, POLLIN,
 		                                      listen_ready, backend);
 		if (!backend->listen_watch) {
-			free(backend->vring);
-			free(backend);
+			destroy(backend);
 			return -ENOMEM;
 		}
 	} else {
@@ -397,6 +406,5 @@ void pv_vhu_backend_destroy(struct pv_vhu_backend *backend)
 {
 	if (backend->options.listen_fd >= 0)
 		close(backend->options.listen_fd);
-	free(backend->vring);
-	free(backend);
+	destroy(backend);
 }

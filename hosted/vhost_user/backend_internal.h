@@ -72,6 +72,14 @@ struct pv_vhu_backend {
 	struct pv_loop_message go_on_message;
 	bool is_go_on_posted;
 
+	/* A queue that waits for a lock, as the message at hand does: backend_vrings.c. */
+	struct {
+		int timer_fd;
+		struct pv_watch *watch; /* while it waits */
+		uint16_t queue;
+		uint32_t tries; /* left */
+	} lock_wait;
+
 	struct pv_waiter stopped;
 };
 
@@ -81,7 +89,7 @@ enum pv_vhu_handled {
 	PV_VHU_REPLIED, /* its own reply was sent */
 	PV_VHU_REFUSED, /* say so where it can be said; the connection goes on if it could be */
 	PV_VHU_FATAL,   /* end the connection */
-	PV_VHU_LATER,   /* lanes were asked; pv_vhu_backend_answered() follows */
+	PV_VHU_LATER,   /* pv_vhu_backend_answered() follows, when lanes or a lock have answered */
 };
 
 /* backend_requests.c: carries out a complete message. */

@@ -3,10 +3,12 @@
  * The rings of a back-end: a ring runs once it has been described, kicked (which means: its kick
  * descriptor has come) and enabled, and its memory is there.
  *
- * #syscalls close
+ * #syscalls close read timerfd_settime
  */
 #include "hosted/vhost_user/backend_internal.h"
 
+#include <poll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "ring/barrier.h"
@@ -87,37 +89,104 @@ static const char *start_error(int err)
 		return "there is no memory for it";
 	case -PV_ESTATE:
 		return "its in-flight region makes no sense";
+	case -PV_ELOCKED:
+		return "its disk is locked, somebody else uses the image";
 	default:
 		return "it cannot be started now";
 	}
 }
 
-enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint16_t index)
+/* Returns 0 or an error of the ring's or the device's. */
+static int start(struct pv_vhu_backend *backend, uint16_t index)
 {
 	struct pv_device *device = backend->options.device;
 	struct pv_vhu_vring *vring = &backend->vring[index];
 	struct pv_ring_config config = { 0 };
 	struct pv_ring_position position;
-	int err = -PV_EFAULT;
+	int err;
 
-	if (device->queue[index].state != PV_QUEUE_IDLE || !vring->is_kicked ||
-	    !vring->is_enabled || !vring->has_addr || !backend->memory)
-		return PV_VHU_OK;
-	if (!pv_vhu_inflight_attach(backend, index, &config)) {
-		err = -PV_ESTATE;
-	} else if (config_of(backend, vring, &config)) {
-		position = position_of(backend, vring, &config);
-		err = pv_device_queue_set(device, index, &config, &position);
-		if (!err)
-			err = pv_device_queue_start(device, index);
-	}
-	if (!err) {
+	if (!pv_vhu_inflight_attach(backend, index, &config))
+		return -PV_ESTATE;
+	if (!config_of(backend, vring, &config))
+		return -PV_EFAULT;
+	position = position_of(backend, vring, &config);
+	err = pv_device_queue_set(device, index, &config, &position);
+	if (!err)
+		err = pv_device_queue_start(device, index);
+	if (!err)
 		vring->is_reset = false;
+	return err;
+}
+
+static enum pv_vhu_handled handled_as(struct pv_vhu_backend *backend, uint16_t index, int err)
+{
+	if (!err)
 		return PV_VHU_OK;
-	}
 	pv_vhu_complain(backend, "queue %u does not start: %s", index, start_error(err));
 	return PV_VHU_REFUSED;
 }
+
+/* ---- waiting for a lock ---- */
+
+/*
+ * A back-end that was killed holds the lock on its image until the kernel has finished its I/O, and
+ * whoever comes after it may be here before: so a lock is waited for, a little. It is well that
+ * there is one, for what that I/O still does would come on top of ours.
+ */
+#define LOCK_TRY_EVERY_NS 10000000
+#define LOCK_TRIES        200u
+
+static bool set_timer(const struct pv_vhu_backend *backend)
+{
+	const struct itimerspec soon = { .it_value.tv_nsec = LOCK_TRY_EVERY_NS };
+
+	return timerfd_settime(backend->lock_wait.timer_fd, 0, &soon, NULL) == 0;
+}
+
+static void try_again(void *arg, int events)
+{
+	struct pv_vhu_backend *backend = arg;
+	uint16_t index = backend->lock_wait.queue;
+	uint64_t expirations;
+	int err;
+
+	(void)events;
+	(void)!read(backend->lock_wait.timer_fd, &expirations, sizeof(expirations));
+	err = start(backend, index);
+	if (err == -PV_ELOCKED && --backend->lock_wait.tries > 0 && !backend->must_leave &&
+	    set_timer(backend))
+		return;
+	pv_loop_unwatch(backend->options.control, backend->lock_wait.watch);
+	backend->lock_wait.watch = NULL;
+	pv_vhu_backend_answered(backend, handled_as(backend, index, err));
+}
+
+static enum pv_vhu_handled wait_for_lock(struct pv_vhu_backend *backend, uint16_t index)
+{
+	if (!set_timer(backend))
+		return handled_as(backend, index, -PV_ELOCKED);
+	backend->lock_wait.watch = pv_loop_watch(
+		backend->options.control, backend->lock_wait.timer_fd, POLLIN, try_again, backend);
+	if (!backend->lock_wait.watch)
+		return handled_as(backend, index, -PV_ELOCKED);
+	backend->lock_wait.queue = index;
+	backend->lock_wait.tries = LOCK_TRIES;
+	return PV_VHU_LATER;
+}
+
+enum pv_vhu_handled pv_vhu_vring_try_start(struct pv_vhu_backend *backend, uint16_t index)
+{
+	const struct pv_vhu_vring *vring = &backend->vring[index];
+	int err;
+
+	if (backend->options.device->queue[index].state != PV_QUEUE_IDLE || !vring->is_kicked ||
+	    !vring->is_enabled || !vring->has_addr || !backend->memory)
+		return PV_VHU_OK;
+	err = start(backend, index);
+	return err == -PV_ELOCKED ? wait_for_lock(backend, index) : handled_as(backend, index, err);
+}
+
+/* ---- stopping ---- */
 
 /* The ring has stopped: it would go on where it is. */
 static void vring_stopped(void *arg)

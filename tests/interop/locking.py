@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from serving import PARAVANE, Qmp, Server, short_folder
 
 LIMIT_S = 60
-LOCKED = "the disk is locked: somebody else uses its image"
+LOCKED = "its disk is locked, somebody else uses the image"
 
 
 class Locking(unittest.TestCase):
@@ -183,6 +183,41 @@ class Locking(unittest.TestCase):
         guest = self.start_guest(server)
         self.assertGreater(self.locks(server), 0)
         self.assertIsNone(guest.poll())
+
+    def bench(self, server, seconds):
+        guest = subprocess.Popen(
+            [PARAVANE, "bench", "blk", "--socket-path", server.path, "--seconds", str(seconds)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(guest.wait)
+        self.addCleanup(guest.kill)
+        return guest
+
+    def test_a_lock_that_goes_soon_is_waited_for(self):
+        holder = self.hold_with_qemu()
+        server = self.serve()
+        guest = self.bench(server, 1)
+        server.wait_for_text("has connected")
+        time.sleep(0.3)
+        self.assertEqual(self.locks(server), 0)
+        holder.kill()
+        holder.wait()
+        self.assertEqual(guest.wait(timeout=LIMIT_S), 0)
+        self.assertNotIn(LOCKED, server.text())
+
+    def test_nothing_hangs_on_a_wait_for_a_lock(self):
+        self.hold_with_qemu()
+        server = self.serve()
+        guest = self.bench(server, 1)
+        server.wait_for_text("has connected")
+        time.sleep(0.2)
+        guest.kill()
+        guest.wait()
+        server.wait_for_text("is dropped")
+        # Another one waits when the program is told to end.
+        self.bench(server, 1)
+        time.sleep(0.2)
+        server.process.terminate()
+        self.assertEqual(server.process.wait(timeout=LIMIT_S), 0, server.text())
 
     def test_a_reader_keeps_a_writer_away(self):
         reader, writer = self.serve("--read-only"), self.serve()
