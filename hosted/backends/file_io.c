@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <stdlib.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -39,7 +40,9 @@ struct file_io {
 	struct pv_iov *cut;
 	struct pv_iov whole;
 	uint64_t zeroed_bytes;
-	struct iovec zeros;
+	/* Memory of our own in the place of the I/O's: zeros, or a bounce buffer. */
+	struct iovec own;
+	void *bounce;
 };
 
 _Static_assert(sizeof(struct file_io) <= sizeof(((struct pv_blk_io *)0)->store),
@@ -52,6 +55,7 @@ static struct file_io *file_io_of(struct pv_store *store, struct pv_blk_io *io)
 	file_io->blk_io = io;
 	file_io->store = store;
 	file_io->cut = NULL;
+	file_io->bounce = NULL;
 	return file_io;
 }
 
@@ -78,6 +82,7 @@ static uint64_t mend(struct file_io *file_io)
 static void end(struct file_io *file_io, int error)
 {
 	mend(file_io);
+	free(file_io->bounce);
 	file_io->blk_io->done(file_io->blk_io, error);
 }
 
@@ -149,30 +154,18 @@ static bool advance(struct file_io *file_io, uint64_t bytes)
 	return io->bytes == 0;
 }
 
-/* O_DIRECT wants memory, offset and lengths aligned; what is not goes through the page cache. */
-static int data_fd(const struct pv_store *store, const struct pv_blk_io *io)
-{
-	uint64_t bits = io->offset;
-
-	if (store->direct_align == 0)
-		return store->fd;
-	for (uint16_t i = 0; i < io->iovs; i++)
-		bits |= (uintptr_t)io->iov[i].base | io->iov[i].bytes;
-	return bits % store->direct_align ? store->buffered_fd : store->fd;
-}
-
 static void data_done(struct pv_loop_io *loop_io, int64_t result);
 
-static void submit_data(struct file_io *file_io)
+static void submit_transfer(struct file_io *file_io, const struct iovec *iov, unsigned int iovs)
 {
 	const struct pv_blk_io *io = file_io->blk_io;
 	bool is_write = io->op == PV_BLK_WRITE;
 	const struct pv_loop_io loop_io = {
 		.op = is_write ? PV_LOOP_WRITE : PV_LOOP_READ,
-		.fd = data_fd(file_io->store, io),
+		.fd = file_io->store->fd,
 		.flags = is_write && io->is_stable ? RWF_DSYNC : 0,
-		.iov = (const struct iovec *)io->iov,
-		.iovs = io->iovs,
+		.iov = iov,
+		.iovs = iovs,
 		.offset = io->offset,
 		.done = data_done,
 	};
@@ -180,10 +173,61 @@ static void submit_data(struct file_io *file_io)
 	submit(file_io, &loop_io);
 }
 
+/*
+ * O_DIRECT wants memory and lengths aligned; a driver may have them otherwise, though none is known
+ * that does. The page cache is no way round: it and O_DIRECT on one page lose writes to each other.
+ */
+static bool must_bounce(const struct pv_store *store, const struct pv_blk_io *io)
+{
+	uint64_t bits = 0;
+
+	if (store->direct_align == 0)
+		return false;
+	for (uint16_t i = 0; i < io->iovs; i++)
+		bits |= (uintptr_t)io->iov[i].base | io->iov[i].bytes;
+	return bits % store->direct_align != 0;
+}
+
+#define BOUNCE_BYTES (128u << 10)
+#define BOUNCE_ALIGN 4096u
+
+/* So much of the I/O as goes into the bounce buffer at once. */
+static void submit_bounced(struct file_io *file_io)
+{
+	const struct pv_blk_io *io = file_io->blk_io;
+	struct pv_cursor cursor = { io->iov, io->iovs, 0 };
+
+	if (!file_io->bounce)
+		file_io->bounce = aligned_alloc(BOUNCE_ALIGN, BOUNCE_BYTES);
+	if (!file_io->bounce) {
+		end(file_io, -PV_EIO);
+		return;
+	}
+	file_io->own.iov_base = file_io->bounce;
+	file_io->own.iov_len = io->bytes < BOUNCE_BYTES ? (size_t)io->bytes : BOUNCE_BYTES;
+	if (io->op == PV_BLK_WRITE)
+		pv_cursor_read(&cursor, file_io->bounce, file_io->own.iov_len);
+	submit_transfer(file_io, &file_io->own, 1);
+}
+
+static void submit_data(struct file_io *file_io)
+{
+	const struct pv_blk_io *io = file_io->blk_io;
+
+	if (file_io->bounce || must_bounce(file_io->store, io))
+		submit_bounced(file_io);
+	else
+		submit_transfer(file_io, (const struct iovec *)io->iov, io->iovs);
+}
+
 static void data_done(struct pv_loop_io *loop_io, int64_t result)
 {
 	struct file_io *file_io = (struct file_io *)loop_io;
+	const struct pv_blk_io *io = file_io->blk_io;
+	struct pv_cursor cursor = { io->iov, io->iovs, 0 };
 
+	if (file_io->bounce && io->op == PV_BLK_READ && result > 0)
+		pv_cursor_write(&cursor, file_io->bounce, (size_t)result);
 	if (must_try_again(result))
 		submit_data(file_io);
 	else if (result <= 0) /* 0: the file ends before the disk does */
@@ -209,16 +253,15 @@ static void submit_zeros(struct file_io *file_io)
 	uint64_t left = io->bytes - file_io->zeroed_bytes;
 	const struct pv_loop_io loop_io = {
 		.op = PV_LOOP_WRITE,
-		.fd = file_io->store->direct_align ? file_io->store->buffered_fd
-		                                   : file_io->store->fd,
-		.iov = &file_io->zeros,
+		.fd = file_io->store->fd,
+		.iov = &file_io->own,
 		.iovs = 1,
 		.offset = io->offset + file_io->zeroed_bytes,
 		.done = zeros_done,
 	};
 
-	file_io->zeros.iov_base = zeros;
-	file_io->zeros.iov_len = left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES;
+	file_io->own.iov_base = zeros;
+	file_io->own.iov_len = left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES;
 	submit(file_io, &loop_io);
 }
 

@@ -82,7 +82,6 @@ int pv_store_open(struct pv_store **result, const struct pv_store_options *optio
 		return -ENOMEM;
 	}
 	store->fd = -1;
-	store->buffered_fd = -1;
 	err = open_kind(store, options, error, error_bytes);
 	if (err) {
 		free(store->path);

@@ -25,8 +25,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* The largest alignment that O_DIRECT asks for anywhere; taken where the kernel does not tell. */
-#define SAFE_DIRECT_ALIGN 4096u
+/* The largest alignment that O_DIRECT asks for anywhere. */
+#define DIRECT_ALIGN_MAX 4096u
 
 int pv_store_file_begin(struct pv_blk_store *blk)
 {
@@ -75,8 +75,6 @@ static int file_sync(struct pv_store *store)
 static void file_close(struct pv_store *store)
 {
 	close(store->fd);
-	if (store->buffered_fd >= 0)
-		close(store->buffered_fd);
 }
 
 static const struct pv_store_kind file_kind = {
@@ -152,6 +150,18 @@ static void learn_file(struct pv_store *store, const struct stat *status, bool i
 	limits->discard_granularity = store->can_punch ? 4096 : 0;
 }
 
+/* Where the kernel does not tell: the smallest that a read goes through with. */
+static uint32_t probe_direct_align(int fd)
+{
+	uint32_t align = VIRTIO_BLK_SECTOR_BYTES;
+	void *memory = aligned_alloc(DIRECT_ALIGN_MAX, DIRECT_ALIGN_MAX);
+
+	while (align < DIRECT_ALIGN_MAX && (!memory || pread(fd, memory, align, 0) < 0))
+		align *= 2;
+	free(memory);
+	return align;
+}
+
 static void learn_direct_align(struct pv_store *store)
 {
 	struct pv_blk_limits *limits = &store->blk.limits;
@@ -166,7 +176,9 @@ static void learn_direct_align(struct pv_store *store)
 			align = extended.stx_dio_mem_align;
 	}
 #endif
-	store->direct_align = align ? align : SAFE_DIRECT_ALIGN;
+	if (align == 0)
+		align = probe_direct_align(store->fd);
+	store->direct_align = align;
 	if (!store->is_block_device && limits->logical_block_bytes < align)
 		limits->logical_block_bytes = align;
 }
@@ -206,15 +218,6 @@ static int learn(struct pv_store *store, bool is_read_only, char *error, size_t 
 	return 0;
 }
 
-/* The same file again, without O_DIRECT, whatever the path names by now. */
-static int reopen_buffered(int fd, int flags)
-{
-	char self[64];
-
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return open(self, flags & ~(O_DIRECT | O_NONBLOCK));
-}
-
 int pv_store_file_open(struct pv_store *store, const struct pv_store_options *options, char *error,
                        size_t error_bytes)
 {
@@ -241,12 +244,8 @@ int pv_store_file_open(struct pv_store *store, const struct pv_store_options *op
 		err = open_failed(options->path, options->is_read_only, error, error_bytes);
 	if (!err && options->erase == PV_STORE_ERASE_OVERWRITE && !options->is_read_only)
 		store->blk.limits.erase_granularity = VIRTIO_BLK_SECTOR_BYTES;
-	if (!err && options->is_direct) {
+	if (!err && options->is_direct)
 		learn_direct_align(store);
-		store->buffered_fd = reopen_buffered(store->fd, flags);
-		if (store->buffered_fd < 0)
-			err = open_failed(options->path, options->is_read_only, error, error_bytes);
-	}
 	if (err)
 		file_close(store);
 	return err;

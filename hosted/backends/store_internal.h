@@ -20,8 +20,7 @@ struct pv_store {
 
 	/* Files and block devices. */
 	int fd;
-	int buffered_fd;       /* beside an O_DIRECT one, for what is not aligned; or -1 */
-	uint32_t direct_align; /* of memory, offsets and lengths; 0: not O_DIRECT */
+	uint32_t direct_align; /* of memory and lengths; 0: not O_DIRECT */
 	bool is_block_device;
 	bool is_in_memory; /* tmpfs: a system call never waits for a disk */
 	bool can_punch;

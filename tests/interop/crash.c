@@ -111,7 +111,9 @@ static void load_until_errors(uint64_t errors)
 	while (load.errors < errors) {
 		logged_load_send(&load);
 		load_poll();
-		assert_true(now_ms() < deadline_ms);
+		if (now_ms() >= deadline_ms)
+			fail_msg("only %llu errors, and %u requests in flight",
+			         (unsigned long long)load.errors, load.out);
 	}
 	load_settle();
 }

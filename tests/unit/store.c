@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -217,6 +218,7 @@ static void prove_read_write(struct pv_store *store, bool is_tmpfs)
 	/* Not aligned as O_DIRECT wants it: in memory, and then in length. */
 	write_and_read(store, 4096, 10, 4096);
 	write_and_read(store, 65536, 3, 512 * 5);
+	write_and_read(store, 1 << 20, 5, 1 << 19); /* more than a bounce buffer holds */
 }
 
 static void what_is_written_is_read_from_the_cache_and_from_the_disk(void **state)
@@ -238,6 +240,29 @@ static void prove_pieces(struct pv_store *store, bool is_tmpfs)
 	memset(memory, 0, 4096);
 	assert_int_equal(transfer(store, PV_BLK_READ, 12288, memory, 4096, false), 0);
 	check(memory, 4096, 5);
+}
+
+/* Both at once on one page would lose writes to each other. */
+static void o_direct_leaves_the_page_cache_alone_whatever_the_memory(void **state)
+{
+	struct iovec iov = { memory + (1 << 19), 4096 };
+	struct pv_store *store;
+	int fd;
+
+	(void)state;
+	make_file(".", DISK_BYTES);
+	store = open_path(true);
+	fd = open(path, O_RDONLY);
+	if (store) {
+		fill(memory + 3, 4096, 1);
+		assert_int_equal(transfer(store, PV_BLK_WRITE, 4096, memory + 3, 4096, false), 0);
+		assert_int_equal(clear(store, PV_BLK_WRITE_ZEROES, 8192, 4096, false, false), 0);
+		assert_int_equal(preadv2(fd, &iov, 1, 4096, RWF_NOWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+		pv_store_close(store);
+	}
+	close(fd);
+	unlink(path);
 }
 
 static void pieces_of_any_length_are_one_request(void **state)
@@ -484,6 +509,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_from_the_cache_and_from_the_disk),
+		cmocka_unit_test(o_direct_leaves_the_page_cache_alone_whatever_the_memory),
 		cmocka_unit_test(pieces_of_any_length_are_one_request),
 		cmocka_unit_test(discard_and_write_zeroes_clear_and_give_space_back),
 		cmocka_unit_test(a_file_is_erased_by_writing_over_it),
