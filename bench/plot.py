@@ -77,8 +77,8 @@ LATENCY = Chart("Latency of block requests: less is better", "microseconds", 0.1
 
 
 def draw_all(rows, folder):
-    """Returns the paths of what was drawn; without gnuplot, nothing is."""
-    if not shutil.which("gnuplot"):
+    """Returns the paths of what was drawn; without rows or gnuplot, nothing is."""
+    if not rows or not shutil.which("gnuplot"):
         return []
     paths = []
     for name, chart in (("blk.svg", IOPS), ("blk-latency.svg", LATENCY)):

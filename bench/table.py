@@ -82,7 +82,8 @@ def show_verdict(rows):
 
 def show(rows, facts):
     show_facts(facts)
-    print(HEAD)
+    if rows:
+        print(HEAD)
     storage = None
     for row in rows:
         if row.workload.storage != storage:
