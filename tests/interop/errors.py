@@ -47,6 +47,8 @@ class Case(unittest.TestCase):
             PARAVANE, "serve", "blk", "--socket-path", path, "--blk-file", self.image,
             "--qmp", f"unix:{qmp}", *options])
         self.addCleanup(self.server.end)
+        # The sockets of one that was killed before are there a little longer than it was.
+        self.server.wait_for_text("serving")
         monitor = Qmp(qmp)
         self.addCleanup(monitor.close)
         return monitor
@@ -104,6 +106,21 @@ class FullDisk(Case):
         self.go_on(monitor)
         self.assertGreater(self.end_well(bench)["verified_blocks"], 0)
         self.assertGreater(monitor.counters()["kept"], 0)
+        self.assertEqual(monitor.counters()["errors"], 0)
+
+    def test_what_a_stopped_disk_kept_is_done_by_the_next_process(self):
+        self.make_image("4m")
+        monitor = self.serve()
+        bench = self.start_bench("--verify", "--mix", "30", "--reconnect")
+        self.expect_stopped(monitor, "write", True)
+        kept = monitor.counters()["kept"]
+        self.server.process.kill()
+        self.server.process.wait()
+        self.disk.resize("64m")
+        os.unlink(self.server.path)
+        monitor = self.serve()
+        self.assertGreater(self.end_well(bench)["verified_blocks"], 0)
+        self.assertGreater(kept, 0)
         self.assertEqual(monitor.counters()["errors"], 0)
 
     def test_reporting_is_an_error_for_the_driver_and_an_event(self):
