@@ -99,7 +99,20 @@ struct pv_blk_lane {
 	struct pv_blk_request request[];
 };
 
-/* request.c: the operations of a queue. */
+/* request.c, for whoever has the queue. Before the first use of a request's place: */
+void pv_blk_request_init(struct pv_blk_request *request, struct pv_queue *queue);
+/* Begins one that was taken, or has waited: it ends or is held, now or when the store answers. */
+void pv_blk_request_begin(struct pv_blk_request *request);
+/* Puts it behind those that wait. */
+void pv_blk_request_hold(struct pv_blk_request *request);
+/* The pieces of a chain from before a change of memory come along to the memory in force. */
+void pv_blk_request_move(struct pv_blk_request *request);
+/* Gives it back to the driver with this status, and its place to the lane. */
+void pv_blk_request_end(struct pv_blk_request *request, uint8_t status);
+/* Only its place: it was not begun. */
+void pv_blk_request_free(struct pv_blk_lane *lane, struct pv_blk_request *request);
+
+/* queue.c: the operations of a queue. */
 int pv_blk_queue_start(struct pv_queue *queue);
 bool pv_blk_queue_run(struct pv_queue *queue);
 void pv_blk_queue_drain(struct pv_queue *queue);

@@ -32,7 +32,7 @@ static bool has_feature(const struct pv_blk_request *request, uint64_t feature)
 /* ---- the end of a request, or of the work on it ---- */
 
 /* The pieces of a chain from before a change of memory come along to the memory in force. */
-static void move(struct pv_blk_request *request)
+void pv_blk_request_move(struct pv_blk_request *request)
 {
 	uint32_t pieces = (uint32_t)request->chain.readable + request->chain.writable;
 
@@ -40,13 +40,13 @@ static void move(struct pv_blk_request *request)
 	pv_queue_chain_move(request->queue, &request->chain, request->data);
 }
 
-static void hold(struct pv_blk_request *request)
+void pv_blk_request_hold(struct pv_blk_request *request)
 {
 	struct pv_queue *queue = request->queue;
 	struct pv_blk_lane *lane = queue->own;
 
 	if (request->chain.born != queue->ring.born)
-		move(request);
+		pv_blk_request_move(request);
 	request->state = PV_BLK_HELD;
 	request->next = NULL;
 	*lane->held_end = request;
@@ -54,26 +54,14 @@ static void hold(struct pv_blk_request *request)
 	queue->held++;
 }
 
-/* Takes all that is held off the list: the caller goes through it. */
-static struct pv_blk_request *let_go_of_held(struct pv_queue *queue)
-{
-	struct pv_blk_lane *lane = queue->own;
-	struct pv_blk_request *held = lane->held;
-
-	lane->held = NULL;
-	lane->held_end = &lane->held;
-	queue->held = 0;
-	return held;
-}
-
-static void put_free(struct pv_blk_lane *lane, struct pv_blk_request *request)
+void pv_blk_request_free(struct pv_blk_lane *lane, struct pv_blk_request *request)
 {
 	request->state = PV_BLK_FREE;
 	request->next = lane->free;
 	lane->free = request;
 }
 
-static void finish(struct pv_blk_request *request, uint8_t status)
+void pv_blk_request_end(struct pv_blk_request *request, uint8_t status)
 {
 	struct pv_queue *queue = request->queue;
 	const struct pv_chain *chain = &request->chain;
@@ -91,7 +79,7 @@ static void finish(struct pv_blk_request *request, uint8_t status)
 	if (chain->last_writable && request->written_bytes + 1ull == chain->writable_bytes)
 		written_bytes = request->written_bytes + 1;
 	pv_queue_return(queue, chain, written_bytes);
-	put_free(queue->own, request);
+	pv_blk_request_free(queue->own, request);
 }
 
 /* ---- reads and writes ---- */
@@ -376,9 +364,14 @@ static void proceed(struct pv_blk_request *request, uint8_t status)
 		status = after_io(request, submitted == PV_BLK_FAILED ? request->io.error : 0);
 	}
 	if (status == KEPT)
-		hold(request);
+		pv_blk_request_hold(request);
 	else
-		finish(request, status);
+		pv_blk_request_end(request, status);
+}
+
+void pv_blk_request_begin(struct pv_blk_request *request)
+{
+	proceed(request, parse(request));
 }
 
 static void io_done(struct pv_blk_io *io, int error)
@@ -388,189 +381,10 @@ static void io_done(struct pv_blk_io *io, int error)
 	proceed(request, after_io(request, error));
 }
 
-/* ---- the queue ---- */
-
-static size_t lane_bytes(uint32_t requests)
+void pv_blk_request_init(struct pv_blk_request *request, struct pv_queue *queue)
 {
-	return sizeof(struct pv_blk_lane) + sizeof(struct pv_blk_request) * requests;
-}
-
-/* The store is begun while any queue is started. */
-static int begin_store(struct pv_blk *blk)
-{
-	struct pv_blk_store *store = blk->store;
-	int err = 0;
-
-	if (blk->started == 0 && store->ops->begin)
-		err = store->ops->begin(store);
-	if (!err)
-		blk->started++;
-	return err;
-}
-
-static void end_store(struct pv_blk *blk)
-{
-	if (--blk->started == 0 && blk->store->ops->end)
-		blk->store->ops->end(blk->store);
-}
-
-int pv_blk_queue_start(struct pv_queue *queue)
-{
-	struct pv_port *port = queue->device->port;
-	/* One more than the ring can hold: so it is the ring that finds out about too many. */
-	uint32_t requests = queue->config.size + 1u;
-	struct pv_blk_lane *lane;
-	int err = begin_store(pv_blk_of(queue->device));
-
-	if (err)
-		return err;
-	lane = port->ops->alloc(port, lane_bytes(requests));
-	if (!lane) {
-		end_store(pv_blk_of(queue->device));
-		return -PV_ENOMEM;
-	}
-	lane->requests = requests;
-	lane->held_end = &lane->held;
-	queue->own = lane;
-	return 0;
-}
-
-/* A free request: one used before while there is any, so that the hot ones stay few. */
-static struct pv_blk_request *get_free(struct pv_queue *queue)
-{
-	struct pv_blk_lane *lane = queue->own;
-	struct pv_blk_request *request = lane->free;
-
-	if (request) {
-		lane->free = request->next;
-		return request;
-	}
-	if (lane->touched == lane->requests)
-		return NULL;
-	request = &lane->request[lane->touched++];
 	request->queue = queue;
 	request->chain.iov = request->iov;
 	request->chain.capacity = PV_BLK_PIECES;
 	request->io.done = io_done;
-	return request;
-}
-
-/* Once each: one that fails again waits again, and so do those behind it. */
-static void take_up_held(struct pv_queue *queue)
-{
-	const struct pv_blk *blk = pv_blk_of(queue->device);
-	struct pv_blk_request *request = let_go_of_held(queue);
-
-	while (request) {
-		struct pv_blk_request *next = request->next;
-
-		request->io.lane = queue->lane;
-		if (pv_blk_has_stopped(blk))
-			hold(request);
-		else
-			proceed(request, parse(request));
-		request = next;
-	}
-}
-
-/*
- * A burst is long enough to make its fixed costs small.  What a store finished at once is published
- * every few requests, so that the driver works on those while we work on the next.
- */
-#define BURST_MAX     64u
-#define PUBLISH_EVERY 8u
-
-bool pv_blk_queue_run(struct pv_queue *queue)
-{
-	const struct pv_blk *blk = pv_blk_of(queue->device);
-	struct pv_blk_lane *lane = queue->own;
-	bool has_worked = false;
-
-	if (lane->held && !queue->is_draining && !pv_blk_has_stopped(blk)) {
-		take_up_held(queue);
-		has_worked = true;
-	}
-	for (uint32_t i = 0; i < BURST_MAX && !pv_blk_has_stopped(blk); i++) {
-		struct pv_blk_request *request = get_free(queue);
-
-		if (!request)
-			break;
-		if (!pv_queue_take(queue, &request->chain)) {
-			put_free(lane, request);
-			break;
-		}
-		has_worked = true;
-		request->io.lane = queue->lane;
-		proceed(request, parse(request));
-		if (i % PUBLISH_EVERY == PUBLISH_EVERY - 1)
-			pv_queue_publish(queue);
-	}
-	queue->is_stalled = pv_blk_has_stopped(blk);
-	return has_worked;
-}
-
-void pv_blk_queue_move(struct pv_queue *queue)
-{
-	struct pv_blk_lane *lane = queue->own;
-
-	for (struct pv_blk_request *request = lane->held; request; request = request->next)
-		move(request);
-}
-
-void pv_blk_queue_drain(struct pv_queue *queue)
-{
-	struct pv_blk_lane *lane = queue->own;
-	struct pv_blk_store *store = pv_blk_of(queue->device)->store;
-
-	if (!store->ops->withdraw)
-		return;
-	for (uint16_t i = 0; i < lane->touched; i++) {
-		struct pv_blk_request *request = &lane->request[i];
-
-		if (request->state == PV_BLK_WORKED_ON && store->ops->withdraw(store, &request->io))
-			hold(request);
-	}
-}
-
-void pv_blk_queue_stop(struct pv_queue *queue)
-{
-	struct pv_port *port = queue->device->port;
-	struct pv_blk_lane *lane = queue->own;
-	struct pv_blk_request *request = let_go_of_held(queue);
-
-	while (request) {
-		struct pv_blk_request *next = request->next;
-
-		request->written_bytes = 0;
-		if (!pv_queue_has_journal(queue))
-			finish(request, VIRTIO_BLK_S_IOERR);
-		request = next;
-	}
-	port->ops->free(port, lane, lane_bytes(lane->requests));
-	end_store(pv_blk_of(queue->device));
-}
-
-void pv_blk_queue_save(const struct pv_queue *queue, struct pv_state_writer *to)
-{
-	const struct pv_blk_lane *lane = queue->own;
-
-	pv_state_put_u16(to, queue->held);
-	for (const struct pv_blk_request *request = lane->held; request; request = request->next)
-		pv_queue_chain_save(queue, &request->chain, to);
-}
-
-void pv_blk_queue_load(struct pv_queue *queue, struct pv_state_reader *from)
-{
-	uint16_t held = pv_state_get_u16(from);
-
-	for (uint16_t i = 0; i < held; i++) {
-		struct pv_blk_request *request = get_free(queue);
-
-		if (!pv_state_check(from, request != NULL))
-			return;
-		pv_queue_chain_load(queue, &request->chain, from);
-		if (from->is_bad)
-			return;
-		hold(request);
-	}
 }

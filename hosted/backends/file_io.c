@@ -21,8 +21,8 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <sys/uio.h>
-#include <time.h>
 
+#include "hosted/loop/clock.h"
 #include "ring/err.h"
 
 /* Pieces of guest memory are passed to the kernel as they are. */
@@ -390,14 +390,6 @@ static ssize_t read_at_once(struct pv_store *store, const struct pv_blk_io *io)
 	return got;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static ssize_t write_at_once(struct pv_store *store, const struct pv_blk_io *io)
 {
 	const struct iovec *iov = (const struct iovec *)io->iov;
@@ -409,9 +401,9 @@ static ssize_t write_at_once(struct pv_store *store, const struct pv_blk_io *io)
 	if (store->direct_align || store->is_block_device || io->is_stable ||
 	    is_pausing(&guess.write_pause))
 		return 0;
-	started_ns = now_ns();
+	started_ns = pv_clock_ns(CLOCK_MONOTONIC);
 	put = pwritev(store->fd, iov, io->iovs, (off_t)io->offset);
-	if (now_ns() - started_ns > WRITE_SLOW_NS)
+	if (pv_clock_ns(CLOCK_MONOTONIC) - started_ns > WRITE_SLOW_NS)
 		guess.write_pause = WRITE_PAUSE;
 	return put;
 }

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "hosted/cli/bench_blk.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "abi/virtio_ids.h"
+#include "hosted/cli/bench_options.h"
 #include "hosted/cli/bench_report.h"
 #include "hosted/cli/cli.h"
 #include "hosted/cli/process_cpu.h"
 #include "hosted/cli/ticks.h"
-#include "hosted/control/options.h"
 #include "ring/err.h"
-
-#define BLOCK_BYTES_MAX (16u << 20)
-#define DEPTH_MAX       1024u
-#define QUEUES_MAX      256u
-#define SECONDS_MAX     86400u
 
 /* The largest ring that back-ends in use agree to. */
 #define QUEUE_SIZE_MAX 1024u
@@ -31,98 +24,6 @@
 
 /* A back-end that finishes nothing for so long is given up. */
 #define STALL_NS 15000000000ull
-
-/* ---- options ---- */
-
-struct options {
-	const char *socket_path;
-	uint64_t block_bytes;
-	uint64_t depth;
-	uint64_t queues;
-	uint64_t mix;
-	unsigned int pattern;
-	uint64_t seconds;
-	uint64_t size_limit;
-	bool is_verifying;
-	bool is_blocking;
-	bool is_packed;
-	bool is_reconnecting;
-	bool is_json;
-};
-
-static const char *const patterns[] = { "random", "sequential", NULL };
-
-static const struct pv_option device_options[] = {
-	{ "socket-path", "PATH", "the socket where the back-end listens",
-	  PV_OPTION_TEXT_AT(struct options, socket_path) },
-	{ "queues", "N", "queues to use, a thread for each (default 1)",
-	  PV_OPTION_NUMBER_AT(struct options, queues, 1, QUEUES_MAX) },
-	{ "packed", NULL, "use packed rings; the back-end must offer them",
-	  PV_OPTION_FLAG_AT(struct options, is_packed) },
-	{ "reconnect", NULL,
-	  "go on with the next back-end at the socket when this one dies; it must keep account of "
-	  "what is in flight",
-	  PV_OPTION_FLAG_AT(struct options, is_reconnecting) },
-	{ 0 },
-};
-
-static const struct pv_option load_options[] = {
-	{ "block-size", "SIZE", "bytes of each request (default 4k)",
-	  PV_OPTION_SIZE_AT(struct options, block_bytes, VIRTIO_BLK_SECTOR_BYTES,
-	                    BLOCK_BYTES_MAX) },
-	{ "depth", "N", "requests in flight on each queue (default 32)",
-	  PV_OPTION_NUMBER_AT(struct options, depth, 1, DEPTH_MAX) },
-	{ "mix", "PERCENT",
-	  "reads among the requests (default 100); less than 100 overwrites the disk",
-	  PV_OPTION_NUMBER_AT(struct options, mix, 0, 100) },
-	{ "pattern", "KIND", "random or sequential (default random)",
-	  PV_OPTION_CHOICE_AT(struct options, pattern, patterns) },
-	{ "seconds", "N", "how long to measure (default 5)",
-	  PV_OPTION_NUMBER_AT(struct options, seconds, 1, SECONDS_MAX) },
-	{ "size-limit", "SIZE", "use only the beginning of the disk (default all of it)",
-	  PV_OPTION_SIZE_AT(struct options, size_limit, VIRTIO_BLK_SECTOR_BYTES, UINT64_MAX) },
-	{ "verify", NULL,
-	  "overwrite the disk with patterns, half the requests unless --mix says otherwise, and "
-	  "check every read",
-	  PV_OPTION_FLAG_AT(struct options, is_verifying) },
-	{ "blocking", NULL, "sleep until interrupted instead of polling",
-	  PV_OPTION_FLAG_AT(struct options, is_blocking) },
-	{ 0 },
-};
-
-static const struct pv_option report_options[] = {
-	{ "json", NULL, "print one JSON object on one line",
-	  PV_OPTION_FLAG_AT(struct options, is_json) },
-	{ 0 },
-};
-
-static const struct pv_option_group device_group = { "Device", device_options };
-static const struct pv_option_group load_group = { "Load", load_options };
-static const struct pv_option_group report_group = { "Report", report_options };
-static const struct pv_option_group *const groups[] = { &device_group, &load_group, &report_group,
-	                                                NULL };
-
-const struct pv_command_line pv_cli_bench_blk_command = {
-	.name = "paravane bench blk",
-	.usage = "--socket-path PATH [OPTION]...",
-	.summary = "Measures a vhost-user block device with Paravane's own driver. It only reads, "
-		   "unless --mix or --verify asks for writes: those destroy what is on the disk.",
-	.groups = groups,
-};
-
-/* Everything else has bounds of its own. */
-static const char *options_check(struct options *options)
-{
-	if (!options->socket_path)
-		return "--socket-path is missing; it says where the back-end listens";
-	if (options->block_bytes % VIRTIO_BLK_SECTOR_BYTES)
-		return "--block-size is no multiple of 512 bytes";
-	if (options->is_verifying && options->mix == 100)
-		return "--verify writes to the disk; leave out --mix 100";
-	if (options->mix == PV_OPTION_UNSET)
-		options->mix = options->is_verifying ? 50 : 100;
-	return NULL;
-}
 
 static int complain(const char *sentence)
 {
@@ -148,7 +49,7 @@ static uint16_t queue_size_for(uint64_t features, uint64_t depth, uint32_t segme
 	return size;
 }
 
-static void driver_failed(struct pv_bench *bench, const struct options *options, int error)
+static void driver_failed(struct pv_bench *bench, const struct pv_bench_options *options, int error)
 {
 	if (error == -PV_EFEATURES && options->is_packed)
 		pv_bench_fail(bench,
@@ -163,7 +64,8 @@ static void driver_failed(struct pv_bench *bench, const struct options *options,
 		pv_bench_fail(bench, "the device does not start: %s", pv_vhu_bus_error(bench->bus));
 }
 
-static bool driver_create(struct pv_bench *bench, const struct options *options, uint16_t segments)
+static bool driver_create(struct pv_bench *bench, const struct pv_bench_options *options,
+                          uint16_t segments)
 {
 	const uint64_t packed = options->is_packed ? VIRTIO_F_RING_PACKED : 0;
 	uint64_t offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bench->bus));
@@ -183,7 +85,7 @@ static bool driver_create(struct pv_bench *bench, const struct options *options,
 }
 
 /* A block is one buffer, or as many as the disk's largest segment makes necessary. */
-static bool driver_start(struct pv_bench *bench, const struct options *options)
+static bool driver_start(struct pv_bench *bench, const struct pv_bench_options *options)
 {
 	const struct pv_blkdrv_disk *disk;
 	uint64_t segments;
@@ -208,7 +110,7 @@ static bool driver_start(struct pv_bench *bench, const struct options *options)
 
 /* ---- the plan ---- */
 
-static bool disk_fits(struct pv_bench *bench, const struct options *options)
+static bool disk_fits(struct pv_bench *bench, const struct pv_bench_options *options)
 {
 	const struct pv_blkdrv_disk *disk = pv_blkdrv_disk(bench->blk);
 
@@ -226,7 +128,7 @@ static bool disk_fits(struct pv_bench *bench, const struct options *options)
 	return false;
 }
 
-static bool plan_make(struct pv_bench *bench, const struct options *options)
+static bool plan_make(struct pv_bench *bench, const struct pv_bench_options *options)
 {
 	struct pv_bench_plan *plan = &bench->plan;
 	uint64_t bytes = pv_blkdrv_capacity(bench->blk) << VIRTIO_BLK_SECTOR_SHIFT;
@@ -252,7 +154,7 @@ static bool plan_make(struct pv_bench *bench, const struct options *options)
 
 struct run {
 	struct pv_bench bench;
-	const struct options *options;
+	const struct pv_bench_options *options;
 	struct pv_bench_load **load;
 	uint16_t loads;
 	pid_t backend;
@@ -487,7 +389,7 @@ static void run_device(struct run *run)
 
 static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
 {
-	const struct options *options = run->options;
+	const struct pv_bench_options *options = run->options;
 	struct pv_bench_plan *plan = &run->bench.plan;
 	struct pv_vhu_bus_options wish = {
 		.path = options->socket_path,
@@ -510,7 +412,7 @@ static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
 	return pv_vhu_bus_create(&run->bench.bus, &wish, sentence, sentence_bytes) == 0;
 }
 
-static int bench(const struct options *options)
+static int bench(const struct pv_bench_options *options)
 {
 	static struct run run;
 	char sentence[256];
@@ -529,12 +431,7 @@ static int bench(const struct options *options)
 
 int pv_cli_bench_blk(int argc, char **argv)
 {
-	struct options options = { .block_bytes = 4096,
-		                   .depth = 32,
-		                   .queues = 1,
-		                   .mix = PV_OPTION_UNSET,
-		                   .seconds = 5,
-		                   .size_limit = PV_OPTION_UNSET };
+	struct pv_bench_options options = PV_BENCH_OPTIONS_DEFAULT;
 	void *const values[] = { &options, &options, &options };
 	char sentence[PV_SENTENCE_BYTES];
 	const char *wrong;
@@ -548,6 +445,6 @@ int pv_cli_bench_blk(int argc, char **argv)
 	case PV_OPTIONS_GOOD:
 		break;
 	}
-	wrong = options_check(&options);
+	wrong = pv_bench_options_check(&options);
 	return wrong ? complain(wrong) : bench(&options);
 }

@@ -8,19 +8,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+
+#include "hosted/loop/clock.h"
 #endif
-
-static inline uint64_t pv_clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Does the processor have such a count? To be asked once; false: ticks are nanoseconds. */
 static inline bool pv_ticks_are_cheap(void)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "devices/blk/blk.h"
 #include "hosted/control/blk_commands.h"
+#include "hosted/loop/clock.h"
 
 static void add_text(struct json_object *to, const char *name, const char *text)
 {
@@ -201,11 +201,8 @@ static bool may_tell(struct pv_disk *disk, const struct pv_blk_failure *failure)
 {
 	uint64_t *told_ns = &disk->told_ns[failure->action * 4u + failure->is_no_space * 2u +
 	                                   failure->is_write];
-	struct timespec now;
-	uint64_t now_ns;
+	uint64_t now_ns = pv_clock_ns(CLOCK_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	if (*told_ns > 0 && now_ns - *told_ns < TELL_EVERY_NS)
 		return false;
 	*told_ns = now_ns;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between the files of the bus: vhu_bus.c (the device), vhu_os.c (memory, time, interrupts). */
+/*
+ * Between the files of the bus: vhu_bus.c (the device), vhu_os.c (memory, time, interrupts),
+ * vhu_create.c (making and unmaking), vhu_reconnect.c (connections).
+ */
 #ifndef PV_HOSTED_VHU_BUS_INTERNAL_H
 #define PV_HOSTED_VHU_BUS_INTERNAL_H
 
@@ -68,10 +71,16 @@ void pv_vhu_bus_inflight_forget(struct pv_vhu_bus *bus);
 int pv_vhu_bus_memory_tell(struct pv_vhu_bus *bus);
 int pv_vhu_bus_vring_tell(struct pv_vhu_bus *bus, uint16_t index, uint32_t base);
 int pv_vhu_bus_queues_start(struct pv_vhu_bus *bus);
-void pv_vhu_bus_connection_watch(struct pv_vhu_bus *bus);
 void pv_vhu_bus_signal(int fd);
 void pv_vhu_bus_notified(void *arg, uint32_t request, uint32_t index);
 
+/* The descriptor ends a wait for any interrupt; `events` are epoll's. */
+void pv_vhu_bus_watch(struct pv_vhu_bus *bus, int fd, uint32_t events, enum pv_vhu_watch what);
+
+/* vhu_create.c: the connection in force ends such waits. */
+void pv_vhu_bus_connection_watch(struct pv_vhu_bus *bus);
+
+extern const struct pv_bus_ops pv_vhu_bus_ops;
 extern const struct pv_os_ops pv_vhu_os_ops;
 
 #endif

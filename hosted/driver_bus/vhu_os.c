@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hosted/driver_bus/vhu_bus_internal.h"
+#include "hosted/loop/clock.h"
 #include "ring/err.h"
 
 #define LINE_BYTES 64u
@@ -56,11 +57,8 @@ static void release(struct pv_os *os, void *memory, size_t bytes)
 
 static uint64_t now_ns(struct pv_os *os)
 {
-	struct timespec now;
-
 	(void)os;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return pv_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- interrupts ---- */

@@ -7,8 +7,8 @@
 #include "hosted/loop/loop_internal.h"
 
 #include <sched.h>
-#include <time.h>
 
+#include "hosted/loop/clock.h"
 #include "ring/barrier.h"
 #include "ring/err.h"
 
@@ -129,14 +129,6 @@ static void after_work(struct pv_loop *loop)
 		loop->is_submit_held = true;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static bool is_stopping(struct pv_loop *loop)
 {
 	return __atomic_load_n(&loop->is_stopping, __ATOMIC_RELAXED);
@@ -167,7 +159,7 @@ static void sleep_if_possible(struct pv_loop *loop)
 	} else {
 		fall_asleep(loop);
 		if (loop->pace.is_gap)
-			pv_pace_woke(&loop->pace, now_ns());
+			pv_pace_woke(&loop->pace, pv_clock_ns(CLOCK_MONOTONIC));
 	}
 	disarm_pollers(loop);
 }
@@ -182,7 +174,7 @@ static enum pv_pace_advice advice(struct pv_loop *loop)
 		return PV_PACE_SLEEP;
 	if (pv_pace_will_poll(pace) && loop->idle_iterations % ITERATIONS_PER_LOOK != 0)
 		return PV_PACE_POLL;
-	return pv_pace_idle(&loop->pace, now_ns());
+	return pv_pace_idle(&loop->pace, pv_clock_ns(CLOCK_MONOTONIC));
 }
 
 static void after_nothing(struct pv_loop *loop)
@@ -197,7 +189,7 @@ static void after_nothing(struct pv_loop *loop)
 		submit_if_needed(loop);
 		pv_count(&loop->counters.yields);
 		sched_yield();
-		pv_pace_yielded(&loop->pace, now_ns());
+		pv_pace_yielded(&loop->pace, pv_clock_ns(CLOCK_MONOTONIC));
 		break;
 	case PV_PACE_SLEEP:
 		sleep_if_possible(loop);

@@ -58,8 +58,9 @@ static const char *map(struct pv_vhu_backend *backend, const struct vhost_user_i
 	return NULL;
 }
 
-const char *pv_vhu_inflight_set(struct pv_vhu_backend *backend,
-                                const struct vhost_user_inflight *shape, int fd)
+/* Puts those in force that a front-end has kept. */
+static const char *regions_set(struct pv_vhu_backend *backend,
+                               const struct vhost_user_inflight *shape, int fd)
 {
 	const char *error = check_shape(backend, shape);
 
@@ -68,9 +69,13 @@ const char *pv_vhu_inflight_set(struct pv_vhu_backend *backend,
 	return error ? error : map(backend, shape, fd);
 }
 
-/* As long as either format needs: the features may still change. */
-const char *pv_vhu_inflight_make(struct pv_vhu_backend *backend, struct vhost_user_inflight *shape,
-                                 int *fd)
+/*
+ * Makes regions for the queues and the queue size in `shape`, puts them in force and says how long
+ * they are: as long as either format needs, for the features may still change. `*fd` is for the
+ * front-end to keep them, and the caller's to close.
+ */
+static const char *regions_make(struct pv_vhu_backend *backend, struct vhost_user_inflight *shape,
+                                int *fd)
 {
 	const char *error = check_shape(backend, shape);
 	uint64_t bytes = shape->num_queues * vhost_inflight_bytes(true, shape->queue_size);
@@ -122,4 +127,44 @@ bool pv_vhu_inflight_attach(struct pv_vhu_backend *backend, uint16_t index,
 	config->inflight = region;
 	config->inflight_places = shape->queue_size;
 	return true;
+}
+
+/* ---- the messages ---- */
+
+static const char *inflight_obstacle(const struct pv_vhu_backend *backend)
+{
+	if (!(backend->protocol_features & VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return "INFLIGHT_SHMFD was not negotiated";
+	return pv_device_is_idle(backend->options.device) ? NULL : "queues are running";
+}
+
+/* It has an answer of its own, which says by an empty region that there is none to be had. */
+enum pv_vhu_handled pv_vhu_get_inflight_fd(struct pv_vhu_backend *backend,
+                                           struct pv_vhu_message *message)
+{
+	const char *error = inflight_obstacle(backend);
+	struct vhost_user_inflight *shape = &message->payload.inflight;
+	enum pv_vhu_handled handled;
+	int fd = -1;
+
+	shape->mmap_size = 0;
+	shape->mmap_offset = 0;
+	if (!error)
+		error = regions_make(backend, shape, &fd);
+	if (error)
+		pv_vhu_refuse(backend, message, error);
+	handled = pv_vhu_reply_fd(backend, message, shape, message->size, fd);
+	if (fd >= 0)
+		close(fd);
+	return handled;
+}
+
+enum pv_vhu_handled pv_vhu_set_inflight_fd(struct pv_vhu_backend *backend,
+                                           struct pv_vhu_message *message)
+{
+	const char *error = inflight_obstacle(backend);
+
+	if (!error)
+		error = regions_set(backend, &message->payload.inflight, message->fd[0]);
+	return error ? pv_vhu_refuse(backend, message, error) : PV_VHU_OK;
 }

@@ -92,8 +92,42 @@ enum pv_vhu_handled {
 	PV_VHU_LATER,   /* pv_vhu_backend_answered() follows, when lanes or a lock have answered */
 };
 
-/* backend_requests.c: carries out a complete message. */
+/* backend_requests.c: carries out a complete message ... */
 enum pv_vhu_handled pv_vhu_handle(struct pv_vhu_backend *backend, struct pv_vhu_message *message);
+
+/* ... by the one of these that is its request's. The queue that it names is there. */
+typedef enum pv_vhu_handled pv_vhu_handler(struct pv_vhu_backend *backend,
+                                           struct pv_vhu_message *message);
+
+/* backend_memory.c */
+pv_vhu_handler pv_vhu_set_mem_table, pv_vhu_add_mem_reg, pv_vhu_rem_mem_reg,
+	pv_vhu_get_max_mem_slots;
+/* backend_rings.c */
+pv_vhu_handler pv_vhu_set_vring_num, pv_vhu_set_vring_addr, pv_vhu_set_vring_base,
+	pv_vhu_get_vring_base, pv_vhu_set_vring_enable, pv_vhu_set_vring_kick,
+	pv_vhu_set_vring_call, pv_vhu_set_vring_err, pv_vhu_vring_kick;
+/* backend_log.c */
+pv_vhu_handler pv_vhu_set_log_base, pv_vhu_set_log_fd;
+/* backend_state.c */
+pv_vhu_handler pv_vhu_set_device_state_fd, pv_vhu_check_device_state;
+/* backend_inflight.c */
+pv_vhu_handler pv_vhu_get_inflight_fd, pv_vhu_set_inflight_fd;
+
+/* What they end with: the log says why, and the front-end hears that it was refused; ... */
+enum pv_vhu_handled pv_vhu_refuse(struct pv_vhu_backend *backend,
+                                  const struct pv_vhu_message *message, const char *why);
+/* ... or a number is its answer. */
+enum pv_vhu_handled pv_vhu_reply_u64(struct pv_vhu_backend *backend,
+                                     const struct pv_vhu_message *message, uint64_t value);
+
+/* Its first descriptor is the caller's now; -1: it has none. */
+int pv_vhu_take_fd(struct pv_vhu_message *message);
+
+/* The queue of a message about a descriptor. */
+static inline uint16_t pv_vhu_vring_of(const struct pv_vhu_message *message)
+{
+	return message->payload.u64 & VHOST_USER_VRING_INDEX_MASK;
+}
 
 /* backend.c */
 void pv_vhu_backend_answered(struct pv_vhu_backend *backend, enum pv_vhu_handled handled);
@@ -119,14 +153,7 @@ void pv_vhu_vring_forget(struct pv_vhu_backend *backend, uint16_t index);
 void pv_vhu_vrings_forget(struct pv_vhu_backend *backend);
 uint32_t pv_vhu_vring_base(struct pv_vhu_backend *backend, uint16_t index);
 
-/*
- * backend_log.c. Another log in the place of the one there is: NULL, and the answer follows; or a
- * sentence that says why not, and nothing has changed. The descriptor stays the caller's.
- */
-struct pv_vhu_log;
-const char *pv_vhu_log_set_base(struct pv_vhu_backend *backend, const struct vhost_user_log *where,
-                                int fd);
-/* Logging begins or ends; and what was said about a ring's own writes counts. */
+/* backend_log.c. Logging begins or ends; and what was said about a ring's own writes counts. */
 enum pv_vhu_handled pv_vhu_log_turn(struct pv_vhu_backend *backend, bool is_on);
 enum pv_vhu_handled pv_vhu_log_ring(struct pv_vhu_backend *backend, uint16_t index);
 /* Says so, once for each log, if it missed something. */
@@ -134,30 +161,10 @@ void pv_vhu_log_look(struct pv_vhu_backend *backend);
 /* The connection is over and no queue runs. */
 void pv_vhu_log_forget(struct pv_vhu_backend *backend);
 
-/*
- * backend_state.c. A state's transfer begins, in the place of one that is under way; and how it
- * went, which also ends it. NULL, or a sentence. On success of the first the descriptor is taken
- * over.
- */
-const char *pv_vhu_state_begin(struct pv_vhu_backend *backend,
-                               const struct vhost_user_transfer *parameters, int fd);
-const char *pv_vhu_state_check(struct pv_vhu_backend *backend);
+/* backend_state.c: a transfer that is under way ends. */
 void pv_vhu_state_forget(struct pv_vhu_backend *backend);
 
-/*
- * backend_inflight.c: the journals of the queues. The first two are for a time at which no queue
- * runs, and return NULL, or a sentence that says why it cannot be.
- *
- * One makes regions for the queues and the queue size in `shape`, puts them in force and says how
- * long they are; `*fd` is for the front-end to keep them, and the caller's to close.  The other
- * puts those in force that a front-end has kept.
- */
-const char *pv_vhu_inflight_make(struct pv_vhu_backend *backend, struct vhost_user_inflight *shape,
-                                 int *fd);
-const char *pv_vhu_inflight_set(struct pv_vhu_backend *backend,
-                                const struct vhost_user_inflight *shape, int fd);
-
-/* Gives a queue its journal, if it has one. False when the region is too short for it. */
+/* backend_inflight.c. Gives a queue its journal, if it has one; false: the region is too short. */
 bool pv_vhu_inflight_attach(struct pv_vhu_backend *backend, uint16_t index,
                             struct pv_ring_config *config);
 void pv_vhu_inflight_forget(struct pv_vhu_backend *backend);

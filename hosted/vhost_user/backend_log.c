@@ -102,8 +102,9 @@ static void change(struct pv_vhu_backend *backend)
 	pv_host_log_switch(backend->options.host, device, log_changed, backend);
 }
 
-const char *pv_vhu_log_set_base(struct pv_vhu_backend *backend, const struct vhost_user_log *where,
-                                int fd)
+/* Another log in the place of the one there is: NULL, and the answer follows; or why not. */
+static const char *set_base(struct pv_vhu_backend *backend, const struct vhost_user_log *where,
+                            int fd)
 {
 	struct pv_vhu_log *log = calloc(1, sizeof(*log));
 	const char *error = log ? log_map(backend, log, where, fd) : "there is no memory for it";
@@ -155,4 +156,25 @@ void pv_vhu_log_forget(struct pv_vhu_backend *backend)
 	backend->is_log_miss_reported = false;
 	log_destroy(backend->log);
 	backend->log = NULL;
+}
+
+/* ---- the messages ---- */
+
+enum pv_vhu_handled pv_vhu_set_log_base(struct pv_vhu_backend *backend,
+                                        struct pv_vhu_message *message)
+{
+	const char *error;
+
+	if (!(backend->protocol_features & VHOST_USER_PROTOCOL_F_LOG_SHMFD))
+		return pv_vhu_refuse(backend, message, "LOG_SHMFD was not negotiated");
+	error = set_base(backend, &message->payload.log, message->fd[0]);
+	return error ? pv_vhu_refuse(backend, message, error) : PV_VHU_LATER;
+}
+
+/* To be told of each mark is optional, and would cost a system call for each request. */
+enum pv_vhu_handled pv_vhu_set_log_fd(struct pv_vhu_backend *backend,
+                                      struct pv_vhu_message *message)
+{
+	return pv_vhu_refuse(backend, message,
+	                     "nobody is told of marks: the log is there to be read");
 }

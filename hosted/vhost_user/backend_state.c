@@ -178,8 +178,9 @@ static const char *check_parameters(struct pv_vhu_backend *backend,
 	return pv_device_is_idle(backend->options.device) ? NULL : "queues are running";
 }
 
-const char *pv_vhu_state_begin(struct pv_vhu_backend *backend,
-                               const struct vhost_user_transfer *parameters, int fd)
+/* In the place of one that is under way. On success the descriptor is taken over. */
+static const char *transfer_begin(struct pv_vhu_backend *backend,
+                                  const struct vhost_user_transfer *parameters, int fd)
 {
 	const char *error = check_parameters(backend, parameters);
 	struct pv_vhu_transfer *transfer;
@@ -230,7 +231,8 @@ static const char *outcome(struct pv_vhu_backend *backend, struct pv_vhu_transfe
 	return transfer->is_load ? load(backend, transfer) : NULL;
 }
 
-const char *pv_vhu_state_check(struct pv_vhu_backend *backend)
+/* How it went; it is over. */
+static const char *transfer_end(struct pv_vhu_backend *backend)
 {
 	const char *error = "there is no state on its way";
 
@@ -238,4 +240,32 @@ const char *pv_vhu_state_check(struct pv_vhu_backend *backend)
 		error = outcome(backend, backend->transfer);
 	pv_vhu_state_forget(backend);
 	return error;
+}
+
+/* ---- the messages ---- */
+
+/* What has an answer of its own says in it that it was refused. */
+enum pv_vhu_handled pv_vhu_set_device_state_fd(struct pv_vhu_backend *backend,
+                                               struct pv_vhu_message *message)
+{
+	const char *error = "DEVICE_STATE was not negotiated";
+
+	if (backend->protocol_features & VHOST_USER_PROTOCOL_F_DEVICE_STATE)
+		error = transfer_begin(backend, &message->payload.transfer, message->fd[0]);
+	if (error) {
+		pv_vhu_refuse(backend, message, error);
+		return pv_vhu_reply_u64(backend, message, VHOST_USER_TRANSFER_NO_FD | 1);
+	}
+	pv_vhu_take_fd(message);
+	return pv_vhu_reply_u64(backend, message, VHOST_USER_TRANSFER_NO_FD);
+}
+
+enum pv_vhu_handled pv_vhu_check_device_state(struct pv_vhu_backend *backend,
+                                              struct pv_vhu_message *message)
+{
+	const char *error = transfer_end(backend);
+
+	if (error)
+		pv_vhu_refuse(backend, message, error);
+	return pv_vhu_reply_u64(backend, message, error != NULL);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hosted/loop/clock.h"
 #include "hosted/vhost_user/frontend_internal.h"
 #include "hosted/vhost_user/wire.h"
 
@@ -123,14 +124,6 @@ int pv_vhu_frontend_channel_serve(struct pv_vhu_frontend *frontend)
 
 /* ---- a request and its answer ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* Until the socket is ready, serving the channel meanwhile. */
 static int socket_wait(struct pv_vhu_frontend *frontend, short events, uint64_t deadline_ns)
 {
@@ -138,7 +131,7 @@ static int socket_wait(struct pv_vhu_frontend *frontend, short events, uint64_t 
 		struct pollfd fds[] = { { .fd = frontend->socket, .events = events },
 			                { .fd = pv_vhu_frontend_channel(frontend),
 			                  .events = POLLIN } };
-		uint64_t now = now_ns();
+		uint64_t now = pv_clock_ns(CLOCK_MONOTONIC);
 		uint64_t left = now < deadline_ns ? deadline_ns - now : 0;
 		struct timespec wait = { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
 		int ready;
@@ -243,7 +236,8 @@ static bool has_own_answer(uint32_t request)
 static int exchange(struct pv_vhu_frontend *frontend, const struct pv_vhu_call *call,
                     struct pv_vhu_message *reply)
 {
-	uint64_t deadline_ns = now_ns() + (uint64_t)frontend->timeout_ms * 1000000u;
+	uint64_t deadline_ns =
+		pv_clock_ns(CLOCK_MONOTONIC) + (uint64_t)frontend->timeout_ms * 1000000u;
 	bool is_answered = has_own_answer(call->request);
 	bool is_acknowledged = !is_answered &&
 	                       (frontend->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK);
@@ -285,7 +279,8 @@ int pv_vhu_frontend_vring_kick(struct pv_vhu_frontend *frontend, uint32_t index)
 	struct pv_vhu_call call = { .request = VHOST_USER_VRING_KICK,
 		                    .payload = &state,
 		                    .bytes = sizeof(state) };
-	uint64_t deadline_ns = now_ns() + (uint64_t)frontend->timeout_ms * 1000000u;
+	uint64_t deadline_ns =
+		pv_clock_ns(CLOCK_MONOTONIC) + (uint64_t)frontend->timeout_ms * 1000000u;
 	int code = pv_vhu_frontend_failure(frontend);
 
 	if (code)

@@ -22,6 +22,7 @@
 #include "abi/virtio_ids.h"
 #include "drivers/blk/blk.h"
 #include "hosted/driver_bus/vhu_bus.h"
+#include "hosted/loop/clock.h"
 #include "ring/err.h"
 #include "tests/support/logged_load.h"
 #include "tests/support/server.h"
@@ -44,10 +45,7 @@ static const char *const no_options[] = { NULL };
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return pv_clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 static void load_connect(void)

@@ -12,25 +12,17 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "abi/virtio_features.h"
+#include "hosted/loop/clock.h"
 #include "tests/support/mortal.h"
 
 #define DEATHS      8u
 #define DEATHS_LONG 400u
 #define DRAIN_S     20
 #define LIFE_NS_MAX 400000u
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static pid_t device_fork(struct mortal_world *world, const struct pv_random *random)
 {
@@ -62,16 +54,17 @@ static void drive_until(struct mortal_world *world, struct pv_random *random, ui
 		expect_good(world, mortal_driver_adds(world, random));
 		if (pv_random_chance(random, 40))
 			expect_good(world, mortal_driver_takes(world));
-	} while (now_ns() < end_ns);
+	} while (pv_clock_ns(CLOCK_MONOTONIC) < end_ns);
 }
 
 static void drain(struct mortal_world *world)
 {
-	uint64_t end_ns = now_ns() + DRAIN_S * 1000000000ull;
+	uint64_t end_ns = pv_clock_ns(CLOCK_MONOTONIC) + DRAIN_S * 1000000000ull;
 
 	while (!mortal_is_done(world)) {
 		expect_good(world, mortal_driver_takes(world));
-		expect_good(world, now_ns() < end_ns ? NULL : "a request was lost");
+		expect_good(world,
+		            pv_clock_ns(CLOCK_MONOTONIC) < end_ns ? NULL : "a request was lost");
 	}
 }
 
@@ -85,7 +78,8 @@ static void kill_again_and_again(uint64_t features, uint16_t size)
 	mortal_world_open(&world, features, size);
 	for (uint32_t i = 0; i <= deaths; i++) {
 		pid = device_fork(&world, &random);
-		drive_until(&world, &random, now_ns() + pv_random_below(&random, LIFE_NS_MAX));
+		drive_until(&world, &random,
+		            pv_clock_ns(CLOCK_MONOTONIC) + pv_random_below(&random, LIFE_NS_MAX));
 		if (i == deaths)
 			drain(&world);
 		kill(pid, SIGKILL);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hosted/loop/clock.h"
 #include "tests/support/engine.h"
 #include "tests/support/host_world.h"
 
@@ -25,10 +26,7 @@ bool world_is_one_loop;
 
 uint64_t world_now_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000;
+	return pv_clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 /* ---- the device ---- */

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hosted/loop/clock.h"
 #include "tests/support/loop_rig.h"
 
 const struct pv_engine_ops *loop_rig_engine = &pv_uring_ops;
@@ -60,10 +61,7 @@ struct pv_loop *loop_rig_make(void)
 
 uint64_t loop_rig_now_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000;
+	return pv_clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 void loop_rig_write_one(int fd)
