@@ -38,8 +38,9 @@ struct pv_virtio_ops {
 	                    uint16_t bytes);
 
 	/*
-	 * Control side, queue idle, its ring ready. Allocates what its requests will need, so that
-	 * running allocates nothing. Returns 0 or a negative enum pv_err.
+	 * Control side, queue idle, its ring not there yet. Allocates what its requests will need,
+	 * so that running allocates nothing. Returns 0 or a negative enum pv_err. Should the ring
+	 * not come after it, queue_stop does, with nothing held.
 	 */
 	int (*queue_start)(struct pv_queue *queue);
 

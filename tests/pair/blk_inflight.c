@@ -194,6 +194,48 @@ static void stop_to_move(uint64_t features)
 	rig_close(&rig);
 }
 
+static int begin_locked(struct pv_blk_store *store)
+{
+	(void)store;
+	return -PV_EBUSY;
+}
+
+/*
+ * Whoever has the image may have the ring too, and be about to finish what is in flight: a device
+ * that cannot have the image touches neither ring nor journal.
+ */
+static void start_without_the_image(uint64_t features)
+{
+	static struct rig rig;
+	static uint64_t journal[sizeof(rig.journal) / sizeof(rig.journal[0])];
+	struct pv_blk_store_ops locked;
+	uint8_t *memory, *copy;
+	uint32_t done;
+
+	rig_open(&rig, features);
+	load(&rig);
+	finish_some(&rig, 2);
+	done = rig.ends;
+	pv_device_queue_stop(rig.couple.device, 0, (struct pv_waiter){ 0 });
+	memory = rig.couple.twin.base[PV_VIEW_DRIVER];
+	copy = malloc(rig.couple.twin.bytes);
+	memcpy(copy, memory, rig.couple.twin.bytes);
+	memcpy(journal, rig.journal, sizeof(journal));
+
+	locked = *rig.store.blk.ops;
+	locked.begin = begin_locked;
+	rig.store.blk.ops = &locked;
+	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), -PV_EBUSY);
+	assert_memory_equal(memory, copy, rig.couple.twin.bytes);
+	assert_memory_equal(rig.journal, journal, sizeof(journal));
+	free(copy);
+
+	locked.begin = NULL;
+	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
+	expect_the_rest(&rig, done);
+	rig_close(&rig);
+}
+
 static void replace_device(uint64_t features)
 {
 	static struct rig rig;
@@ -243,6 +285,12 @@ static void what_a_stop_finds_while_the_guest_is_being_moved_fails(void **state)
 	each_kind(stop_to_move);
 }
 
+static void without_the_image_ring_and_journal_are_not_touched(void **state)
+{
+	(void)state;
+	each_kind(start_without_the_image);
+}
+
 static void what_a_dead_device_had_is_done_by_the_next_one(void **state)
 {
 	(void)state;
@@ -275,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_stop_finds_with_the_store_is_done_after_the_next_start),
 		cmocka_unit_test(what_a_stop_finds_while_the_guest_is_being_moved_fails),
+		cmocka_unit_test(without_the_image_ring_and_journal_are_not_touched),
 		cmocka_unit_test(what_a_dead_device_had_is_done_by_the_next_one),
 		cmocka_unit_test(a_device_with_chains_left_to_be_taken_again_is_not_saved),
 	};
