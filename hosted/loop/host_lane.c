@@ -182,9 +182,16 @@ void pv_lane_interrupt(struct pv_lane *lane)
 		host->ops->call(host->ops_arg, lane->index);
 }
 
+/* For a queue that has stopped; and with it the transport may have gone, as the control side knows.
+ */
 static void on_interrupt(struct pv_loop_message *message)
 {
-	pv_lane_interrupt(pv_lane_received(message));
+	struct pv_lane *lane = pv_lane_received(message);
+
+	if (lane->calls.fd >= 0)
+		call(&lane->calls);
+	else
+		pv_lane_answer(lane, &lane->call);
 }
 
 static void on_new_call(struct pv_loop_message *message)
