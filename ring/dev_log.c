@@ -39,14 +39,15 @@ static void log_piece(struct pv_dirty_log *log, const struct pv_mem *mem, const 
 
 /*
  * The last byte is marked by itself: a chain that did not fit into its pieces has one that is in
- * none of them.
+ * none of them.  Of a chain whose length no used entry can say the device writes nothing else; to
+ * go through its pieces, gigabytes each, would take a lane from its other queues.
  */
 void pv_dev_log_chain(struct pv_dev_ring *ring, const struct pv_chain *chain)
 {
 	const struct pv_mem *mem = chain->born == ring->born ? ring->view.mem : ring->mem_before;
 	const struct pv_iov *piece = chain->iov + chain->readable;
 
-	for (uint16_t i = 0; i < chain->writable; i++)
+	for (uint16_t i = 0; i < chain->writable && chain->writable_bytes <= UINT32_MAX; i++)
 		log_piece(ring->logging.log, mem, piece[i].base, piece[i].bytes);
 	if (chain->last_writable)
 		log_piece(ring->logging.log, mem, chain->last_writable, 1);

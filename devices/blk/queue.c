@@ -168,7 +168,7 @@ void pv_blk_queue_stop(struct pv_queue *queue)
 		struct pv_blk_request *next = request->next;
 
 		request->written_bytes = 0;
-		if (!pv_queue_has_journal(queue))
+		if (!pv_queue_keeps_held(queue))
 			pv_blk_request_end(request, VIRTIO_BLK_S_IOERR);
 		request = next;
 	}

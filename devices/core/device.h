@@ -38,8 +38,9 @@ struct pv_virtio_ops {
 	                    uint16_t bytes);
 
 	/*
-	 * Control side, queue idle, its ring ready. Allocates what its requests will need, so that
-	 * running allocates nothing. Returns 0 or a negative enum pv_err.
+	 * Control side, queue idle, its ring not there yet. Allocates what its requests will need,
+	 * so that running allocates nothing. Returns 0 or a negative enum pv_err. Should the ring
+	 * not come after it, queue_stop does, with nothing held.
 	 */
 	int (*queue_start)(struct pv_queue *queue);
 
@@ -53,8 +54,8 @@ struct pv_virtio_ops {
 	void (*queue_drain)(struct pv_queue *queue);
 
 	/*
-	 * Control side, queue quiet. Fails what it holds, or forgets it on a queue with a journal
-	 * (pv_queue_has_journal), and frees what queue_start made.
+	 * Control side, queue quiet. Fails what it holds, or forgets it where it will be taken
+	 * again (pv_queue_keeps_held), and frees what queue_start made.
 	 */
 	void (*queue_stop)(struct pv_queue *queue);
 
@@ -208,10 +209,10 @@ int pv_device_queue_log_set(struct pv_device *device, uint16_t index,
 int pv_device_queue_start(struct pv_device *device, uint16_t index);
 
 /*
- * Stops a queue for good: what it holds fails, or stays in the journal of a queue that has one.
- * When `stopped` is called its lane has answered and
- * `queue->position` says where it stopped. Returns 0, or -PV_EBUSY while another stop, pause or
- * reset is under way.
+ * Stops a queue for good: what it holds fails, or stays in the journal of a queue that has one and
+ * whose guest is not being moved (pv_queue_keeps_held). When `stopped` is called its lane has
+ * answered and `queue->position` says where it stopped. Returns 0, or -PV_EBUSY while another stop,
+ * pause or reset is under way.
  */
 int pv_device_queue_stop(struct pv_device *device, uint16_t index, struct pv_waiter stopped);
 

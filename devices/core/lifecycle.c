@@ -20,6 +20,27 @@ static void free_ring_storage(struct pv_queue *queue)
 	queue->ring_storage = NULL;
 }
 
+/*
+ * The device's own part comes first: where another process has the disk, it may be about to finish
+ * what is in flight on this very ring, and opening a journal writes to both.
+ */
+static int start_own_and_ring(struct pv_queue *queue)
+{
+	struct pv_device *device = queue->device;
+	int err = device->ops->virtio->queue_start(queue);
+
+	if (err)
+		return err;
+	err = pv_dev_ring_init(&queue->ring, &queue->config, &queue->position, device->mem,
+	                       queue->ring_storage);
+	if (err) {
+		device->ops->virtio->queue_stop(queue);
+		queue->own = NULL;
+	}
+	queue->is_interrupt_due = !err && pv_dev_ring_was_in_use(&queue->ring);
+	return err;
+}
+
 int pv_queue_prepare(struct pv_queue *queue)
 {
 	struct pv_device *device = queue->device;
@@ -39,15 +60,11 @@ int pv_queue_prepare(struct pv_queue *queue)
 	queue->is_stalled = false;
 	queue->is_broke_reported = false;
 	queue->is_bad_chain_reported = false;
-	err = pv_dev_ring_init(&queue->ring, &queue->config, &queue->position, device->mem,
-	                       queue->ring_storage);
-	queue->is_interrupt_due = !err && pv_dev_ring_was_in_use(&queue->ring);
-	if (!err) {
-		pv_queue_log(queue);
-		err = device->ops->virtio->queue_start(queue);
-	}
+	err = start_own_and_ring(queue);
 	if (err)
 		free_ring_storage(queue);
+	else
+		pv_queue_log(queue);
 	return err;
 }
 

@@ -131,13 +131,14 @@ void pv_queue_chain_load(struct pv_queue *queue, struct pv_chain *chain,
 void pv_queue_chain_move(struct pv_queue *queue, struct pv_chain *chain, const struct pv_iov *from);
 
 /*
- * For devices: is what is in flight written down outside the process (struct pv_ring_config)? Then
- * chains that are held when the queue stops are not failed but forgotten: they are taken again at
- * its next start, here or by whoever comes after us.
+ * For devices, control side: will chains that are held when the queue stops be taken again, at its
+ * next start, here or by whoever comes after us? What is in flight is written down outside the
+ * process then (struct pv_ring_config), and they are not failed but forgotten. While the guest is
+ * being moved, which is when there is a dirty log, the journal is left behind: they fail.
  */
-static inline bool pv_queue_has_journal(const struct pv_queue *queue)
+static inline bool pv_queue_keeps_held(const struct pv_queue *queue)
 {
-	return queue->config.inflight != NULL;
+	return queue->config.inflight && !queue->logging.log;
 }
 
 /* For devices, on the lane: gives a chain back. */

@@ -81,12 +81,12 @@ static const char *status(void *arg)
 
 /*
  * What the program may have open when all queues of all devices are in use: a kick, a call and an
- * error descriptor for each queue; sockets and files for each device, with those that come with a
- * message; and its own.
+ * error descriptor for each queue, and the kick once more where epoll watches it; sockets and files
+ * for each device, with those that come with a message; and its own.
  */
 static rlim_t descriptors_of(const struct pv_service_extent *extent)
 {
-	return 3 * (rlim_t)extent->queues + 24 * (rlim_t)extent->devices + 256;
+	return 4 * (rlim_t)extent->queues + 24 * (rlim_t)extent->devices + 256;
 }
 
 static void raise_limit(const struct pv_service *service)

@@ -102,6 +102,16 @@ static void port_interrupt(struct pv_port *port, struct pv_queue *queue)
 		pv_lane_post(lane, &lane->interrupt);
 }
 
+/* The lane has found that there is no descriptor. */
+static void call(struct pv_loop_message *message)
+{
+	const struct pv_lane *lane = pv_lane_received(message);
+	const struct pv_host *host = lane->host;
+
+	if (host->ops && host->ops->call)
+		host->ops->call(host->ops_arg, lane->index);
+}
+
 static void port_queue_broke(struct pv_port *port, struct pv_queue *queue)
 {
 	struct pv_lane *lane = lane_of(host_of(port), queue->index);
@@ -264,6 +274,7 @@ static void init_answers(struct pv_lane *lane)
 	lane->stopped = (struct pv_lane_message){ .message.run = stopped, .lane = lane };
 	lane->broke = (struct pv_lane_message){ .message.run = broke, .lane = lane };
 	lane->event = (struct pv_lane_message){ .message.run = event, .lane = lane };
+	lane->call = (struct pv_lane_message){ .message.run = call, .lane = lane };
 	lane->changed = (struct pv_lane_message){ .message.run = changed, .lane = lane };
 }
 

@@ -19,7 +19,10 @@ struct pv_host;
 
 /* How a transport interrupts the driver, and hears of changes. */
 struct pv_host_ops {
-	/* A lane's thread. Only for a queue whose lane has no call descriptor. */
+	/*
+	 * A lane's thread; for what a queue publishes at its end, the control side. Only for a
+	 * queue whose lane has no call descriptor.
+	 */
 	void (*call)(void *arg, uint16_t queue);
 	/* Control side. */
 	void (*config_changed)(void *arg);

@@ -67,6 +67,7 @@ struct pv_lane {
 	struct pv_lane_message stopped;
 	struct pv_lane_message broke;
 	struct pv_lane_message event;
+	struct pv_lane_message call;
 	struct pv_lane_message changed;
 
 	/* The lane's own. */

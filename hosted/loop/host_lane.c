@@ -93,6 +93,24 @@ static bool pick_up(struct pv_handover *handover, struct pv_notifier *notifier)
 
 /* ---- kicks ---- */
 
+static void unwatch_kicks(struct pv_lane *lane)
+{
+	if (lane->watch)
+		pv_loop_unwatch(lane->loop, lane->watch);
+	lane->watch = NULL;
+}
+
+/* The watch has ended; without one the lane does not sleep. */
+static void cannot_be_kicked(struct pv_lane *lane, int error)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "no kicks from the descriptor of queue %u: %s", lane->index,
+	         strerror(error));
+	pv_log(lane->host->name, PV_LOG_WARNING, line);
+	unwatch_kicks(lane);
+}
+
 /*
  * The eventfd is never read.  Each write to it is a change of which the watch is told, whatever the
  * counter says, so reading it would be a system call for nothing, and would make it matter
@@ -102,28 +120,17 @@ static bool pick_up(struct pv_handover *handover, struct pv_notifier *notifier)
 static void kicked(void *arg, int events)
 {
 	struct pv_lane *lane = arg;
-	char line[128];
 
-	if (events < 0) {
-		snprintf(line, sizeof(line), "no kicks from the descriptor of queue %u: %s",
-		         lane->index, strerror(-events));
-		pv_log(lane->host->name, PV_LOG_WARNING, line);
-	} else if (events & POLLIN) {
+	if (events < 0)
+		cannot_be_kicked(lane, -events);
+	else if (events & POLLIN)
 		pv_queue_kicked(lane->queue);
-	}
 }
 
 static void watch_kicks(struct pv_lane *lane)
 {
 	if (lane->kicks.fd >= 0)
 		lane->watch = pv_loop_watch(lane->loop, lane->kicks.fd, POLLIN, kicked, lane);
-}
-
-static void unwatch_kicks(struct pv_lane *lane)
-{
-	if (lane->watch)
-		pv_loop_unwatch(lane->loop, lane->watch);
-	lane->watch = NULL;
 }
 
 static void on_new_kick(struct pv_loop_message *message)
@@ -182,9 +189,16 @@ void pv_lane_interrupt(struct pv_lane *lane)
 		host->ops->call(host->ops_arg, lane->index);
 }
 
+/* For a queue that has stopped; and with it the transport may have gone, as the control side knows.
+ */
 static void on_interrupt(struct pv_loop_message *message)
 {
-	pv_lane_interrupt(pv_lane_received(message));
+	struct pv_lane *lane = pv_lane_received(message);
+
+	if (lane->calls.fd >= 0)
+		call(&lane->calls);
+	else
+		pv_lane_answer(lane, &lane->call);
 }
 
 static void on_new_call(struct pv_loop_message *message)

@@ -17,21 +17,26 @@
 /*
  * Base 0 of a packed ring means both wrap counters clear: the beginning of a second lap. UML says
  * it for a fresh ring, whose counters are set. It means that here if we did not name this base
- * ourselves and the first descriptor does not bear the mark of a lap that is over.
+ * ourselves and no descriptor bears the mark of a lap that is over. (One may well not: those of a
+ * chain but its first are left as they were, and a whole chain on an in-order queue.)
  */
 static bool is_fresh(struct pv_vhu_backend *backend, const struct pv_vhu_vring *vring,
                      const struct pv_ring_config *config)
 {
-	const struct pvirtq_desc *first;
+	const struct pvirtq_desc *desc;
 	struct pv_mem_view view;
 
 	if (vring->base != 0 || vring->is_base_ours)
 		return false;
 	pv_mem_view_init(&view, backend->memory->table);
-	first = pv_mem_span(&view, config->desc_area, sizeof(*first));
+	desc = pv_mem_span(&view, config->desc_area, sizeof(*desc) * (uint64_t)vring->size);
 	/* A ring that is off its alignment does not start, but is not read either. */
-	return first && (uintptr_t)first % VIRTQ_ALIGN_DESC == 0 &&
-	       !(pv_read_le16(&first->flags) & VIRTQ_DESC_F_USED);
+	if (!desc || (uintptr_t)desc % VIRTQ_ALIGN_DESC != 0)
+		return false;
+	for (uint16_t i = 0; i < vring->size; i++)
+		if (pv_read_le16(&desc[i].flags) & VIRTQ_DESC_F_USED)
+			return false;
+	return true;
 }
 
 static struct pv_ring_position position_of(struct pv_vhu_backend *backend,

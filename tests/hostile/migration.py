@@ -408,7 +408,71 @@ class DeviceState(Case):
         source.close()
 
 
+class PackedRing:
+    """The driver of a packed ring: one request at a time, of two descriptors or three."""
+
+    AVAIL, USED = 1 << 7, 1 << 15
+
+    def __init__(self, front_end):
+        self.front_end, self.at, self.wrap = front_end, 0, True
+
+    def flags_of(self, slot):
+        return struct.unpack_from('<H', self.front_end.memory, fe.DESC + 16 * slot + 14)[0]
+
+    def take_slots(self, count):
+        slots = []
+        for _ in range(count):
+            slots.append((self.at, self.AVAIL if self.wrap else self.USED))
+            self.at += 1
+            if self.at == fe.SIZE:
+                self.at, self.wrap = 0, not self.wrap
+        return slots
+
+    def request(self, descriptors):
+        """A flush, or a read. Its status, when it has come back."""
+        kind = 4 if descriptors == 2 else 0
+        buffers = [(fe.HEADER, 16, 1), (fe.DATA, 512, 1 | 2), (fe.STATUS_BYTE, 1, 2)]
+        if descriptors == 2:
+            del buffers[1]
+        wrap = self.wrap
+        slots = self.take_slots(descriptors)
+        self.front_end.put(fe.HEADER, '<IIQ', kind, 0, 0)
+        self.front_end.put(fe.STATUS_BYTE, '<B', 0xee)
+        for (slot, mark), (offset, size, flags) in reversed(list(zip(slots, buffers))):
+            self.front_end.put(fe.DESC + 16 * slot, '<QIHH', fe.GUEST + offset, size, 7,
+                               flags | mark)
+        os.eventfd_write(self.front_end.kick_fd, 1)
+        both = self.AVAIL | self.USED
+        wait_until(lambda: self.flags_of(slots[0][0]) & both == (both if wrap else 0),
+                   'a request does not come back')
+        return self.front_end.memory[fe.STATUS_BYTE]
+
+
 class Bases(Case):
+    def test_a_packed_ring_goes_on_at_base_0_though_it_looks_fresh_at_its_beginning(self):
+        features = fe.F_PROTOCOL | fe.F_VERSION_1 | fe.F_PACKED
+        before = self.connect()
+        before.negotiate(features)
+        self.assertEqual(before.map_memory(), 0)
+        self.assertEqual(before.start(), 0)
+        ring = PackedRing(before)
+        # One lap; one that a request goes beyond; and one that it has begun, to its very end.
+        for descriptors in [2] * 8 + [3] + [2] * 7 + [2] * 6 + [3]:
+            self.assertEqual(ring.request(descriptors), 0)
+        self.assertEqual((ring.at, ring.wrap), (0, False))
+        self.assertEqual(ring.flags_of(0) & ring.USED, 0)
+        before.send(fe.GET_VRING_BASE, state(0, 0))
+        self.assertEqual(before.reply(), (fe.GET_VRING_BASE, state(0, 0)))
+        memory_fd = os.dup(before.memory_fd)
+        before.close()
+        after = self.connect()
+        after.negotiate(features)
+        self.assertEqual(after.map_memory(memory_fd), 0)
+        self.assertEqual(after.start(), 0)
+        ring.front_end = after
+        self.assertEqual(ring.request(3), 0)
+        after.close()
+
     def test_a_ring_says_where_it_stood_after_a_reset_too(self):
         for reset in ((fe.SET_STATUS, u64(0)), (fe.RESET_DEVICE,)):
             front_end = self.connect().set_up()

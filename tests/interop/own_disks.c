@@ -12,6 +12,7 @@
 #include "hosted/driver_bus/vhu_bus.h"
 #include "ring/err.h"
 #include "tests/support/disk_load.h"
+#include "tests/support/random.h"
 #include "tests/support/server.h"
 
 #define LOAD_TURNS 1000u
@@ -88,6 +89,7 @@ static void run_both(uint16_t queue_of_first, bool is_blocking)
 	second.queue = !queue_of_first;
 	first.is_blocking = is_blocking;
 	second.is_blocking = !is_blocking;
+	pv_random_seed(); /* is found out once, and not by both at once */
 	assert_int_equal(pthread_create(&first.thread, NULL, run, &first), 0);
 	assert_int_equal(pthread_create(&second.thread, NULL, run, &second), 0);
 	pthread_join(first.thread, NULL);

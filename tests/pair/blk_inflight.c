@@ -160,6 +160,82 @@ static void stop_and_start(uint64_t features)
 	rig_close(&rig);
 }
 
+/*
+ * A monitor that moves a guest takes the rings along and leaves the journal: what nobody would take
+ * again has to end before.
+ */
+static void stop_to_move(uint64_t features)
+{
+	static struct rig rig;
+	static uint8_t bits[1];
+	struct pv_dirty_log log = { .bits = bits };
+	const struct pv_ring_logging logging = { .log = &log }, none = { 0 };
+	bool has_stopped = false;
+	uint32_t failures = 0;
+
+	rig_open(&rig, features);
+	assert_int_equal(pv_device_queue_log_set(rig.couple.device, 0, &logging), 0);
+	pv_queue_log(&rig.couple.device->queue[0]);
+	load(&rig);
+	finish_some(&rig, 2);
+	pv_device_queue_stop(rig.couple.device, 0, (struct pv_waiter){ note, &has_stopped });
+	assert_true(has_stopped);
+	pv_blkdrv_poll(pv_blkdrv_queue(rig.driver, 0));
+	assert_int_equal(rig.ends, REQUESTS);
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		failures += rig.request[i].error == -PV_EIO;
+	assert_int_equal(failures, REQUESTS - 2);
+	/* And the journal has nothing left. */
+	assert_int_equal(pv_device_queue_log_set(rig.couple.device, 0, &none), 0);
+	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
+	pv_couple_wake(&rig.couple, 0);
+	pv_couple_run(&rig.couple);
+	assert_int_equal(rig.store.pendings, 0);
+	rig_close(&rig);
+}
+
+static int begin_locked(struct pv_blk_store *store)
+{
+	(void)store;
+	return -PV_EBUSY;
+}
+
+/*
+ * Whoever has the image may have the ring too, and be about to finish what is in flight: a device
+ * that cannot have the image touches neither ring nor journal.
+ */
+static void start_without_the_image(uint64_t features)
+{
+	static struct rig rig;
+	static uint64_t journal[sizeof(rig.journal) / sizeof(rig.journal[0])];
+	struct pv_blk_store_ops locked;
+	uint8_t *memory, *copy;
+	uint32_t done;
+
+	rig_open(&rig, features);
+	load(&rig);
+	finish_some(&rig, 2);
+	done = rig.ends;
+	pv_device_queue_stop(rig.couple.device, 0, (struct pv_waiter){ 0 });
+	memory = rig.couple.twin.base[PV_VIEW_DRIVER];
+	copy = malloc(rig.couple.twin.bytes);
+	memcpy(copy, memory, rig.couple.twin.bytes);
+	memcpy(journal, rig.journal, sizeof(journal));
+
+	locked = *rig.store.blk.ops;
+	locked.begin = begin_locked;
+	rig.store.blk.ops = &locked;
+	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), -PV_EBUSY);
+	assert_memory_equal(memory, copy, rig.couple.twin.bytes);
+	assert_memory_equal(rig.journal, journal, sizeof(journal));
+	free(copy);
+
+	locked.begin = NULL;
+	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
+	expect_the_rest(&rig, done);
+	rig_close(&rig);
+}
+
 static void replace_device(uint64_t features)
 {
 	static struct rig rig;
@@ -203,6 +279,18 @@ static void what_a_stop_finds_with_the_store_is_done_after_the_next_start(void *
 	each_kind(stop_and_start);
 }
 
+static void what_a_stop_finds_while_the_guest_is_being_moved_fails(void **state)
+{
+	(void)state;
+	each_kind(stop_to_move);
+}
+
+static void without_the_image_ring_and_journal_are_not_touched(void **state)
+{
+	(void)state;
+	each_kind(start_without_the_image);
+}
+
 static void what_a_dead_device_had_is_done_by_the_next_one(void **state)
 {
 	(void)state;
@@ -234,6 +322,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_stop_finds_with_the_store_is_done_after_the_next_start),
+		cmocka_unit_test(what_a_stop_finds_while_the_guest_is_being_moved_fails),
+		cmocka_unit_test(without_the_image_ring_and_journal_are_not_touched),
 		cmocka_unit_test(what_a_dead_device_had_is_done_by_the_next_one),
 		cmocka_unit_test(a_device_with_chains_left_to_be_taken_again_is_not_saved),
 	};

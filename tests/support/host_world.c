@@ -247,6 +247,7 @@ static void call_by_function(void *arg, uint16_t queue)
 	struct world *world = arg;
 
 	(void)queue;
+	world->caller = pthread_self();
 	__atomic_add_fetch(&world->calls, 1, __ATOMIC_RELEASE);
 }
 

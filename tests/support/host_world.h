@@ -6,6 +6,8 @@
 #ifndef PV_TESTS_HOST_WORLD_H
 #define PV_TESTS_HOST_WORLD_H
 
+#include <pthread.h>
+
 #include "hosted/loop/host.h"
 #include "ring/drv_ring.h"
 
@@ -55,7 +57,8 @@ struct world {
 	bool kicks_by_message;
 
 	int stopped, resets, switches, config_changes;
-	int calls; /* by function; atomic */
+	int calls;        /* by function; atomic */
+	pthread_t caller; /* of the last of them */
 };
 
 /* A world with memory, loops, host and device, and no queue started. */

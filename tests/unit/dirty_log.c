@@ -309,6 +309,35 @@ static void the_status_of_a_chain_that_is_incomplete_is_marked(void **state)
 	free(small.mem);
 }
 
+/*
+ * A chain that says more bytes than a used length can is one the device writes nothing to but its
+ * last byte, and could be made of many gigabytes at the same place: they are not gone through.
+ */
+static void of_a_chain_that_is_too_long_only_the_status_is_marked(void **state)
+{
+	struct pv_iov iov[2];
+	struct pv_chain chain = { .iov = iov, .capacity = 2 };
+	struct pv_dirty_log log = fresh();
+	const struct pv_ring_logging logging = { .log = &log };
+	struct small small;
+
+	(void)state;
+	small_open(&small);
+	pv_dev_ring_log_set(&small.ring, &logging);
+	small.desc[0] = (struct virtq_desc){ pv_le64_of(BUFFER_GPA), pv_le32_of(UINT32_MAX),
+		                             pv_le16_of(VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT),
+		                             pv_le16_of(1) };
+	small.desc[1] = (struct virtq_desc){ pv_le64_of(BUFFER_GPA + PAGE), pv_le32_of(1),
+		                             pv_le16_of(VIRTQ_DESC_F_WRITE), pv_le16_of(0) };
+	small.avail->idx = pv_le16_of(1);
+	assert_int_equal(pv_dev_ring_take(&small.ring, &chain), PV_TAKEN);
+	assert_true(chain.is_incomplete);
+	assert_int_equal(chain.writable, 2);
+	pv_dev_ring_return(&small.ring, &chain, 0);
+	expect_marked(BUFFER_GPA / PAGE + 1, BUFFER_GPA / PAGE + 1);
+	free(small.mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +349,7 @@ int main(void)
 		cmocka_unit_test(
 			a_rings_own_writes_are_marked_where_the_log_has_them_or_not_at_all),
 		cmocka_unit_test(the_status_of_a_chain_that_is_incomplete_is_marked),
+		cmocka_unit_test(of_a_chain_that_is_too_long_only_the_status_is_marked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -207,6 +208,30 @@ static void only_eventfds_kick_and_only_eventfds_and_sockets_are_called(void **s
 	world_close(world);
 }
 
+/* The engine on epoll needs a descriptor of its own for that, and there may be none left. */
+static void a_queue_whose_kicks_cannot_be_watched_is_served(void **state)
+{
+	struct world *world = world_open();
+	int first_free = dup(0);
+	struct rlimit before, none_left;
+
+	(void)state;
+	close(first_free);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none_left = before;
+	world_by_eventfd(world, 0, EFD_NONBLOCK);
+	world_run_in_vain(world);
+	none_left.rlim_cur = (rlim_t)first_free;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none_left), 0);
+	world_start_queue(world, 0);
+	for (int i = 0; i < 20; i++) {
+		world_ask_and_wait(world, 0, 'x');
+		usleep(1000);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	world_close(world);
+}
+
 static void a_full_call_descriptor_holds_nobody_up(void **state)
 {
 	const uint64_t full = UINT64_MAX - 1;
@@ -311,6 +336,7 @@ int main(void)
 		cmocka_unit_test(what_came_before_the_queue_started_needs_no_kick),
 		cmocka_unit_test(descriptors_change_while_the_queue_runs),
 		cmocka_unit_test(only_eventfds_kick_and_only_eventfds_and_sockets_are_called),
+		cmocka_unit_test(a_queue_whose_kicks_cannot_be_watched_is_served),
 		cmocka_unit_test(a_full_call_descriptor_holds_nobody_up),
 		cmocka_unit_test(a_call_socket_that_is_full_or_gone_harms_nobody),
 		cmocka_unit_test(memory_of_the_port_is_zeroed_and_aligned),

@@ -94,6 +94,26 @@ static void what_a_queue_held_fails_at_its_stop_with_an_interrupt(void **state)
 	world_close(world);
 }
 
+/* The transport may be gone as soon as the queue has stopped: no lane calls through it any more. */
+static void what_fails_at_the_stop_is_called_for_on_the_control_side(void **state)
+{
+	struct world *world = world_open();
+	struct pv_waiter waiter = { world_count, &world->stopped };
+
+	(void)state;
+	world->kicks_by_message = true;
+	world_start_queue(world, 0);
+	world->toy.kept[0].is_held_when_draining = true;
+	world_send(world, 0, 0, 'k');
+	world_kick(world, 0);
+	world_wait_until_taken(world, 1);
+	assert_int_equal(pv_device_queue_stop(&world->toy.device, 0, waiter), 0);
+	world_run_until(world, &world->stopped, 1);
+	world_run_until(world, &world->calls, 1);
+	assert_true(pthread_equal(world->caller, pthread_self()));
+	world_close(world);
+}
+
 static void queues_start_and_stop_again_and_again(void **state)
 {
 	struct world *world = world_open_running();
@@ -154,6 +174,7 @@ int main(void)
 		cmocka_unit_test(a_stop_waits_for_what_is_in_flight),
 		cmocka_unit_test(a_draining_queue_with_work_left_lets_its_loop_sleep),
 		cmocka_unit_test(what_a_queue_held_fails_at_its_stop_with_an_interrupt),
+		cmocka_unit_test(what_fails_at_the_stop_is_called_for_on_the_control_side),
 		cmocka_unit_test(queues_start_and_stop_again_and_again),
 		cmocka_unit_test(an_idle_lane_sleeps),
 		cmocka_unit_test(a_broken_queue_asks_for_a_reset_which_brings_it_back),
