@@ -18,7 +18,9 @@ PATIENCE_S = 20
 
 def is_of_this_place(line):
     """Is it a warning that comes from how, or where, the program was built or runs?"""
-    return 'warning: runs without its sandbox' in line or 'warning: io_uring is refused' in line
+    return any(words in line for words in ('warning: runs without its sandbox',
+                                           'warning: io_uring is refused',
+                                           'open descriptors are allowed'))
 
 
 class FrontEnd:
