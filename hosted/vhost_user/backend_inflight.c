@@ -32,24 +32,15 @@ void pv_vhu_inflight_forget(struct pv_vhu_backend *backend)
 	backend->inflight = NULL;
 }
 
-/* The regions are memory of the front-end's like any other, in a table of their own. */
 static const char *map(struct pv_vhu_backend *backend, const struct vhost_user_inflight *shape,
                        int fd)
 {
-	const struct vhost_user_region region = { .bytes = shape->mmap_size,
-		                                  .mmap_offset = shape->mmap_offset };
-	struct pv_vhu_memory *memory = pv_vhu_memory_create(
-		backend->options.mapped, backend->options.unmapped, backend->options.mapped_arg);
-	const char *error = "there is no memory for it";
+	const char *error;
+	struct pv_vhu_memory *memory =
+		pv_vhu_memory_of_file(backend, shape->mmap_size, shape->mmap_offset, fd, &error);
 
-	if (memory)
-		error = pv_vhu_memory_add(memory, &region, fd);
-	if (!error)
-		error = pv_vhu_memory_seal(memory);
-	if (error) {
-		pv_vhu_memory_destroy(memory);
+	if (error)
 		return error;
-	}
 	pv_vhu_inflight_forget(backend);
 	backend->inflight = memory;
 	backend->inflight_shape = *shape;

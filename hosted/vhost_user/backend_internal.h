@@ -102,6 +102,14 @@ typedef enum pv_vhu_handled pv_vhu_handler(struct pv_vhu_backend *backend,
 /* backend_memory.c */
 pv_vhu_handler pv_vhu_set_mem_table, pv_vhu_add_mem_reg, pv_vhu_rem_mem_reg,
 	pv_vhu_get_max_mem_slots;
+/*
+ * A piece of another file of the front-end's, mapped as its memory is (checked, and guarded against
+ * a file that shrinks), in a table of its own; the caller destroys it. NULL: `*error` says why. The
+ * descriptor stays the caller's.
+ */
+struct pv_vhu_memory *pv_vhu_memory_of_file(const struct pv_vhu_backend *backend, uint64_t bytes,
+                                            uint64_t offset, int fd, const char **error);
+
 /* backend_rings.c */
 pv_vhu_handler pv_vhu_set_vring_num, pv_vhu_set_vring_addr, pv_vhu_set_vring_base,
 	pv_vhu_get_vring_base, pv_vhu_set_vring_enable, pv_vhu_set_vring_kick,

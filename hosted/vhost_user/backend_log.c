@@ -26,22 +26,12 @@ static void log_destroy(struct pv_vhu_log *log)
 	free(log);
 }
 
-/* Maps the log as a region of memory is mapped: checked, and guarded against a file that shrinks.
- */
 static const char *log_map(struct pv_vhu_backend *backend, struct pv_vhu_log *log,
                            const struct vhost_user_log *where, int fd)
 {
-	const struct vhost_user_region region = { .bytes = where->mmap_size,
-		                                  .mmap_offset = where->mmap_offset };
-	const char *error = NULL;
+	const char *error;
 
-	log->map = pv_vhu_memory_create(backend->options.mapped, backend->options.unmapped,
-	                                backend->options.mapped_arg);
-	if (!log->map)
-		return "there is no memory for it";
-	error = pv_vhu_memory_add(log->map, &region, fd);
-	if (!error)
-		error = pv_vhu_memory_seal(log->map);
+	log->map = pv_vhu_memory_of_file(backend, where->mmap_size, where->mmap_offset, fd, &error);
 	if (error)
 		return error;
 	log->dirty.bits = log->map->table->region[0].host;

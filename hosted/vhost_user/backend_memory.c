@@ -5,6 +5,30 @@
  */
 #include "hosted/vhost_user/backend_internal.h"
 
+static struct pv_vhu_memory *create_memory(const struct pv_vhu_backend *backend)
+{
+	const struct pv_vhu_backend_options *options = &backend->options;
+
+	return pv_vhu_memory_create(options->mapped, options->unmapped, options->mapped_arg);
+}
+
+struct pv_vhu_memory *pv_vhu_memory_of_file(const struct pv_vhu_backend *backend, uint64_t bytes,
+                                            uint64_t offset, int fd, const char **error)
+{
+	const struct vhost_user_region region = { .bytes = bytes, .mmap_offset = offset };
+	struct pv_vhu_memory *memory = create_memory(backend);
+
+	*error = "there is no memory for it";
+	if (memory)
+		*error = pv_vhu_memory_add(memory, &region, fd);
+	if (!*error)
+		*error = pv_vhu_memory_seal(memory);
+	if (!*error)
+		return memory;
+	pv_vhu_memory_destroy(memory);
+	return NULL;
+}
+
 static void memory_changed(void *arg)
 {
 	struct pv_vhu_backend *backend = arg;
@@ -32,13 +56,6 @@ static enum pv_vhu_handled change_memory(struct pv_vhu_backend *backend,
 	pv_host_mem_switch(backend->options.host, backend->options.device, memory->table,
 	                   memory_changed, backend);
 	return PV_VHU_LATER;
-}
-
-static struct pv_vhu_memory *create_memory(const struct pv_vhu_backend *backend)
-{
-	const struct pv_vhu_backend_options *options = &backend->options;
-
-	return pv_vhu_memory_create(options->mapped, options->unmapped, options->mapped_arg);
 }
 
 enum pv_vhu_handled pv_vhu_set_mem_table(struct pv_vhu_backend *backend,

@@ -78,6 +78,15 @@ void fuzz_memory_scribble(struct fuzz_memory *memory, struct fuzz_input *input);
 
 bool fuzz_memory_has(const struct fuzz_memory *memory, const void *host, size_t bytes);
 
+/* ---- a ring ---- */
+
+/*
+ * Takes what there is, checks it, and gives some of it back at once and the rest later, by the
+ * input. `places`: of the ring's journal, 0: it has none.
+ */
+void fuzz_round_trip(struct pv_dev_ring *ring, const struct fuzz_memory *memory, uint16_t places,
+                     struct fuzz_input *input);
+
 /* ---- a device ---- */
 
 struct fuzz_blk {

@@ -11,9 +11,8 @@
 #include "ring/err.h"
 #include "tests/fuzz/fuzz.h"
 
-#define PIECES_MAX 12u
-#define PLACES     10u
-#define ROUNDS     4
+#define PLACES 10u
+#define ROUNDS 4
 
 #ifdef FUZZ_IS_PACKED
 #define FORMAT VIRTIO_F_RING_PACKED
@@ -24,40 +23,6 @@
 #define REGION_BYTES                                                                               \
 	(sizeof(struct vhost_inflight_split) + PLACES * sizeof(struct vhost_inflight_split_desc))
 #endif
-
-static void check_chain(const struct fuzz_memory *memory, const struct pv_chain *chain)
-{
-	pv_bug_on(chain->readable + chain->writable > (int)PIECES_MAX || chain->entry >= PLACES);
-	for (uint16_t i = 0; i < chain->readable + chain->writable; i++)
-		pv_bug_on(!fuzz_memory_has(memory, chain->iov[i].base, chain->iov[i].bytes));
-}
-
-static void round_trip(struct pv_dev_ring *ring, const struct fuzz_memory *memory,
-                       struct fuzz_input *input)
-{
-	struct pv_chain out[FUZZ_SIZE];
-	struct pv_iov iov[FUZZ_SIZE][PIECES_MAX];
-	uint16_t taken = 0;
-
-	for (uint16_t i = 0; i < FUZZ_SIZE; i++) {
-		out[i] = (struct pv_chain){ .iov = iov[i], .capacity = PIECES_MAX };
-		if (pv_dev_ring_take(ring, &out[i]) != PV_TAKEN)
-			break;
-		check_chain(memory, &out[i]);
-		taken++;
-	}
-	pv_bug_on(ring->in_flight > FUZZ_SIZE || ring->in_flight_descs > FUZZ_SIZE);
-	while (taken > 0) {
-		uint16_t which = fuzz_u8(input) % taken;
-
-		pv_dev_ring_return(ring, &out[which], (uint32_t)out[which].writable_bytes);
-		out[which] = out[--taken];
-		if (fuzz_u8(input) & 1)
-			pv_dev_ring_publish(ring);
-	}
-	pv_dev_ring_publish(ring);
-	pv_bug_on(ring->in_flight != 0 || ring->in_flight_descs != 0 || ring->waiting != 0);
-}
 
 static void scribble(uint8_t *region, struct fuzz_input *input)
 {
@@ -81,7 +46,7 @@ static void live(const struct pv_ring_config *config, struct fuzz_memory *memory
 	err = pv_dev_ring_init(&ring, config, &position, memory->mem, storage);
 	pv_bug_on(err && err != -PV_ESTATE);
 	for (int i = 0; !err && i < ROUNDS; i++) {
-		round_trip(&ring, memory, input);
+		fuzz_round_trip(&ring, memory, PLACES, input);
 		fuzz_memory_scribble(memory, input);
 		scribble(config->inflight, input);
 	}

@@ -1,14 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The layouts of abi/ are proved where they stand; this proves that all of it compiles. */
+/*
+ * The layouts of abi/ are proved where they stand; this proves that all of it compiles, and all
+ * that the freestanding rooms say to each other and to their hosts.
+ */
+#include "abi/types.h"
+#include "abi/vhost_inflight.h"
 #include "abi/vhost_user.h"
 #include "abi/virtio_blk.h"
+#include "abi/virtio_features.h"
 #include "abi/virtio_ids.h"
+#include "abi/virtio_ring.h"
 #include "devices/blk/blk.h"
+#include "devices/blk/store.h"
+#include "devices/core/counters.h"
 #include "devices/core/device.h"
+#include "devices/core/lifecycle.h"
+#include "devices/core/queue.h"
+#include "devices/core/state.h"
+#include "devices/port/port.h"
+#include "drivers/blk/blk.h"
 #include "drivers/core/bus.h"
+#include "drivers/core/driver.h"
 #include "drivers/port/port.h"
 #include "ring/barrier.h"
+#include "ring/chain.h"
+#include "ring/dev_log.h"
+#include "ring/dev_ring.h"
+#include "ring/dev_walk.h"
+#include "ring/dirty_log.h"
+#include "ring/drv_chain.h"
 #include "ring/drv_ring.h"
+#include "ring/err.h"
+#include "ring/inflight.h"
+#include "ring/mem.h"
 #include "ring/notify.h"
 
 int main(void)
