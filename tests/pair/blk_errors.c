@@ -132,6 +132,19 @@ static void expect_one_failure(enum pv_blkdrv_op op, int error, enum pv_blk_acti
 	assert_int_equal(counters(0)->kept, action == PV_BLK_STOP);
 }
 
+/* A request counts when it ends, however it does; bytes only where they came to where they belong.
+ */
+static void expect_counted(enum pv_blkdrv_op op, enum pv_blk_action action)
+{
+	const uint64_t bytes = action == PV_BLK_STOP ? 512 : 0;
+
+	assert_int_equal(rig.couple.device->queue[0].counters.completions, 1);
+	assert_int_equal(counters(0)->reads, op == PV_BLKDRV_READ);
+	assert_int_equal(counters(0)->writes, op == PV_BLKDRV_WRITE);
+	assert_int_equal(counters(0)->bytes_read, op == PV_BLKDRV_READ ? bytes : 0);
+	assert_int_equal(counters(0)->bytes_written, op == PV_BLKDRV_WRITE ? bytes : 0);
+}
+
 static void prove_policy(enum pv_blk_policy policy, enum pv_blkdrv_op op, int error, bool at_once)
 {
 	const bool is_read = op == PV_BLKDRV_READ;
@@ -152,6 +165,7 @@ static void prove_policy(enum pv_blk_policy policy, enum pv_blkdrv_op op, int er
 	assert_true(rig.request[0].is_done);
 	assert_int_equal(rig.request[0].error, action == PV_BLK_REPORT ? -PV_EIO : 0);
 	assert_int_equal(rig.failures, 1);
+	expect_counted(op, action);
 	rig_close();
 }
 
