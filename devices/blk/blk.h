@@ -49,7 +49,9 @@ struct pv_blk_options {
 	 * times.
 	 */
 	void (*failed)(void *arg, const struct pv_blk_failure *failure);
-	void *failed_arg;
+	/* Control side, or NULL. A reset has had the disk go on that a policy had stopped. */
+	void (*resumed)(void *arg);
+	void *failed_arg; /* of both */
 };
 
 struct pv_blk;

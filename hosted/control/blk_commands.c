@@ -246,6 +246,15 @@ static void failed(void *arg, struct pv_disk *disk, const struct pv_blk_failure 
 	pv_qmp_event(commands->qmp, "STOP", NULL);
 }
 
+/* RESUME has no device: it says that all go on. */
+static void resumed(void *arg)
+{
+	struct pv_blk_commands *commands = arg;
+
+	if (!is_any_stopped(commands))
+		pv_qmp_event(commands->qmp, "RESUME", NULL);
+}
+
 static const struct pv_qmp_parameter resize_parameters[] = {
 	{ "device", PV_QMP_TEXT, false },
 	{ "node-name", PV_QMP_TEXT, false },
@@ -266,6 +275,7 @@ void pv_blk_commands_register(struct pv_blk_commands *commands, struct pv_qmp *q
 	*commands = (struct pv_blk_commands){ .disk = disk, .disks = disks, .qmp = qmp };
 	for (unsigned int i = 0; i < disks; i++) {
 		disk[i].failed = failed;
+		disk[i].resumed = resumed;
 		disk[i].failed_arg = commands;
 	}
 	pv_qmp_register(qmp, command_table, commands);

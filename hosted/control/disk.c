@@ -191,6 +191,14 @@ static void io_failed(void *arg, const struct pv_blk_failure *failure)
 		disk->failed(disk->failed_arg, disk, failure);
 }
 
+static void resumed(void *arg)
+{
+	const struct pv_disk *disk = arg;
+
+	if (disk->resumed)
+		disk->resumed(disk->failed_arg);
+}
+
 static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o,
                         char sentence[static PV_SENTENCE_BYTES])
 {
@@ -207,6 +215,7 @@ static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o,
 		                                                  ? PV_BLK_STOP_WITHOUT_SPACE
 		                                                  : PV_BLK_ALWAYS_REPORT),
 		.failed = io_failed,
+		.resumed = resumed,
 		.failed_arg = disk,
 	};
 	size_t bytes = (pv_blk_bytes(options.queues) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);

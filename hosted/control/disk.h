@@ -59,7 +59,9 @@ struct pv_disk {
 
 	/* Control side: I/O has failed, see pv_blk_options. For the caller to set; may be NULL. */
 	void (*failed)(void *arg, struct pv_disk *disk, const struct pv_blk_failure *failure);
-	void *failed_arg;
+	/* Control side: it had stopped, and a reset has it go on. The same. */
+	void (*resumed)(void *arg);
+	void *failed_arg; /* of both */
 };
 
 /*

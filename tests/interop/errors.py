@@ -147,6 +147,7 @@ class FailingDisk(Case):
     def test_a_front_end_that_leaves_a_stopped_disk_frees_it(self):
         monitor, bench = self.stop_by_cutting_short()
         bench.kill()
+        monitor.wait_for("RESUME")
         self.server.wait_for_text("has left")
         os.truncate(self.image, DISK_BYTES)
         self.end_well(self.start_bench())
