@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "devices/blk/blk.h"
 #include "hosted/control/blk_commands.h"
@@ -194,24 +193,6 @@ static void cont(struct pv_qmp_request *request, void *arg, struct json_object *
 	pv_qmp_return(request, NULL);
 }
 
-/* A disk may fail thousands of times a second: each kind is told at most so often, as in QEMU. */
-#define TELL_EVERY_NS 1000000000u
-
-static bool may_tell(struct pv_disk *disk, const struct pv_blk_failure *failure)
-{
-	uint64_t *told_ns = &disk->told_ns[failure->action * 4u + failure->is_no_space * 2u +
-	                                   failure->is_write];
-	struct timespec now;
-	uint64_t now_ns;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	if (*told_ns > 0 && now_ns - *told_ns < TELL_EVERY_NS)
-		return false;
-	*told_ns = now_ns;
-	return true;
-}
-
 static void tell_of_failure(const struct pv_blk_commands *commands, const struct pv_disk *disk,
                             const struct pv_blk_failure *failure)
 {
@@ -233,17 +214,9 @@ static void failed(void *arg, struct pv_disk *disk, const struct pv_blk_failure 
 {
 	struct pv_blk_commands *commands = arg;
 
-	/* Each stop is told of, with its reason. */
-	if (failure->action != PV_BLK_STOP) {
-		if (may_tell(disk, failure))
-			tell_of_failure(commands, disk, failure);
-		return;
-	}
-	if (disk->stops_told == pv_blk_stops(disk->device))
-		return;
-	disk->stops_told = pv_blk_stops(disk->device);
 	tell_of_failure(commands, disk, failure);
-	pv_qmp_event(commands->qmp, "STOP", NULL);
+	if (failure->action == PV_BLK_STOP)
+		pv_qmp_event(commands->qmp, "STOP", NULL);
 }
 
 /* RESUME has no device: it says that all go on. */

@@ -80,6 +80,11 @@ class Case(unittest.TestCase):
         self.assertEqual(monitor.command("query-status")["status"], "running")
         self.assertEqual(monitor.command("query-block")[0]["io-status"], "ok")
 
+    def expect_logged(self, deed, why, then, at_most):
+        line = f"blk0: error: {deed} has failed ({why}): {then}"
+        self.server.wait_for_text(line)
+        self.assertLessEqual(self.server.text().count(line), at_most)
+
     def cpu_ticks(self):
         with open(f"/proc/{self.server.process.pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
@@ -100,6 +105,7 @@ class FullDisk(Case):
         self.assertEqual(monitor.command("cont"), {})
         monitor.events.clear()
         self.expect_stopped(monitor, "write", True)
+        self.expect_logged("writing", "No space left on device", "the disk has stopped", at_most=3)
         self.disk.resize("64m")
         self.go_on(monitor)
         self.assertGreater(self.end_well(bench)["verified_blocks"], 0)
@@ -118,6 +124,7 @@ class FullDisk(Case):
         self.assertIn("paravane bench blk: ", err)
         self.assertGreater(monitor.counters()["errors"], 0)
         self.assertEqual(monitor.command("query-status")["status"], "running")
+        self.expect_logged("writing", "No space left on device", "the driver is told", at_most=3)
 
     def test_ignoring_hides_it_from_the_driver(self):
         self.make_image("4m")
@@ -127,6 +134,9 @@ class FullDisk(Case):
         counters = monitor.counters()
         self.assertGreater(counters["ignored"], 0)
         self.assertEqual(counters["errors"], 0)
+        # In two seconds, of which each may have one.
+        self.expect_logged("writing", "No space left on device",
+                           "the driver is told that it went well", at_most=3)
 
 
 class FailingDisk(Case):
