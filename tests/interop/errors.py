@@ -5,19 +5,21 @@ load: what the driver sees, what QMP tells, and how it goes on."""
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+for folder in ("../support", "../hostile"):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), folder))
 
 # pylint: disable=wrong-import-position
+from front_end import GET_VRING_BASE, STATUS_BYTE, FrontEnd, state
 from serving import PARAVANE, Qmp, Server, SmallDisk, short_folder
 
 LIMIT_S = 60
 DISK_BYTES = 16 << 20
+READ, IO_ERROR = 0, 1
 
 
 class Case(unittest.TestCase):
@@ -164,11 +166,17 @@ class FailingDisk(Case):
         self.assertEqual(monitor.command("query-status")["status"], "running")
 
     def test_a_front_end_may_stop_the_queues_of_a_stopped_disk(self):
-        _, bench = self.stop_by_cutting_short()
-        # Our driver resets the device when it is interrupted: GET_VRING_BASE must be answered.
-        bench.send_signal(signal.SIGINT)
-        bench.communicate(timeout=LIMIT_S)
-        self.server.wait_for_text("has left")
+        self.make_image()
+        monitor = self.serve("--rerror", "stop")
+        os.truncate(self.image, 0)
+        with FrontEnd(self.server) as front_end:
+            front_end.set_up().offer_request(READ)
+            self.expect_stopped(monitor, "read", False)
+            self.assertEqual(front_end.used(), 0)
+            front_end.send(GET_VRING_BASE, state(0, 0))
+            # What was kept has failed with that, and the queue stands behind it.
+            self.assertEqual(front_end.reply(), (GET_VRING_BASE, state(0, 1)))
+            self.assertEqual((front_end.used(), front_end.memory[STATUS_BYTE]), (1, IO_ERROR))
 
     def test_a_stopped_disk_ends_when_it_is_told_to(self):
         self.stop_by_cutting_short()
