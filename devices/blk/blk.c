@@ -99,9 +99,12 @@ static int config_write(struct pv_device *device, uint16_t offset, const void *f
 static void reset(struct pv_device *device)
 {
 	struct pv_blk *blk = pv_blk_of(device);
+	bool was_stopped = blk->is_stopped;
 
 	blk->is_write_back = blk->options.has_write_cache;
 	blk->is_stopped = false;
+	if (was_stopped && blk->options.resumed)
+		blk->options.resumed(blk->options.failed_arg);
 }
 
 static void save(const struct pv_device *device, struct pv_state_writer *to)

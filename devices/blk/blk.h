@@ -49,7 +49,9 @@ struct pv_blk_options {
 	 * times.
 	 */
 	void (*failed)(void *arg, const struct pv_blk_failure *failure);
-	void *failed_arg;
+	/* Control side, or NULL. A reset has had the disk go on that a policy had stopped. */
+	void (*resumed)(void *arg);
+	void *failed_arg; /* of both */
 };
 
 struct pv_blk;
@@ -66,7 +68,8 @@ struct pv_device *pv_blk_init(void *storage, struct pv_port *port, struct pv_blk
 
 /*
  * Control side. The store has another size now; the driver is told. Requests past a new end fail
- * from here on. Returns 0, or -PV_EINVAL for a size that is no multiple of the logical block.
+ * from here on, but those that are with the store already are not waited for. Returns 0, or
+ * -PV_EINVAL for a size that is no multiple of the logical block.
  */
 int pv_blk_resized(struct pv_device *device, uint64_t capacity_bytes);
 

@@ -343,7 +343,8 @@ static uint8_t after_io(struct pv_blk_request *request, int error)
 	}
 	if (has_ranges(request))
 		return next_range(request);
-	count_bytes(request);
+	if (!error)
+		count_bytes(request);
 	return VIRTIO_BLK_S_OK;
 }
 

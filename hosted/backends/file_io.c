@@ -318,7 +318,7 @@ static void allocate_done(struct pv_loop_io *loop_io, int64_t result)
 	} else if (result == -EOPNOTSUPP && file_io->blk_io->op == PV_BLK_WRITE_ZEROES) {
 		submit_overwrite(file_io);
 	} else {
-		end(file_io, error_of(result));
+		end(file_io, result == -EOPNOTSUPP ? -PV_ENOTSUP : error_of(result));
 	}
 }
 

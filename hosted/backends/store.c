@@ -40,6 +40,18 @@ static int set_block_sizes(struct pv_store *store, const struct pv_store_options
 	return 0;
 }
 
+/* Only a file can be made larger as it is. */
+static void add_size_remedy(const struct pv_store *store, char *error, size_t error_bytes)
+{
+	if (!store->path)
+		snprintf(error, error_bytes, "give one that is");
+	else if (store->is_block_device)
+		snprintf(error, error_bytes, "leave out --logical-block-size");
+	else
+		snprintf(error, error_bytes, "round it up with truncate -s %%%u",
+		         store->blk.limits.logical_block_bytes);
+}
+
 static int check_capacity(const struct pv_store *store, char *error, size_t error_bytes)
 {
 	const struct pv_blk_limits *limits = &store->blk.limits;
@@ -53,11 +65,10 @@ static int check_capacity(const struct pv_store *store, char *error, size_t erro
 	if (store->blk.capacity_bytes % limits->logical_block_bytes == 0)
 		return 0;
 	snprintf(error, error_bytes,
-	         "%s%s: a size of %llu bytes is no multiple of the logical block of %u bytes; "
-	         "round it up with truncate -s %%%u",
+	         "%s%s: a size of %llu bytes is no multiple of the logical block of %u bytes; ",
 	         option, store->path ? store->path : "",
-	         (unsigned long long)store->blk.capacity_bytes, limits->logical_block_bytes,
-	         limits->logical_block_bytes);
+	         (unsigned long long)store->blk.capacity_bytes, limits->logical_block_bytes);
+	add_size_remedy(store, error + strlen(error), error_bytes - strlen(error));
 	return -EINVAL;
 }
 

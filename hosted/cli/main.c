@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The program: finds the subcommand. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hosted/cli/cli.h"
 #include "hosted/control/options.h"
@@ -83,7 +86,19 @@ static int top_level_option(const char *word)
 	return fail("unknown option", word, nearest.best);
 }
 
-int main(int argc, char **argv)
+/* What is opened first would get the number of a stream that is closed, and be written to. */
+static void fill_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int run(int argc, char **argv)
 {
 	bool has_device = argc > 2 && argv[2][0] != '-';
 	const struct command *command;
@@ -103,4 +118,16 @@ int main(int argc, char **argv)
 	snprintf(name, sizeof(name), "%s", command->name);
 	argv[2] = name;
 	return command->run(argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	fill_standard_streams();
+	status = run(argc, argv);
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "paravane: cannot print: %s\n", strerror(errno));
+	return EXIT_FAILURE;
 }

@@ -4,7 +4,6 @@
 
 #include "devices/blk/blk.h"
 #include "hosted/control/blk_commands.h"
-#include "hosted/loop/clock.h"
 
 static void add_text(struct json_object *to, const char *name, const char *text)
 {
@@ -194,21 +193,6 @@ static void cont(struct pv_qmp_request *request, void *arg, struct json_object *
 	pv_qmp_return(request, NULL);
 }
 
-/* A disk may fail thousands of times a second: each kind is told at most so often, as in QEMU. */
-#define TELL_EVERY_NS 1000000000u
-
-static bool may_tell(struct pv_disk *disk, const struct pv_blk_failure *failure)
-{
-	uint64_t *told_ns = &disk->told_ns[failure->action * 4u + failure->is_no_space * 2u +
-	                                   failure->is_write];
-	uint64_t now_ns = pv_clock_ns(CLOCK_MONOTONIC);
-
-	if (*told_ns > 0 && now_ns - *told_ns < TELL_EVERY_NS)
-		return false;
-	*told_ns = now_ns;
-	return true;
-}
-
 static void tell_of_failure(const struct pv_blk_commands *commands, const struct pv_disk *disk,
                             const struct pv_blk_failure *failure)
 {
@@ -230,17 +214,18 @@ static void failed(void *arg, struct pv_disk *disk, const struct pv_blk_failure 
 {
 	struct pv_blk_commands *commands = arg;
 
-	/* Each stop is told of, with its reason. */
-	if (failure->action != PV_BLK_STOP) {
-		if (may_tell(disk, failure))
-			tell_of_failure(commands, disk, failure);
-		return;
-	}
-	if (disk->stops_told == pv_blk_stops(disk->device))
-		return;
-	disk->stops_told = pv_blk_stops(disk->device);
 	tell_of_failure(commands, disk, failure);
-	pv_qmp_event(commands->qmp, "STOP", NULL);
+	if (failure->action == PV_BLK_STOP)
+		pv_qmp_event(commands->qmp, "STOP", NULL);
+}
+
+/* RESUME has no device: it says that all go on. */
+static void resumed(void *arg)
+{
+	struct pv_blk_commands *commands = arg;
+
+	if (!is_any_stopped(commands))
+		pv_qmp_event(commands->qmp, "RESUME", NULL);
 }
 
 static const struct pv_qmp_parameter resize_parameters[] = {
@@ -263,6 +248,7 @@ void pv_blk_commands_register(struct pv_blk_commands *commands, struct pv_qmp *q
 	*commands = (struct pv_blk_commands){ .disk = disk, .disks = disks, .qmp = qmp };
 	for (unsigned int i = 0; i < disks; i++) {
 		disk[i].failed = failed;
+		disk[i].resumed = resumed;
 		disk[i].failed_arg = commands;
 	}
 	pv_qmp_register(qmp, command_table, commands);

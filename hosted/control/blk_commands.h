@@ -2,7 +2,7 @@
 /*
  * Control commands over disks, in the shapes that QEMU gives them: query-block, block_resize, and
  * cont, which has disks go on that an error policy has stopped.  Failures are told as the events
- * BLOCK_IO_ERROR, and STOP when a disk stops.
+ * BLOCK_IO_ERROR, and STOP when a disk stops; RESUME when all go on, by cont or by a reset.
  */
 #ifndef PV_HOSTED_BLK_COMMANDS_H
 #define PV_HOSTED_BLK_COMMANDS_H

@@ -6,6 +6,8 @@
 #include "abi/virtio_blk.h"
 #include "devices/blk/blk.h"
 #include "hosted/control/disk.h"
+#include "hosted/loop/clock.h"
+#include "hosted/loop/log.h"
 
 #define DISK_BYTES_MAX (UINT64_C(1) << 50)
 /* vhost-user names a queue in eight bits. */
@@ -181,14 +183,70 @@ static enum pv_blk_policy policy_of(unsigned int choice, enum pv_blk_policy auto
 	return choice == ERROR_AUTO ? automatic : policies[choice];
 }
 
+/* A disk may fail thousands of times a second: each kind is told at most so often, as in QEMU. */
+#define TELL_EVERY_NS 1000000000u
+
+static bool is_due(struct pv_disk *disk, const struct pv_blk_failure *failure)
+{
+	uint64_t *told_ns = &disk->told_ns[failure->action * 4u + failure->is_no_space * 2u +
+	                                   failure->is_write];
+	uint64_t now_ns = pv_clock_ns(CLOCK_MONOTONIC);
+
+	if (*told_ns > 0 && now_ns - *told_ns < TELL_EVERY_NS)
+		return false;
+	*told_ns = now_ns;
+	return true;
+}
+
+/* Several requests may fail at one stop. */
+static bool is_new_stop(struct pv_disk *disk)
+{
+	uint32_t stops = pv_blk_stops(disk->device);
+	bool is_new = disk->stops_told != stops;
+
+	disk->stops_told = stops;
+	return is_new;
+}
+
+static void log_failure(const struct pv_disk *disk, const struct pv_blk_failure *failure)
+{
+	static const char *const action[] = {
+		[PV_BLK_REPORT] = "the driver is told",
+		[PV_BLK_IGNORE] = "the driver is told that it went well",
+		[PV_BLK_STOP] = "the disk has stopped, until QMP cont",
+	};
+	char line[160];
+
+	snprintf(line, sizeof(line), "%s has failed (%s): %s",
+	         failure->is_write ? "writing" : "reading",
+	         strerror(failure->is_no_space ? ENOSPC : EIO), action[failure->action]);
+	pv_log(disk->name, PV_LOG_ERROR, line);
+}
+
+/* A guest can have its disk stop again and again, by resets, which is not to fill a log. */
 static void io_failed(void *arg, const struct pv_blk_failure *failure)
 {
 	struct pv_disk *disk = arg;
+	bool is_stop = failure->action == PV_BLK_STOP;
 
-	if (failure->action == PV_BLK_STOP)
+	if (is_stop)
 		disk->has_no_space = failure->is_no_space;
+	if (is_stop && !is_new_stop(disk))
+		return;
+	if (is_due(disk, failure))
+		log_failure(disk, failure);
+	else if (!is_stop)
+		return;
 	if (disk->failed)
 		disk->failed(disk->failed_arg, disk, failure);
+}
+
+static void resumed(void *arg)
+{
+	const struct pv_disk *disk = arg;
+
+	if (disk->resumed)
+		disk->resumed(disk->failed_arg);
 }
 
 static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o,
@@ -207,6 +265,7 @@ static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o,
 		                                                  ? PV_BLK_STOP_WITHOUT_SPACE
 		                                                  : PV_BLK_ALWAYS_REPORT),
 		.failed = io_failed,
+		.resumed = resumed,
 		.failed_arg = disk,
 	};
 	size_t bytes = (pv_blk_bytes(options.queues) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);

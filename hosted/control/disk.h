@@ -42,8 +42,8 @@ struct pv_disk_options {
 
 extern const struct pv_option_group pv_disk_option_group;
 
-/* Kinds of failures that do not stop it: read or write, no space or not, reported or ignored. */
-#define PV_DISK_FAILURES 8
+/* Kinds of failures: read or write, no space or not, and what is done about it. */
+#define PV_DISK_FAILURES 12
 
 struct pv_disk {
 	const char *name; /* in control commands */
@@ -57,9 +57,14 @@ struct pv_disk {
 	uint32_t stops_told;                /* of pv_blk_stops() */
 	uint64_t told_ns[PV_DISK_FAILURES]; /* when each kind of failure was told last */
 
-	/* Control side: I/O has failed, see pv_blk_options. For the caller to set; may be NULL. */
+	/*
+	 * Control side: I/O has failed. Each time that this stops the disk is told, and every other
+	 * kind of failure at most once a second. For the caller to set; may be NULL.
+	 */
 	void (*failed)(void *arg, struct pv_disk *disk, const struct pv_blk_failure *failure);
-	void *failed_arg;
+	/* Control side: it had stopped, and a reset has it go on. The same. */
+	void (*resumed)(void *arg);
+	void *failed_arg; /* of both */
 };
 
 /*

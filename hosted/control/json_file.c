@@ -85,18 +85,20 @@ static bool parse(const struct text *text, struct json_tokener *tokener,
 static bool is_fit(const struct text *text, struct json_object *object,
                    char sentence[static PV_SENTENCE_BYTES])
 {
-	struct fault fault = { .what = "has a key again", .why = "leave one of them out" };
-	const char *twice;
+	const char *quote = pv_json_single_quote(text->start);
+	const char *twice = quote ? NULL : pv_json_key_twice(text->start);
+	struct fault fault = { .what = "is no JSON", .why = "a key stands in double quotes" };
 
 	if (!json_object_is_type(object, json_type_object))
 		return pv_sentence_wrong(
 			sentence,
 			"option '%s': %s holds no object; put { before it and } behind it",
 			text->option, text->path);
-	twice = pv_json_key_twice(text->start);
-	if (!twice)
+	if (!quote && !twice)
 		return true;
-	fault.offset = (size_t)(twice - text->start);
+	if (twice)
+		fault = (struct fault){ .what = "has a key again", .why = "leave one of them out" };
+	fault.offset = (size_t)((quote ? quote : twice) - text->start);
 	return wrong_at(text, &fault, sentence);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looks for a key that an object has twice.  The tokener keeps the last of them and says nothing;
- * an option may be given once.  What is walked through here is JSON, as the tokener has found.
+ * What the tokener says nothing about.  It keeps the last of the keys that an object has twice,
+ * where an option may be given once; and it takes keys in single quotes.  Otherwise what is walked
+ * through here is JSON, as it has found.
  */
 #include <string.h>
 
@@ -72,7 +73,8 @@ static const char *past_object(const char *at, const char **twice)
 static const char *past_array(const char *at, const char **twice)
 {
 	at = past_spaces(at + 1);
-	while (*at && *at != ']')
+	/* At a brace, which is none of its values, it would stand for ever. */
+	while (*at && *at != ']' && *at != '}')
 		at = past_member(at, twice);
 	return at + (*at == ']');
 }
@@ -97,4 +99,11 @@ const char *pv_json_key_twice(const char *text)
 
 	past_value(past_spaces(text), &twice);
 	return twice;
+}
+
+const char *pv_json_single_quote(const char *text)
+{
+	while (*text && *text != '\'')
+		text = *text == '"' ? past_string(text) : text + 1;
+	return *text ? text : NULL;
 }

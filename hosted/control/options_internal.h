@@ -35,4 +35,7 @@ bool pv_option_set(const struct pv_option_found *found, const char *label, const
  */
 const char *pv_json_key_twice(const char *text);
 
+/* Where the first single quote outside of its texts is; NULL: nowhere. The same. */
+const char *pv_json_single_quote(const char *text);
+
 #endif

@@ -56,7 +56,7 @@ static bool parse_number(const char *text, uint64_t *number)
 
 bool pv_size_parse(const char *text, uint64_t *bytes)
 {
-	static const char suffix[] = "kmgt";
+	static const char suffix[] = "kmgtp";
 	char *end;
 	unsigned int shift = 0;
 

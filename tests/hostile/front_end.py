@@ -295,14 +295,17 @@ class FrontEnd:
     def used(self):
         return struct.unpack_from('<H', self.memory, USED + 2)[0]
 
-    def request(self, kind, sector=0, size=512):
-        """A read or a write, waited for. Its status."""
+    def offer_request(self, kind, sector=0, size=512):
         self.put(HEADER, '<IIQ', kind, 0, sector)
         self.put(STATUS_BYTE, '<B', 0xee)
         self.desc(0, HEADER, 16, 1, 1)
         self.desc(1, DATA, size, 1 | (2 if kind == 0 else 0), 2)
         self.desc(2, STATUS_BYTE, 1, 2)
         self.offer()
+
+    def request(self, kind, sector=0, size=512):
+        """A read or a write, waited for. Its status."""
+        self.offer_request(kind, sector, size)
         wait_until(lambda: self.used() == self.index, 'a request does not come back')
         return self.memory[STATUS_BYTE]
 

@@ -5,19 +5,21 @@ load: what the driver sees, what QMP tells, and how it goes on."""
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+for folder in ("../support", "../hostile"):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), folder))
 
 # pylint: disable=wrong-import-position
+from front_end import GET_VRING_BASE, STATUS_BYTE, FrontEnd, state
 from serving import PARAVANE, Qmp, Server, SmallDisk, short_folder
 
 LIMIT_S = 60
 DISK_BYTES = 16 << 20
+READ, IO_ERROR = 0, 1
 
 
 class Case(unittest.TestCase):
@@ -82,6 +84,11 @@ class Case(unittest.TestCase):
         self.assertEqual(monitor.command("query-status")["status"], "running")
         self.assertEqual(monitor.command("query-block")[0]["io-status"], "ok")
 
+    def expect_logged(self, deed, why, then, at_most):
+        line = f"blk0: error: {deed} has failed ({why}): {then}"
+        self.server.wait_for_text(line)
+        self.assertLessEqual(self.server.text().count(line), at_most)
+
     def cpu_ticks(self):
         with open(f"/proc/{self.server.process.pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
@@ -102,6 +109,7 @@ class FullDisk(Case):
         self.assertEqual(monitor.command("cont"), {})
         monitor.events.clear()
         self.expect_stopped(monitor, "write", True)
+        self.expect_logged("writing", "No space left on device", "the disk has stopped", at_most=3)
         self.disk.resize("64m")
         self.go_on(monitor)
         self.assertGreater(self.end_well(bench)["verified_blocks"], 0)
@@ -135,6 +143,7 @@ class FullDisk(Case):
         self.assertIn("paravane bench blk: ", err)
         self.assertGreater(monitor.counters()["errors"], 0)
         self.assertEqual(monitor.command("query-status")["status"], "running")
+        self.expect_logged("writing", "No space left on device", "the driver is told", at_most=3)
 
     def test_ignoring_hides_it_from_the_driver(self):
         self.make_image("4m")
@@ -144,6 +153,9 @@ class FullDisk(Case):
         counters = monitor.counters()
         self.assertGreater(counters["ignored"], 0)
         self.assertEqual(counters["errors"], 0)
+        # In two seconds, of which each may have one.
+        self.expect_logged("writing", "No space left on device",
+                           "the driver is told that it went well", at_most=3)
 
 
 class FailingDisk(Case):
@@ -164,17 +176,24 @@ class FailingDisk(Case):
     def test_a_front_end_that_leaves_a_stopped_disk_frees_it(self):
         monitor, bench = self.stop_by_cutting_short()
         bench.kill()
+        monitor.wait_for("RESUME")
         self.server.wait_for_text("has left")
         os.truncate(self.image, DISK_BYTES)
         self.end_well(self.start_bench())
         self.assertEqual(monitor.command("query-status")["status"], "running")
 
     def test_a_front_end_may_stop_the_queues_of_a_stopped_disk(self):
-        _, bench = self.stop_by_cutting_short()
-        # Our driver resets the device when it is interrupted: GET_VRING_BASE must be answered.
-        bench.send_signal(signal.SIGINT)
-        bench.communicate(timeout=LIMIT_S)
-        self.server.wait_for_text("has left")
+        self.make_image()
+        monitor = self.serve("--rerror", "stop")
+        os.truncate(self.image, 0)
+        with FrontEnd(self.server) as front_end:
+            front_end.set_up().offer_request(READ)
+            self.expect_stopped(monitor, "read", False)
+            self.assertEqual(front_end.used(), 0)
+            front_end.send(GET_VRING_BASE, state(0, 0))
+            # What was kept has failed with that, and the queue stands behind it.
+            self.assertEqual(front_end.reply(), (GET_VRING_BASE, state(0, 1)))
+            self.assertEqual((front_end.used(), front_end.memory[STATUS_BYTE]), (1, IO_ERROR))
 
     def test_a_stopped_disk_ends_when_it_is_told_to(self):
         self.stop_by_cutting_short()

@@ -32,6 +32,7 @@ struct rig {
 	struct pv_sg sg;
 	struct pv_blk_failure failure[FAILURES]; /* that the control side heard of */
 	uint32_t failures;
+	uint32_t resumed; /* times that it heard of that */
 };
 
 static struct rig rig;
@@ -43,6 +44,13 @@ static void failed(void *arg, const struct pv_blk_failure *failure)
 	rig.failure[rig.failures++] = *failure;
 }
 
+static void resumed(void *arg)
+{
+	assert_ptr_equal(arg, &rig);
+	assert_false(pv_blk_is_stopped(rig.couple.device));
+	rig.resumed++;
+}
+
 static void rig_open(enum pv_blk_policy read_policy, enum pv_blk_policy write_policy)
 {
 	const struct pv_blk_options options = { .queues = QUEUES,
@@ -51,6 +59,7 @@ static void rig_open(enum pv_blk_policy read_policy, enum pv_blk_policy write_po
 		                                .read_policy = read_policy,
 		                                .write_policy = write_policy,
 		                                .failed = failed,
+		                                .resumed = resumed,
 		                                .failed_arg = &rig };
 	const struct pv_blkdrv_options chosen = { .required = VIRTIO_F_RING_RESET,
 		                                  .queues = QUEUES };
@@ -132,6 +141,19 @@ static void expect_one_failure(enum pv_blkdrv_op op, int error, enum pv_blk_acti
 	assert_int_equal(counters(0)->kept, action == PV_BLK_STOP);
 }
 
+/* A request counts when it ends, however it does; bytes only where they came to where they belong.
+ */
+static void expect_counted(enum pv_blkdrv_op op, enum pv_blk_action action)
+{
+	const uint64_t bytes = action == PV_BLK_STOP ? 512 : 0;
+
+	assert_int_equal(rig.couple.device->queue[0].counters.completions, 1);
+	assert_int_equal(counters(0)->reads, op == PV_BLKDRV_READ);
+	assert_int_equal(counters(0)->writes, op == PV_BLKDRV_WRITE);
+	assert_int_equal(counters(0)->bytes_read, op == PV_BLKDRV_READ ? bytes : 0);
+	assert_int_equal(counters(0)->bytes_written, op == PV_BLKDRV_WRITE ? bytes : 0);
+}
+
 static void prove_policy(enum pv_blk_policy policy, enum pv_blkdrv_op op, int error, bool at_once)
 {
 	const bool is_read = op == PV_BLKDRV_READ;
@@ -152,6 +174,7 @@ static void prove_policy(enum pv_blk_policy policy, enum pv_blkdrv_op op, int er
 	assert_true(rig.request[0].is_done);
 	assert_int_equal(rig.request[0].error, action == PV_BLK_REPORT ? -PV_EIO : 0);
 	assert_int_equal(rig.failures, 1);
+	expect_counted(op, action);
 	rig_close();
 }
 
@@ -268,7 +291,9 @@ static void a_queue_that_is_taken_back_fails_what_it_kept(void **state)
 	assert_int_equal(pv_blkdrv_fail(rig.driver), 0);
 	assert_true(rig.request[0].is_done);
 	assert_false(pv_blk_is_stopped(rig.couple.device));
+	assert_int_equal(rig.resumed, 1);
 	rig_close();
+	assert_int_equal(rig.resumed, 1);
 }
 
 static void a_disk_without_anybody_to_tell_keeps_all_the_same(void **state)

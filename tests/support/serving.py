@@ -75,7 +75,8 @@ class Qmp:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(ANSWER_S)
         self.socket.connect(path)
-        self.stream = self.socket.makefile("rw", encoding="utf-8")
+        # For reading alone: a text stream forgets what it has read ahead when it is written to.
+        self.stream = self.socket.makefile("r", encoding="utf-8")
         self.stream.readline()
         self.events = []
         self.command("qmp_capabilities")
@@ -91,8 +92,7 @@ class Qmp:
 
     def command(self, name, **arguments):
         """What it returns; a refusal comes back as the whole message."""
-        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.stream.flush()
+        self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
         while True:
             message = self.next()
             if "return" in message:

@@ -413,7 +413,7 @@ static void prove_stable(void)
 			fate.cannot_allocate = turn & 1;
 			assert_int_equal(simple(turn & 2 ? PV_BLK_DISCARD : PV_BLK_WRITE_ZEROES,
 			                        true),
-			                 turn == 3 ? -PV_EIO : 0);
+			                 turn == 3 ? -PV_ENOTSUP : 0);
 			assert_true(seen.is_synced_last || turn == 3);
 		}
 		fate.cannot_allocate = false;

@@ -213,18 +213,11 @@ static void sizes_take_suffixes_of_powers_of_1024(void **state)
 		     { "4K", 4096 },       { "4KiB", 4096 },
 		     { "4kib", 4096 },     { "3m", 3 << 20 },
 		     { "2G", 2ull << 30 }, { "1TiB", 1ull << 40 },
+		     { "1P", 1ull << 50 }, { "1PiB", 1ull << 50 },
 		     { "0", 0 },           { "18446744073709551615", UINT64_MAX } };
-	static const char *const bad[] = { "",
-		                           "k",
-		                           "1kb",
-		                           "1.5G",
-		                           "1Kibi",
-		                           "-1k",
-		                           "1 k",
-		                           "1kk",
-		                           "1i",
-		                           "16777216T",
-		                           "18446744073709551616" };
+	static const char *const bad[] = { "",      "k",         "1kb",    "1.5G",
+		                           "1Kibi", "-1k",       "1 k",    "1kk",
+		                           "1i",    "16777216T", "16384P", "18446744073709551616" };
 	uint64_t bytes;
 
 	(void)state;

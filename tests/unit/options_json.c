@@ -274,6 +274,8 @@ static void what_is_no_json_is_told_its_place(void **state)
 		{ "{\"a\": [1,", "is no JSON at line 1, column 10: it ends too early" },
 		{ "", "is no JSON at line 1, column 1: it ends too early" },
 		{ "{\"a\": 'b'}", "is no JSON at line 1, column 7: unexpected character" },
+		{ "{\"'\": [{'b': 1}]}",
+		  "is no JSON at line 1, column 9: a key stands in double quotes" },
 		{ "[1]", "holds no object; put { before it and } behind it" },
 		{ "null", "holds no object; put { before it and } behind it" },
 		{ "7", "holds no object; put { before it and } behind it" },

@@ -80,8 +80,34 @@ class Sentences(Case):
         self.assertEqual(json.loads(output_of('serve', 'blk', '--print-capabilities')),
                          {'type': 'block', 'features': ['read-only', 'blk-file']})
 
+    def test_what_cannot_be_printed_is_no_success(self):
+        for words in (('--version',), ('serve', 'blk', '--print-capabilities')):
+            with open('/dev/full', 'w', encoding='utf-8') as full:
+                done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE,
+                                      text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr),
+                             (1, 'paravane: cannot print: No space left on device\n'))
+
 
 class Sockets(Case):
+    def test_closed_standard_streams_do_not_give_their_numbers_to_anything_else(self):
+        for closed in ((0,), (2,), (0, 1, 2)):
+            process = subprocess.Popen(
+                ['/bin/sh', '-c', 'exec "$@" ' + ' '.join(f'{fd}>&-' for fd in closed), 'sh',
+                 PROGRAM, 'serve', 'blk', '--socket-path', str(self.socket), '--null', '1M'],
+                stderr=subprocess.PIPE, text=True)
+            self.addCleanup(self.reap, process)
+            deadline = time.monotonic() + PATIENCE_S
+            while not self.socket.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            try:
+                for fd in closed:
+                    self.assertEqual(os.readlink(f'/proc/{process.pid}/fd/{fd}'), '/dev/null')
+            except PermissionError:
+                self.skipTest('only root looks at the descriptors of what cannot be dumped')
+            process.terminate()
+            self.assert_ends_well(process)
+
     def test_sockets_are_private_and_go_with_the_program(self):
         for end in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             process, line = self.start('--blk-file', self.disk, '--socket-path', self.socket,

@@ -488,6 +488,9 @@ static void what_cannot_be_a_disk_is_refused_in_a_sentence(void **state)
 	options.logical_block_bytes = 4096;
 	refused(&options, "--blk-file", "truncate -s %4096");
 	unlink(path);
+	options.path = NULL;
+	options.memory_bytes = 512;
+	refused(&options, "--memory", "of 4096 bytes; give one that is");
 }
 
 static int make_loop(void **state)
