@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -29,21 +30,41 @@ static void disk_folder(dev_t device, char folder[static FOLDER_BYTES])
 		snprintf(folder + chars, FOLDER_BYTES - (size_t)chars, "/..");
 }
 
+static FILE *open_queue_file(const char *folder, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/queue/%s", folder, name);
+	return fopen(path, "r");
+}
+
 /* A number from the block device's queue directory; 0 where there is none. */
 static uint64_t queue_limit(const char *folder, const char *name)
 {
+	FILE *file = open_queue_file(folder, name);
 	unsigned long long value = 0;
-	char path[128];
-	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/queue/%s", folder, name);
-	file = fopen(path, "r");
 	if (!file)
 		return 0;
 	if (fscanf(file, "%llu", &value) != 1)
 		value = 0;
 	fclose(file);
 	return value;
+}
+
+bool pv_store_block_is_host_managed(dev_t device)
+{
+	char folder[FOLDER_BYTES], model[32] = "";
+	FILE *file;
+
+	disk_folder(device, folder);
+	file = open_queue_file(folder, "zoned");
+	if (!file)
+		return false;
+	if (fscanf(file, "%31s", model) != 1)
+		model[0] = '\0';
+	fclose(file);
+	return strcmp(model, "host-managed") == 0;
 }
 
 /*

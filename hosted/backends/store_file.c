@@ -143,6 +143,16 @@ static int open_failed(const char *path, bool is_read_only, char *error, size_t 
 	return -err;
 }
 
+/* What a guest writes here and there would fail, and the guest not know why. */
+static int refuse_zones(const char *path, char *error, size_t error_bytes)
+{
+	snprintf(error, error_bytes,
+	         "--blk-file %s is a host-managed zoned device, which is not supported; put "
+	         "dm-zoned on it (dmzadm --format) and serve that",
+	         path);
+	return -EOPNOTSUPP;
+}
+
 static int learn(struct pv_store *store, bool is_read_only, char *error, size_t error_bytes)
 {
 	const char *path = store->path;
@@ -151,6 +161,8 @@ static int learn(struct pv_store *store, bool is_read_only, char *error, size_t 
 	if (fstat(store->fd, &status))
 		return open_failed(path, is_read_only, error, error_bytes);
 	if (S_ISBLK(status.st_mode)) {
+		if (pv_store_block_is_host_managed(status.st_rdev))
+			return refuse_zones(path, error, error_bytes);
 		if (pv_store_block_learn(store, status.st_rdev))
 			return open_failed(path, is_read_only, error, error_bytes);
 	} else if (S_ISREG(status.st_mode)) {

@@ -54,7 +54,13 @@ int pv_store_file_begin(struct pv_blk_store *blk);
 void pv_store_file_end(struct pv_blk_store *blk);
 
 /*
- * store_block.c: fills in capacity and limits of the block device that is open. Returns 0 or
+ * store_block.c: is it made of zones that can be written only from their beginning to their end?
+ * Those of a host-aware device are better written so, and need not be.
+ */
+bool pv_store_block_is_host_managed(dev_t device);
+
+/*
+ * Fills in capacity and limits of the block device that is open. Returns 0 or
  * -errno.
  */
 int pv_store_block_learn(struct pv_store *store, dev_t device);

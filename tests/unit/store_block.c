@@ -36,6 +36,10 @@ static struct {
 	uint32_t erases;
 	uint64_t range[2];
 	pthread_t thread;
+	/* What its folder in /sys says; NULL: there is no such file. */
+	const char *zoned;
+	const char *discard_granularity;
+	const char *discard_max_bytes;
 } device;
 
 static struct pv_loop *loop;
@@ -46,6 +50,7 @@ static char path[64];
 int __real_fstat64(int fd, struct stat *status);
 int __wrap_fstat64(int fd, struct stat *status);
 int __wrap_ioctl(int fd, unsigned long request, void *argument);
+FILE *__wrap_fopen64(const char *name, const char *mode);
 
 /* There is no device of this number. */
 int __wrap_fstat64(int fd, struct stat *status)
@@ -96,6 +101,25 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 	return answer(ENOTTY);
 }
 
+/* The store opens nothing else this way. */
+FILE *__wrap_fopen64(const char *name, const char *mode)
+{
+	const struct {
+		const char *name;
+		const char *text;
+	} files[] = { { "/queue/zoned", device.zoned },
+		      { "/queue/discard_granularity", device.discard_granularity },
+		      { "/queue/discard_max_bytes", device.discard_max_bytes } };
+
+	assert_string_equal(mode, "r");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i].text && strstr(name, files[i].name))
+			return fmemopen((void *)(uintptr_t)files[i].text, strlen(files[i].text),
+			                "r");
+	errno = ENOENT;
+	return NULL;
+}
+
 /* ---- the store ---- */
 
 struct step {
@@ -135,7 +159,9 @@ static int erase_of(struct pv_store *store, uint64_t offset, uint64_t bytes)
 	return step.error;
 }
 
-static struct pv_store *open_disk(enum pv_store_erase how, bool is_read_only)
+static char error[256];
+
+static int try_disk(struct pv_store **store, enum pv_store_erase how, bool is_read_only)
 {
 	const struct pv_store_options options = { .path = path,
 		                                  .null_bytes = -1,
@@ -143,10 +169,15 @@ static struct pv_store *open_disk(enum pv_store_erase how, bool is_read_only)
 		                                  .is_read_only = is_read_only,
 		                                  .has_no_locks = true,
 		                                  .erase = how };
-	struct pv_store *store;
-	char error[256];
 
-	if (pv_store_open(&store, &options, error, sizeof(error)))
+	return pv_store_open(store, &options, error, sizeof(error));
+}
+
+static struct pv_store *open_disk(enum pv_store_erase how, bool is_read_only)
+{
+	struct pv_store *store;
+
+	if (try_disk(&store, how, is_read_only))
 		fail_msg("%s", error);
 	assert_string_equal(pv_store_kind(store), "block");
 	return store;
@@ -174,6 +205,24 @@ static void erasing_is_offered_where_the_device_can_and_one_wants_it(void **stat
 	assert_int_equal(granularity(PV_STORE_ERASE_AUTO, false), 0);
 	assert_int_equal(granularity(PV_STORE_ERASE_OVERWRITE, false), BLOCK_BYTES);
 	assert_int_equal(device.erases, 0);
+}
+
+/* What it can erase it tells by what it can discard, though it may be told not to discard. */
+static void erasing_is_as_fine_as_discarding(void **state)
+{
+	struct pv_store *store;
+
+	(void)state;
+	device.discard_granularity = "65536\n";
+	device.discard_max_bytes = "0\n";
+	store = open_disk(PV_STORE_ERASE_AUTO, false);
+	assert_int_equal(pv_store_blk(store)->limits.erase_granularity, 65536);
+	assert_int_equal(pv_store_blk(store)->limits.discard_granularity, 0);
+	pv_store_close(store);
+	device.discard_max_bytes = "1048576\n";
+	store = open_disk(PV_STORE_ERASE_AUTO, false);
+	assert_int_equal(pv_store_blk(store)->limits.discard_granularity, 65536);
+	pv_store_close(store);
 }
 
 static void the_device_erases_the_range_and_the_lane_does_not_wait(void **state)
@@ -237,6 +286,24 @@ static void a_device_that_says_nothing_of_its_wear_offers_nothing(void **state)
 	pv_store_close(store);
 }
 
+static void zones_that_the_host_must_manage_are_refused_and_others_served(void **state)
+{
+	const char *const served[] = { "none\n", "host-aware\n", "\n", "host-managed-not\n" };
+	struct pv_store *store;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(served) / sizeof(served[0]); i++) {
+		device.zoned = served[i];
+		pv_store_close(open_disk(PV_STORE_ERASE_AUTO, false));
+	}
+	device.zoned = "host-managed\n";
+	assert_int_equal(try_disk(&store, PV_STORE_ERASE_AUTO, false), -EOPNOTSUPP);
+	assert_non_null(strstr(error, path));
+	assert_non_null(strstr(error, "host-managed zoned device"));
+	assert_non_null(strstr(error, "dm-zoned"));
+	assert_int_equal(try_disk(&store, PV_STORE_ERASE_AUTO, true), -EOPNOTSUPP);
+}
+
 static int setup(void **state)
 {
 	const struct pv_loop_options options = { .name = "test", .engine = test_engine() };
@@ -266,10 +333,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_DEVICE(erasing_is_offered_where_the_device_can_and_one_wants_it),
+		ON_DEVICE(erasing_is_as_fine_as_discarding),
 		ON_DEVICE(the_device_erases_the_range_and_the_lane_does_not_wait),
 		ON_DEVICE(what_the_device_turns_out_not_to_know_is_not_supported),
 		ON_DEVICE(overwriting_asks_nothing_of_the_device),
 		ON_DEVICE(a_device_that_says_nothing_of_its_wear_offers_nothing),
+		ON_DEVICE(zones_that_the_host_must_manage_are_refused_and_others_served),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
