@@ -147,10 +147,10 @@ static void submit(struct pv_store *store, struct step *step)
 	assert_int_equal(blk->ops->submit(blk, &step->io), PV_BLK_PENDING);
 }
 
-static int erase_of(struct pv_store *store, uint64_t offset, uint64_t bytes)
+static int erase_block(struct pv_store *store, bool is_stable)
 {
 	struct step step = {
-		.io = { .op = PV_BLK_SECURE_ERASE, .offset = offset, .bytes = bytes },
+		.io = { .op = PV_BLK_SECURE_ERASE, .bytes = BLOCK_BYTES, .is_stable = is_stable },
 	};
 
 	submit(store, &step);
@@ -257,13 +257,25 @@ static void what_the_device_turns_out_not_to_know_is_not_supported(void **state)
 
 	(void)state;
 	device.error = EOPNOTSUPP;
-	assert_int_equal(erase_of(store, 0, 4096), -PV_ENOTSUP);
+	assert_int_equal(erase_block(store, false), -PV_ENOTSUP);
 	device.error = EIO;
-	assert_int_equal(erase_of(store, 0, 4096), -PV_EIO);
+	assert_int_equal(erase_block(store, false), -PV_EIO);
 	device.error = EREMOTEIO;
-	assert_int_equal(erase_of(store, 0, 4096), -PV_EIO);
+	assert_int_equal(erase_block(store, false), -PV_EIO);
 	device.error = 0;
-	assert_int_equal(erase_of(store, 0, 4096), 0);
+	assert_int_equal(erase_block(store, false), 0);
+	pv_store_close(store);
+}
+
+static void an_erase_that_must_be_stable_is_synced(void **state)
+{
+	struct pv_store *store = open_disk(PV_STORE_ERASE_AUTO, false);
+
+	(void)state;
+	assert_int_equal(erase_block(store, false), 0);
+	assert_int_equal(pv_loop_counters(loop).ios, 0);
+	assert_int_equal(erase_block(store, true), 0);
+	assert_int_equal(pv_loop_counters(loop).ios, 1);
 	pv_store_close(store);
 }
 
@@ -272,7 +284,7 @@ static void overwriting_asks_nothing_of_the_device(void **state)
 	struct pv_store *store = open_disk(PV_STORE_ERASE_OVERWRITE, false);
 
 	(void)state;
-	assert_int_equal(erase_of(store, 0, 4096), 0);
+	assert_int_equal(erase_block(store, false), 0);
 	assert_int_equal(device.erases, 0);
 	pv_store_close(store);
 }
@@ -336,6 +348,7 @@ int main(void)
 		ON_DEVICE(erasing_is_as_fine_as_discarding),
 		ON_DEVICE(the_device_erases_the_range_and_the_lane_does_not_wait),
 		ON_DEVICE(what_the_device_turns_out_not_to_know_is_not_supported),
+		ON_DEVICE(an_erase_that_must_be_stable_is_synced),
 		ON_DEVICE(overwriting_asks_nothing_of_the_device),
 		ON_DEVICE(a_device_that_says_nothing_of_its_wear_offers_nothing),
 		ON_DEVICE(zones_that_the_host_must_manage_are_refused_and_others_served),
