@@ -243,11 +243,30 @@ static uint8_t next_range(struct pv_blk_request *request)
 	return VIRTIO_BLK_S_OK;
 }
 
+/*
+ * Finds the list of ranges and returns its bytes. It is for the device to read; but Linux, which
+ * tells the direction of data by the lowest bit of a request's type, puts that of SECURE_ERASE, 14,
+ * where the device may write. A device may look there too (virtio 1.3, section 2.7.5.1: SHOULD
+ * NOT).
+ */
+static uint64_t find_ranges(struct pv_blk_request *request, enum pv_blk_op op)
+{
+	const uint64_t header = sizeof(struct virtio_blk_req_header);
+	const struct pv_chain *chain = &request->chain;
+
+	if (op == PV_BLK_SECURE_ERASE && chain->readable_bytes == header) {
+		request->ranges = pv_chain_writer(chain);
+		return chain->writable_bytes - 1;
+	}
+	request->ranges = pv_chain_reader(chain);
+	pv_cursor_skip(&request->ranges, header);
+	return chain->readable_bytes - header;
+}
+
 static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, uint64_t feature,
                             pv_counter *count)
 {
-	const uint64_t header = sizeof(struct virtio_blk_req_header);
-	uint64_t bytes = request->chain.readable_bytes - header;
+	uint64_t bytes = find_ranges(request, op);
 
 	if (!has_feature(request, feature))
 		return VIRTIO_BLK_S_UNSUPP;
@@ -257,8 +276,6 @@ static uint8_t start_ranges(struct pv_blk_request *request, enum pv_blk_op op, u
 	request->count = count;
 	request->io.op = op;
 	request->io.is_stable = must_be_stable(request);
-	request->ranges = pv_chain_reader(&request->chain);
-	pv_cursor_skip(&request->ranges, header);
 	return next_range(request);
 }
 

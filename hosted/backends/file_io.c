@@ -238,7 +238,7 @@ static void data_done(struct pv_loop_io *loop_io, int64_t result)
 		submit_data(file_io);
 }
 
-/* ---- discard, write zeroes, secure erase ---- */
+/* ---- zeros by writing them: for write zeroes where need be, and for secure erase ---- */
 
 /* Never written to, so all of it is one page of zeros. */
 #define ZEROS_BYTES (1u << 20)
@@ -336,6 +336,40 @@ static void erase_sync_done(struct pv_loop_io *loop_io, int64_t result)
 	else
 		end(file_io, 0);
 }
+
+/* ---- secure erase by the block device ---- */
+
+static void erase_done(struct pv_loop_io *loop_io, int64_t result);
+
+static void submit_erase(struct file_io *file_io)
+{
+	struct pv_store *store = file_io->store;
+
+	file_io->loop_io = (struct pv_loop_io){
+		.op = PV_LOOP_ERASE,
+		.fd = store->fd,
+		.offset = file_io->blk_io->offset,
+		.bytes = file_io->blk_io->bytes,
+		.done = erase_done,
+	};
+	pv_pool_give(&store->eraser, file_io->blk_io->lane, &file_io->loop_io);
+}
+
+static void erase_done(struct pv_loop_io *loop_io, int64_t result)
+{
+	struct file_io *file_io = (struct file_io *)loop_io;
+
+	if (must_try_again(result))
+		submit_erase(file_io);
+	else if (result == -EOPNOTSUPP)
+		end(file_io, -PV_ENOTSUP);
+	else if (result < 0)
+		end(file_io, error_of(result));
+	else
+		end_or_sync(file_io);
+}
+
+/* ---- discard, write zeroes ---- */
 
 static void submit_clear(struct file_io *file_io)
 {
@@ -440,7 +474,10 @@ static enum pv_blk_submit file_submit(struct pv_blk_store *blk, struct pv_blk_io
 		submit_clear(file_io_of(store, io));
 		return PV_BLK_PENDING;
 	case PV_BLK_SECURE_ERASE:
-		submit_overwrite(file_io_of(store, io));
+		if (store->has_eraser)
+			submit_erase(file_io_of(store, io));
+		else
+			submit_overwrite(file_io_of(store, io));
 		return PV_BLK_PENDING;
 	}
 	io->error = -PV_EIO;
@@ -451,4 +488,5 @@ const struct pv_blk_store_ops pv_store_file_ops = {
 	.submit = file_submit,
 	.begin = pv_store_file_begin,
 	.end = pv_store_file_end,
+	.lifetime = pv_store_block_lifetime,
 };

@@ -93,6 +93,7 @@ int pv_store_open(struct pv_store **result, const struct pv_store_options *optio
 		return -ENOMEM;
 	}
 	store->fd = -1;
+	store->lifetime = PV_LIFETIME_NONE;
 	err = open_kind(store, options, error, error_bytes);
 	if (err) {
 		free(store->path);

@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -74,6 +73,9 @@ static int file_sync(struct pv_store *store)
 
 static void file_close(struct pv_store *store)
 {
+	if (store->has_eraser)
+		pv_pool_fini(&store->eraser);
+	pv_lifetime_close(&store->lifetime);
 	close(store->fd);
 }
 
@@ -84,50 +86,6 @@ static const struct pv_store_kind file_kind = {
 	.sync = file_sync,
 	.close = file_close,
 };
-
-/* A number from the block device's queue directory; 0 where there is none. */
-static uint64_t queue_limit(dev_t device, const char *name)
-{
-	unsigned long long value = 0;
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/queue/%s", major(device), minor(device),
-	         name);
-	file = fopen(path, "r");
-	if (!file) { /* a partition: its disk has the directory */
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../queue/%s", major(device),
-		         minor(device), name);
-		file = fopen(path, "r");
-	}
-	if (!file)
-		return 0;
-	if (fscanf(file, "%llu", &value) != 1)
-		value = 0;
-	fclose(file);
-	return value;
-}
-
-static int learn_block_device(struct pv_store *store, const struct stat *status)
-{
-	struct pv_blk_limits *limits = &store->blk.limits;
-	unsigned int physical_bytes;
-	int logical_bytes;
-
-	if (ioctl(store->fd, BLKGETSIZE64, &store->blk.capacity_bytes) ||
-	    ioctl(store->fd, BLKSSZGET, &logical_bytes) ||
-	    ioctl(store->fd, BLKPBSZGET, &physical_bytes))
-		return -errno;
-	store->is_block_device = true;
-	limits->logical_block_bytes = (uint32_t)logical_bytes;
-	limits->physical_block_bytes = physical_bytes;
-	limits->optimal_io_bytes = (uint32_t)queue_limit(status->st_rdev, "optimal_io_size");
-	limits->discard_granularity = (uint32_t)queue_limit(status->st_rdev, "discard_granularity");
-	if (queue_limit(status->st_rdev, "discard_max_bytes") == 0)
-		limits->discard_granularity = 0;
-	store->can_punch = limits->discard_granularity > 0;
-	return 0;
-}
 
 /* A hole behind the end of the file changes nothing, but tells whether holes can be had. */
 static bool can_punch_holes(int fd, off_t end)
@@ -197,6 +155,16 @@ static int open_failed(const char *path, bool is_read_only, char *error, size_t 
 	return -err;
 }
 
+/* What a guest writes here and there would fail, and the guest not know why. */
+static int refuse_zones(const char *path, char *error, size_t error_bytes)
+{
+	snprintf(error, error_bytes,
+	         "--blk-file %s is a host-managed zoned device, which is not supported; put "
+	         "dm-zoned on it (dmzadm --format) and serve that",
+	         path);
+	return -EOPNOTSUPP;
+}
+
 static int learn(struct pv_store *store, bool is_read_only, char *error, size_t error_bytes)
 {
 	const char *path = store->path;
@@ -205,7 +173,9 @@ static int learn(struct pv_store *store, bool is_read_only, char *error, size_t 
 	if (fstat(store->fd, &status))
 		return open_failed(path, is_read_only, error, error_bytes);
 	if (S_ISBLK(status.st_mode)) {
-		if (learn_block_device(store, &status))
+		if (pv_store_block_is_host_managed(status.st_rdev))
+			return refuse_zones(path, error, error_bytes);
+		if (pv_store_block_learn(store, status.st_rdev))
 			return open_failed(path, is_read_only, error, error_bytes);
 	} else if (S_ISREG(status.st_mode)) {
 		learn_file(store, &status, !is_read_only);
@@ -215,6 +185,33 @@ static int learn(struct pv_store *store, bool is_read_only, char *error, size_t 
 		return -EINVAL;
 	}
 	store->blk.limits.can_write_zeroes = true;
+	return 0;
+}
+
+/* A medium can take minutes to erase, and the kernel knows no way but to wait for it. */
+static int start_eraser(struct pv_store *store, char *error, size_t error_bytes)
+{
+	int err = pv_pool_init(&store->eraser, "erase", 1);
+
+	store->has_eraser = !err;
+	if (err)
+		snprintf(error, error_bytes, "--blk-file %s: cannot start a thread: %s",
+		         store->path, strerror(-err));
+	return err;
+}
+
+/* What the disk has to erase by is known; what was asked for? */
+static int choose_erase(struct pv_store *store, const struct pv_store_options *options, char *error,
+                        size_t error_bytes)
+{
+	struct pv_blk_limits *limits = &store->blk.limits;
+
+	if (options->erase == PV_STORE_ERASE_OFF || options->is_read_only)
+		limits->erase_granularity = 0;
+	else if (options->erase == PV_STORE_ERASE_OVERWRITE)
+		limits->erase_granularity = VIRTIO_BLK_SECTOR_BYTES;
+	else if (limits->erase_granularity)
+		return start_eraser(store, error, error_bytes);
 	return 0;
 }
 
@@ -242,8 +239,8 @@ int pv_store_file_open(struct pv_store *store, const struct pv_store_options *op
 	 */
 	if (!err && fcntl(store->fd, F_SETFL, flags & ~O_NONBLOCK))
 		err = open_failed(options->path, options->is_read_only, error, error_bytes);
-	if (!err && options->erase == PV_STORE_ERASE_OVERWRITE && !options->is_read_only)
-		store->blk.limits.erase_granularity = VIRTIO_BLK_SECTOR_BYTES;
+	if (!err)
+		err = choose_erase(store, options, error, error_bytes);
 	if (!err && options->is_direct)
 		learn_direct_align(store);
 	if (err)

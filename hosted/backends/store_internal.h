@@ -3,7 +3,11 @@
 #ifndef PV_HOSTED_STORE_INTERNAL_H
 #define PV_HOSTED_STORE_INTERNAL_H
 
+#include <sys/types.h>
+
+#include "hosted/backends/lifetime.h"
 #include "hosted/backends/store.h"
+#include "hosted/loop/pool.h"
 
 struct pv_store_kind {
 	const char *name;
@@ -27,6 +31,11 @@ struct pv_store {
 	bool has_locks; /* takes locks on the image, and ... */
 	bool is_locked; /* ... holds them */
 
+	/* Block devices. */
+	struct pv_lifetime_files lifetime;
+	struct pv_pool eraser; /* one thread, where the device erases, ... */
+	bool has_eraser;       /* ... which is not done by overwriting then */
+
 	/* Memory. */
 	uint8_t *memory;
 };
@@ -42,6 +51,21 @@ int pv_store_null_open(struct pv_store *store, const struct pv_store_options *op
 /* store_file.c: locks on the image. */
 int pv_store_file_begin(struct pv_blk_store *blk);
 void pv_store_file_end(struct pv_blk_store *blk);
+
+/*
+ * store_block.c: is it made of zones that can be written only from their beginning to their end?
+ * Those of a host-aware device are better written so, and need not be.
+ */
+bool pv_store_block_is_host_managed(dev_t device);
+
+/*
+ * Fills in capacity and limits of the block device that is open. Returns 0 or
+ * -errno.
+ */
+int pv_store_block_learn(struct pv_store *store, dev_t device);
+
+/* Any thread. As pv_lifetime_read(). */
+int pv_store_block_lifetime(struct pv_blk_store *blk, struct pv_blk_lifetime *lifetime);
 
 /* file_io.c: the I/O of files and block devices. */
 extern const struct pv_blk_store_ops pv_store_file_ops;

@@ -138,6 +138,7 @@ enum pv_loop_io_op {
 	PV_LOOP_WRITE,    /* pwritev2 */
 	PV_LOOP_SYNC,     /* fdatasync */
 	PV_LOOP_ALLOCATE, /* fallocate; `flags` is its mode */
+	PV_LOOP_ERASE,    /* BLKSECDISCARD; only a pool of the caller's can do it: pool.h */
 };
 
 /* Lives in the caller's structure until `done`, as do the buffers. */
@@ -148,12 +149,13 @@ struct pv_loop_io {
 	const struct iovec *iov;
 	unsigned int iovs;
 	uint64_t offset;
-	uint64_t bytes; /* allocate */
+	uint64_t bytes; /* allocate, erase */
 	/* `result` as the system call's: bytes or 0, or -errno. */
 	void (*done)(struct pv_loop_io *io, int64_t result);
 
 	/* The loop's. */
 	struct pv_loop_io *next;
+	struct pv_loop *loop; /* a pool's: whom to answer */
 	struct pv_loop_message answer;
 	int64_t result;
 };

@@ -38,16 +38,15 @@ static struct pv_epoll *epoll_of(struct pv_engine *engine)
 
 static int start_pools(struct pv_epoll *epoll, const char *name)
 {
-	struct pv_loop *loop = epoll->engine.loop;
 	char thread_name[32];
 	int err;
 
 	snprintf(thread_name, sizeof(thread_name), "%.9s-io", name);
-	err = pv_pool_init(&epoll->transfers, loop, thread_name, TRANSFER_THREADS);
+	err = pv_pool_init(&epoll->transfers, thread_name, TRANSFER_THREADS);
 	if (err)
 		return err;
 	snprintf(thread_name, sizeof(thread_name), "%.9s-flush", name);
-	err = pv_pool_init(&epoll->flushes, loop, thread_name, FLUSH_THREADS);
+	err = pv_pool_init(&epoll->flushes, thread_name, FLUSH_THREADS);
 	if (err)
 		pv_pool_fini(&epoll->transfers);
 	return err;
@@ -101,7 +100,7 @@ static bool give(struct pv_engine *engine, struct pv_loop_io *io)
 {
 	struct pv_epoll *epoll = epoll_of(engine);
 
-	pv_pool_give(is_flush(io) ? &epoll->flushes : &epoll->transfers, io);
+	pv_pool_give(is_flush(io) ? &epoll->flushes : &epoll->transfers, engine->loop, io);
 	return true;
 }
 

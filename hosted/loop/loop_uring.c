@@ -233,6 +233,8 @@ static void prepare(struct io_uring_sqe *sqe, const struct pv_loop_io *io)
 		                 io->offset);
 		sqe->addr = io->bytes;
 		break;
+	case PV_LOOP_ERASE: /* never comes this way: io_uring does not know it */
+		pv_bug_on(true);
 	}
 }
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * #syscalls preadv pwritev preadv2 pwritev2 fdatasync fallocate futex prctl
+ * #syscalls preadv pwritev preadv2 pwritev2 fdatasync fallocate ioctl futex prctl
  */
 #define _GNU_SOURCE
 #include "hosted/loop/pool.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@ static struct pv_loop_io *io_of(struct pv_loop_message *message)
 
 static int64_t carry_out(const struct pv_loop_io *io)
 {
+	const uint64_t range[2] = { io->offset, io->bytes };
 	int64_t result = -1;
 
 	switch (io->op) {
@@ -39,6 +42,9 @@ static int64_t carry_out(const struct pv_loop_io *io)
 		break;
 	case PV_LOOP_ALLOCATE:
 		result = fallocate(io->fd, io->flags, (off_t)io->offset, (off_t)io->bytes);
+		break;
+	case PV_LOOP_ERASE:
+		result = ioctl(io->fd, BLKSECDISCARD, range);
 		break;
 	}
 	return result < 0 ? -errno : result;
@@ -69,7 +75,7 @@ static void *work(void *arg)
 	prctl(PR_SET_NAME, pool->name);
 	while ((io = take(pool))) {
 		io->result = carry_out(io);
-		pv_loop_post(pool->loop, &io->answer);
+		pv_loop_post(io->loop, &io->answer);
 	}
 	return NULL;
 }
@@ -83,8 +89,9 @@ static void answered(struct pv_loop_message *message)
 	io->done(io, io->result);
 }
 
-void pv_pool_give(struct pv_pool *pool, struct pv_loop_io *io)
+void pv_pool_give(struct pv_pool *pool, struct pv_loop *loop, struct pv_loop_io *io)
 {
+	io->loop = loop;
 	io->answer.run = answered;
 	pv_mailbox_put(&pool->given, &io->answer);
 	/* Fails only when it is full: at more I/Os than memory has room for. */
@@ -93,12 +100,12 @@ void pv_pool_give(struct pv_pool *pool, struct pv_loop_io *io)
 
 /* ---- birth and death ---- */
 
-int pv_pool_init(struct pv_pool *pool, struct pv_loop *loop, const char *name, unsigned int threads)
+int pv_pool_init(struct pv_pool *pool, const char *name, unsigned int threads)
 {
 	int err = 0;
 
 	pv_bug_on(threads > PV_POOL_THREADS_MAX);
-	*pool = (struct pv_pool){ .loop = loop };
+	*pool = (struct pv_pool){ 0 };
 	snprintf(pool->name, sizeof(pool->name), "%s", name);
 	sem_init(&pool->tokens, 0, 0);
 	pthread_mutex_init(&pool->mutex, NULL);

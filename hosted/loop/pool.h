@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads that do a loop's file I/O with plain system calls, where io_uring is not to be had.
+ * Threads that do file I/O with plain system calls: a loop's, where io_uring is not to be had, and
+ * whoever's has I/O that no engine can do without waiting.
  *
  * The loop puts an I/O into a mailbox and counts a semaphore up; a thread that the semaphore lets
  * through takes the oldest one, makes the system call and posts the answer to the loop as a
@@ -20,7 +21,6 @@
 #define PV_POOL_THREADS_MAX 8u
 
 struct pv_pool {
-	struct pv_loop *loop;
 	char name[16];
 	unsigned int threads;
 	pthread_t thread[PV_POOL_THREADS_MAX];
@@ -37,16 +37,18 @@ struct pv_pool {
  * Starts so many threads, all called `name` (of which 15 characters are shown). Returns 0 or
  * -errno; nothing is left then.
  */
-int pv_pool_init(struct pv_pool *pool, struct pv_loop *loop, const char *name,
-                 unsigned int threads);
+int pv_pool_init(struct pv_pool *pool, const char *name, unsigned int threads);
 
-/* Ends the threads and waits for them. No I/O may be pending. */
+/*
+ * Ends the threads and waits for them. No I/O may be pending; the loops that gave it must still be
+ * there.
+ */
 void pv_pool_fini(struct pv_pool *pool);
 
 /*
- * The loop's owner, one thread at a time. `io->done` is called by the loop, in one of its
- * iterations. Any number may be pending.
+ * Any thread, for a loop of its own. `io->done` is called by that loop, in one of its iterations.
+ * Any number may be pending.
  */
-void pv_pool_give(struct pv_pool *pool, struct pv_loop_io *io);
+void pv_pool_give(struct pv_pool *pool, struct pv_loop *loop, struct pv_loop_io *io);
 
 #endif

@@ -244,6 +244,26 @@ EVIL(lists_of_ranges_that_are_none_fail)
 	rig_expect_status(&rig, VIRTIO_BLK_S_OK);
 }
 
+/* As Linux has it: checked as it would be anywhere else. */
+EVIL(the_list_of_an_erase_may_lie_where_the_device_may_write)
+{
+	put_range(0, 0, 8, 0);
+	put_range(1, 8, 8, 0);
+	request(VIRTIO_BLK_T_SECURE_ERASE, 0, true, 2 * RANGE_BYTES);
+	rig_expect_status(&rig, VIRTIO_BLK_S_OK);
+	request(VIRTIO_BLK_T_SECURE_ERASE, 0, true, RANGE_BYTES + 1);
+	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+	put_range(1, RIG_SECTORS, 1, 0);
+	request(VIRTIO_BLK_T_SECURE_ERASE, 0, true, 2 * RANGE_BYTES);
+	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+	put_range(0, 0, 8, 1);
+	request(VIRTIO_BLK_T_SECURE_ERASE, 0, true, RANGE_BYTES);
+	rig_expect_status(&rig, VIRTIO_BLK_S_UNSUPP);
+	put_range(0, 0, 8, 0);
+	request(VIRTIO_BLK_T_DISCARD, 0, true, RANGE_BYTES);
+	rig_expect_status(&rig, VIRTIO_BLK_S_IOERR);
+}
+
 EVIL(a_serial_number_goes_into_whatever_room_there_is)
 {
 	const struct raw status_only[] = { { rig.header.v, 16, F_NEXT, 0 },
@@ -426,6 +446,7 @@ int main(void)
 		cmocka_unit_test(ranges_with_bad_flags_are_unsupported),
 		cmocka_unit_test(ranges_beyond_the_end_or_too_large_fail),
 		cmocka_unit_test(lists_of_ranges_that_are_none_fail),
+		cmocka_unit_test(the_list_of_an_erase_may_lie_where_the_device_may_write),
 		cmocka_unit_test(a_serial_number_goes_into_whatever_room_there_is),
 		cmocka_unit_test(a_lifetime_needs_room_for_all_of_it),
 		cmocka_unit_test(buffers_that_overlap_harm_the_driver_only),

@@ -193,6 +193,8 @@ static int64_t carry_out(const struct pv_loop_io *io)
 		return result_of(fdatasync(io->fd));
 	case PV_LOOP_ALLOCATE:
 		return allocate(io);
+	case PV_LOOP_ERASE: /* not of a file */
+		break;
 	}
 	return -EINVAL;
 }
