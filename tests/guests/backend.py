@@ -5,64 +5,28 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
+import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+# pylint: disable=wrong-import-position
+import serving
 from report import Failure
 
 START_LIMIT_S = 20
 END_LIMIT_S = 20
 
 
-def short_directory():
-    """A folder whose sockets fit in 107 bytes, wherever the checkout lies."""
-    wanted = os.environ.get("TMPDIR", "/tmp")
-    return tempfile.mkdtemp(prefix="pv", dir=wanted if len(wanted) < 60 else "/tmp")
-
-
-def is_listening(path):
-    """Does somebody listen on this socket? Read from the kernel's list: a test connection
-    would count as the first front-end."""
-    with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
-        for row in table:
-            fields = row.split()
-            if fields[-1] == path and int(fields[3], 16) & 0x10000:
-                return True
-    return False
-
-
-class Qmp:
-    """The smallest QMP client: one command, one answer; events are passed over."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10)
-        self.socket.connect(path)
-        self.stream = self.socket.makefile("rw", encoding="utf-8")
-        self.greeting = json.loads(self.stream.readline())
-        self.command("qmp_capabilities")
+class Qmp(serving.Qmp):
+    """To QEMU or to us: here a refusal fails the test."""
 
     def command(self, name, **arguments):
-        message = {"execute": name}
-        if arguments:
-            message["arguments"] = arguments
-        self.stream.write(json.dumps(message) + "\n")
-        self.stream.flush()
-        while True:
-            line = self.stream.readline()
-            if not line:
-                raise Failure(f"QMP closed the connection instead of answering {name}")
-            answer = json.loads(line)
-            if "error" in answer:
-                raise Failure(f"QMP refused {name}: {answer['error'].get('desc')}")
-            if "return" in answer:
-                return answer["return"]
-
-    def close(self):
-        self.stream.close()
-        self.socket.close()
+        message = self.ask(name, **arguments)
+        if "error" in message:
+            raise Failure(f"QMP refused {name}: {message['error'].get('desc')}")
+        return message["return"]
 
 
 class Backend:
@@ -73,7 +37,7 @@ class Backend:
         self.image = image
         self.log_path = log_path
         self.options = list(options)
-        self.directory = short_directory()
+        self.directory = serving.short_folder()
         self.path = os.path.join(self.directory, "disk")
         self.qmp_path = os.path.join(self.directory, "qmp")
         self.process = None
@@ -112,7 +76,7 @@ class Backend:
         with open(self.log_path, "ab") as log:
             self.process = self.launch(log)
         deadline = time.monotonic() + START_LIMIT_S
-        while not is_listening(self.path):
+        while not serving.is_listening(self.path):
             if self.process.poll() is not None:
                 raise Failure(f"the back-end ended at its start with status {self.process.returncode}"
                               f": {self.last_words()}")
@@ -127,19 +91,17 @@ class Backend:
     def obituary(self):
         return f"it ended with status {self.process.returncode}: {self.last_words()}"
 
-    def qmp(self, name, **arguments):
+    def qmp_client(self):
         if not self.monitor:
             self.monitor = Qmp(self.qmp_path)
-        return self.monitor.command(name, **arguments)
+        return self.monitor
+
+    def qmp(self, name, **arguments):
+        return self.qmp_client().command(name, **arguments)
 
     def counters(self):
         """All counters of query-stats by name, those of several queues added up."""
-        total = {}
-        for provider in self.qmp("query-stats"):
-            for entry in provider["stats"]:
-                if isinstance(entry["value"], int):
-                    total[entry["name"]] = total.get(entry["name"], 0) + entry["value"]
-        return total
+        return self.qmp_client().counters()
 
     def resize(self, size_bytes):
         device = self.qmp("query-block")[0]["device"]

@@ -25,6 +25,17 @@ def short_folder():
     return tempfile.mkdtemp(prefix="pvb", dir=wanted if len(wanted) < 60 else "/tmp")
 
 
+def is_listening(path):
+    """Does somebody listen on this socket? Read from the kernel's list: a test connection would
+    count as the first front-end."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+        for row in table:
+            fields = row.split()
+            if fields[-1] == path and int(fields[3], 16) & 0x10000:
+                return True
+    return False
+
+
 class Server:
     """A back-end process; it listens when the constructor returns."""
 
@@ -33,19 +44,10 @@ class Server:
         self.log = open(os.path.join(folder, f"{name}.log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(command(self.path), stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + START_S
-        while not self.is_listening():
+        while not is_listening(self.path):
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise RuntimeError(f"{command(self.path)[0]} does not listen: {self.text()}")
             time.sleep(0.02)
-
-    def is_listening(self):
-        """Read from the kernel's list: a test connection would count as the first front-end."""
-        with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
-            for row in table:
-                fields = row.split()
-                if fields[-1] == self.path and int(fields[3], 16) & 0x10000:
-                    return True
-        return False
 
     def text(self):
         return pathlib.Path(self.log.name).read_text(encoding="utf-8")
@@ -90,15 +92,18 @@ class Qmp:
             self.events.append(message)
         return message
 
-    def command(self, name, **arguments):
-        """What it returns; a refusal comes back as the whole message."""
+    def ask(self, name, **arguments):
+        """The whole answer; what events come before it are kept."""
         self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
         while True:
             message = self.next()
-            if "return" in message:
-                return message["return"]
-            if "error" in message:
+            if "return" in message or "error" in message:
                 return message
+
+    def command(self, name, **arguments):
+        """What it returns; a refusal comes back as the whole message."""
+        message = self.ask(name, **arguments)
+        return message.get("return", message)
 
     def wait_for(self, name):
         """The first event of that name that was not asked for before; it is forgotten then."""
@@ -114,7 +119,8 @@ class Qmp:
         total = {}
         for provider in self.command("query-stats"):
             for entry in provider["stats"]:
-                total[entry["name"]] = total.get(entry["name"], 0) + entry["value"]
+                if isinstance(entry["value"], int):
+                    total[entry["name"]] = total.get(entry["name"], 0) + entry["value"]
         return total
 
     def close(self):
