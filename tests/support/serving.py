@@ -76,12 +76,24 @@ class Qmp:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(ANSWER_S)
-        self.socket.connect(path)
+        self.connect(path)
         # For reading alone: a text stream forgets what it has read ahead when it is written to.
         self.stream = self.socket.makefile("r", encoding="utf-8")
         self.stream.readline()
         self.events = []
         self.command("qmp_capabilities")
+
+    def connect(self, path):
+        """QMP listens a little later than what a Server waits for."""
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                self.socket.connect(path)
+                return
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def next(self):
         line = self.stream.readline()
