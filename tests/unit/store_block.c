@@ -199,6 +199,7 @@ static void erasing_is_offered_where_the_device_can_and_one_wants_it(void **stat
 	assert_int_equal(granularity(PV_STORE_ERASE_OVERWRITE, false), BLOCK_BYTES);
 	assert_int_equal(granularity(PV_STORE_ERASE_OFF, false), 0);
 	assert_int_equal(granularity(PV_STORE_ERASE_AUTO, true), 0);
+	assert_int_equal(granularity(PV_STORE_ERASE_OVERWRITE, true), 0);
 	device.refusal = EOPNOTSUPP;
 	assert_int_equal(granularity(PV_STORE_ERASE_AUTO, false), 0);
 	device.refusal = ENOTTY;
