@@ -226,7 +226,9 @@ static void data_done(struct pv_loop_io *loop_io, int64_t result)
 	const struct pv_blk_io *io = file_io->blk_io;
 	struct pv_cursor cursor = { io->iov, io->iovs, 0 };
 
-	if (file_io->bounce && io->op == PV_BLK_READ && result > 0)
+	if (io->op == PV_BLK_WRITE && result > 0)
+		pv_store_mind_end(file_io->store, io->offset + (uint64_t)result);
+	else if (file_io->bounce && result > 0)
 		pv_cursor_write(&cursor, file_io->bounce, (size_t)result);
 	if (must_try_again(result))
 		submit_data(file_io);
@@ -273,8 +275,10 @@ static void zeros_done(struct pv_loop_io *loop_io, int64_t result)
 		end(file_io, error_of(result));
 		return;
 	}
-	if (result > 0)
+	if (result > 0) {
 		file_io->zeroed_bytes += (uint64_t)result;
+		pv_store_mind_end(file_io->store, file_io->blk_io->offset + file_io->zeroed_bytes);
+	}
 	if (file_io->zeroed_bytes < file_io->blk_io->bytes)
 		submit_zeros(file_io);
 	else if (file_io->blk_io->op == PV_BLK_SECURE_ERASE)
@@ -447,6 +451,8 @@ static enum pv_blk_submit transfer(struct pv_store *store, struct pv_blk_io *io)
 	ssize_t bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io) : read_at_once(store, io);
 	struct file_io *file_io;
 
+	if (bytes > 0 && io->op == PV_BLK_WRITE)
+		pv_store_mind_end(store, io->offset + (uint64_t)bytes);
 	if (bytes > 0 && (uint64_t)bytes == io->bytes)
 		return PV_BLK_DONE;
 	file_io = file_io_of(store, io);

@@ -93,9 +93,11 @@ int pv_store_open(struct pv_store **result, const struct pv_store_options *optio
 		return -ENOMEM;
 	}
 	store->fd = -1;
+	pthread_mutex_init(&store->resizing, NULL);
 	store->lifetime = PV_LIFETIME_NONE;
 	err = open_kind(store, options, error, error_bytes);
 	if (err) {
+		pthread_mutex_destroy(&store->resizing);
 		free(store->path);
 		free(store);
 		return err;
@@ -115,6 +117,7 @@ int pv_store_open(struct pv_store **result, const struct pv_store_options *optio
 void pv_store_close(struct pv_store *store)
 {
 	store->kind->close(store);
+	pthread_mutex_destroy(&store->resizing);
 	free(store->path);
 	free(store);
 }
@@ -122,6 +125,34 @@ void pv_store_close(struct pv_store *store)
 struct pv_blk_store *pv_store_blk(struct pv_store *store)
 {
 	return &store->blk;
+}
+
+static void set_capacity(struct pv_store *store, uint64_t bytes)
+{
+	__atomic_store_n(&store->blk.capacity_bytes, bytes, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A lane that finishes a write from before may make the file longer again. It looks at the capacity
+ * after its write, which is why the capacity comes before the cut (pv_store_mind_end).
+ */
+static int resize(struct pv_store *store, uint64_t bytes)
+{
+	uint64_t before = store->blk.capacity_bytes;
+	int err;
+
+	if (bytes < before)
+		set_capacity(store, bytes);
+	err = store->kind->resize(store, bytes);
+	set_capacity(store, err ? before : bytes);
+	return err;
+}
+
+void pv_store_cut(struct pv_store *store)
+{
+	pthread_mutex_lock(&store->resizing);
+	store->kind->resize(store, store->blk.capacity_bytes);
+	pthread_mutex_unlock(&store->resizing);
 }
 
 int pv_store_resize(struct pv_store *store, uint64_t bytes)
@@ -137,9 +168,9 @@ int pv_store_resize(struct pv_store *store, uint64_t bytes)
 	/* While no guest uses the disk, somebody else may be using the image. */
 	if (must_lock && ops->begin(&store->blk))
 		return -EAGAIN;
-	err = store->kind->resize(store, bytes);
-	if (!err)
-		store->blk.capacity_bytes = bytes;
+	pthread_mutex_lock(&store->resizing);
+	err = resize(store, bytes);
+	pthread_mutex_unlock(&store->resizing);
 	if (must_lock)
 		ops->end(&store->blk);
 	return err;

@@ -3,6 +3,7 @@
 #ifndef PV_HOSTED_STORE_INTERNAL_H
 #define PV_HOSTED_STORE_INTERNAL_H
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "hosted/backends/lifetime.h"
@@ -19,6 +20,7 @@ struct pv_store_kind {
 
 struct pv_store {
 	struct pv_blk_store blk;
+	pthread_mutex_t resizing; /* held by who changes the size of what it is made of */
 	const struct pv_store_kind *kind;
 	char *path;
 
@@ -69,6 +71,20 @@ int pv_store_block_lifetime(struct pv_blk_store *blk, struct pv_blk_lifetime *li
 
 /* file_io.c: the I/O of files and block devices. */
 extern const struct pv_blk_store_ops pv_store_file_ops;
+
+/* store.c: what it is made of is longer than the disk: it is cut to the disk's size. Any thread. */
+void pv_store_cut(struct pv_store *store);
+
+/*
+ * After a write that ended at byte `end`: the disk may have become shorter meanwhile, and the write
+ * has made the file longer again.
+ */
+static inline void pv_store_mind_end(struct pv_store *store, uint64_t end)
+{
+	if (__builtin_expect(end > __atomic_load_n(&store->blk.capacity_bytes, __ATOMIC_SEQ_CST),
+	                     0))
+		pv_store_cut(store);
+}
 
 static inline struct pv_store *pv_store_of(struct pv_blk_store *blk)
 {

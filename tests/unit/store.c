@@ -427,6 +427,30 @@ static void prove_resize(struct pv_store *store, bool is_tmpfs)
 	assert_int_equal(pv_store_blk(store)->capacity_bytes, 2 * DISK_BYTES);
 }
 
+/* As a lane does that was in the midst of it: checked against the old size, written after the cut.
+ */
+static void prove_shrink(struct pv_store *store, bool is_tmpfs)
+{
+	struct stat status;
+
+	(void)is_tmpfs;
+	assert_int_equal(pv_store_resize(store, DISK_BYTES / 2), 0);
+	assert_int_equal(transfer(store, PV_BLK_WRITE, DISK_BYTES - 8192, memory, 4096, false), 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, DISK_BYTES / 2);
+	assert_int_equal(transfer(store, PV_BLK_WRITE, DISK_BYTES / 2 - 4096, memory, 8192, true),
+	                 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, DISK_BYTES / 2);
+	assert_int_equal(transfer(store, PV_BLK_READ, 0, memory, 4096, false), 0);
+}
+
+static void a_write_that_ends_after_a_shrink_does_not_make_the_file_longer(void **state)
+{
+	(void)state;
+	in_each_place(prove_shrink);
+}
+
 static void a_file_is_made_longer_and_nonsense_is_refused(void **state)
 {
 	(void)state;
@@ -519,6 +543,7 @@ int main(void)
 		cmocka_unit_test(an_image_that_is_cut_short_gives_errors_and_no_signal),
 		cmocka_unit_test(pieces_are_as_they_came_after_an_io_that_was_done_in_part),
 		cmocka_unit_test(a_full_disk_is_told_apart_from_a_failing_one),
+		cmocka_unit_test(a_write_that_ends_after_a_shrink_does_not_make_the_file_longer),
 		cmocka_unit_test(a_file_is_made_longer_and_nonsense_is_refused),
 		cmocka_unit_test(memory_reads_what_was_written_and_zeros_after_a_discard),
 		cmocka_unit_test(what_cannot_be_a_disk_is_refused_in_a_sentence),
