@@ -95,7 +95,8 @@ static const char *start_error(int err)
 	case -PV_ESTATE:
 		return "its in-flight region makes no sense";
 	case -PV_ELOCKED:
-		return "its disk is locked, somebody else uses the image";
+		return "its disk is locked, somebody else uses the image; end that, or give "
+		       "--locking off";
 	default:
 		return "it cannot be started now";
 	}
