@@ -52,7 +52,9 @@ int pv_loop_create_on(struct pv_loop **created, const struct pv_loop_options *op
 		                  .is_on_uring = engine != &pv_epoll_ops,
 		                  .is_without_io = options->is_without_io };
 	snprintf(loop->name, sizeof(loop->name), "%s", options->name);
-	pv_pace_init(&loop->pace, options->poll_max_us);
+	pv_pace_init(&loop->pace[0], options->poll_max_us);
+	pv_pace_init(&loop->pace[1], options->poll_max_us);
+	loop->gap = &loop->pace[0];
 	sem_init(&loop->begun, 0, 0);
 	err = engine->init(&loop->engine, loop, options);
 	if (err)

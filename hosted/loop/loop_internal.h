@@ -32,7 +32,13 @@ struct pv_loop {
 	bool is_without_io;
 	struct pv_poller *pollers;
 	struct pv_poller *next_poller; /* where the walk under way goes on */
-	struct pv_pace pace;
+	/*
+	 * Gaps while I/O is under way last as long as a disk takes, others as long as a driver does:
+	 * each kind has a pace of its own. `gap` is that of the gap under way, or the next.
+	 */
+	struct pv_pace pace[2];
+	struct pv_pace *gap;
+	uint32_t ios_out;         /* given to the kernel or to threads, and not ended */
 	uint32_t idle_iterations; /* in a row */
 	bool is_submit_held;      /* left to the next iteration, once */
 	struct pv_watch *watches;

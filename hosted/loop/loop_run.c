@@ -120,10 +120,11 @@ static bool iterate(struct pv_loop *loop)
 static void after_work(struct pv_loop *loop)
 {
 	loop->idle_iterations = 0;
-	pv_pace_worked(&loop->pace);
+	pv_pace_worked(loop->gap);
+	loop->gap = &loop->pace[loop->ios_out > 0];
 	if (!must_submit(loop))
 		return;
-	if (loop->is_submit_held || (loop->pollers && pv_pace_will_poll(&loop->pace)))
+	if (loop->is_submit_held || (loop->pollers && pv_pace_will_poll(loop->gap)))
 		submit(loop);
 	else
 		loop->is_submit_held = true;
@@ -154,19 +155,19 @@ static void sleep_if_possible(struct pv_loop *loop)
 	}
 	loop->is_submit_held = false;
 	if (arm_pollers(loop)) {
-		pv_pace_refused(&loop->pace);
+		pv_pace_refused(loop->gap);
 		submit_if_needed(loop);
 	} else {
 		fall_asleep(loop);
-		if (loop->pace.is_gap)
-			pv_pace_woke(&loop->pace, pv_clock_ns(CLOCK_MONOTONIC));
+		if (loop->gap->is_gap)
+			pv_pace_woke(loop->gap, pv_clock_ns(CLOCK_MONOTONIC));
 	}
 	disarm_pollers(loop);
 }
 
 static enum pv_pace_advice advice(struct pv_loop *loop)
 {
-	const struct pv_pace *pace = &loop->pace;
+	const struct pv_pace *pace = loop->gap;
 
 	if (!loop->pollers)
 		return PV_PACE_SLEEP;
@@ -174,7 +175,7 @@ static enum pv_pace_advice advice(struct pv_loop *loop)
 		return PV_PACE_SLEEP;
 	if (pv_pace_will_poll(pace) && loop->idle_iterations % ITERATIONS_PER_LOOK != 0)
 		return PV_PACE_POLL;
-	return pv_pace_idle(&loop->pace, pv_clock_ns(CLOCK_MONOTONIC));
+	return pv_pace_idle(loop->gap, pv_clock_ns(CLOCK_MONOTONIC));
 }
 
 static void after_nothing(struct pv_loop *loop)
@@ -189,7 +190,7 @@ static void after_nothing(struct pv_loop *loop)
 		submit_if_needed(loop);
 		pv_count(&loop->counters.yields);
 		sched_yield();
-		pv_pace_yielded(&loop->pace, pv_clock_ns(CLOCK_MONOTONIC));
+		pv_pace_yielded(loop->gap, pv_clock_ns(CLOCK_MONOTONIC));
 		break;
 	case PV_PACE_SLEEP:
 		sleep_if_possible(loop);

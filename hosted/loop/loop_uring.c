@@ -254,6 +254,7 @@ static bool queue_io(struct pv_engine *engine, struct pv_loop_io *io)
 		return false;
 	prepare(sqe, io);
 	sqe->user_data = (uintptr_t)io | TAG_IO;
+	engine->loop->ios_out++;
 	if (uring->is_enabled && io_uring_sq_ready(&uring->ring) >= SUBMIT_EVERY)
 		submit_queued(uring);
 	return true;
@@ -308,6 +309,7 @@ static void dispatch(struct pv_uring *uring, uint64_t user_data, int result, uin
 
 	switch (user_data & TAG_MASK) {
 	case TAG_IO:
+		uring->engine.loop->ios_out--;
 		io->done(io, result);
 		break;
 	case TAG_WATCH:

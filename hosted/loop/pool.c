@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "hosted/loop/loop_internal.h"
 #include "hosted/loop/thread.h"
 #include "ring/err.h"
 
@@ -86,12 +87,14 @@ static void answered(struct pv_loop_message *message)
 {
 	struct pv_loop_io *io = io_of(message);
 
+	io->loop->ios_out--;
 	io->done(io, io->result);
 }
 
 void pv_pool_give(struct pv_pool *pool, struct pv_loop *loop, struct pv_loop_io *io)
 {
 	io->loop = loop;
+	loop->ios_out++;
 	io->answer.run = answered;
 	pv_mailbox_put(&pool->given, &io->answer);
 	/* Fails only when it is full: at more I/Os than memory has room for. */
