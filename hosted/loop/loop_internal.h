@@ -33,8 +33,8 @@ struct pv_loop {
 	struct pv_poller *pollers;
 	struct pv_poller *next_poller; /* where the walk under way goes on */
 	/*
-	 * Gaps while I/O is under way last as long as a disk takes, others as long as a driver does:
-	 * each kind has a pace of its own. `gap` is that of the gap under way, or the next.
+	 * Gaps while I/O is under way last as long as a disk takes, others as long as a driver
+	 * does: each kind has a pace of its own. `gap` is that of the gap under way, or the next.
 	 */
 	struct pv_pace pace[2];
 	struct pv_pace *gap;

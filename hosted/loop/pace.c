@@ -16,10 +16,15 @@
 #define BAR_FACTOR 16u
 #define BAR_MAX_NS 1000000000u
 
+/* One short gap is chance. */
+#define GAPS_WANTED_MIN 2u
+#define GAPS_WANTED_MAX 1024u
+
 void pv_pace_init(struct pv_pace *pace, uint32_t max_us)
 {
 	*pace = (struct pv_pace){
 		.max_ns = (uint64_t)max_us * 1000,
+		.gaps_wanted = GAPS_WANTED_MIN,
 	};
 }
 
@@ -56,6 +61,19 @@ static void bar(struct pv_pace *pace, uint64_t now_ns, uint64_t stolen_ns)
 	pace->budget_ns = 0;
 	pace->short_gaps = 0;
 	pace->barred_until_ns = now_ns + (bar_ns < BAR_MAX_NS ? bar_ns : BAR_MAX_NS);
+}
+
+/*
+ * The longest poll allowed was in vain, though the gap was no longer than that and a wake-up: such
+ * gaps are tried again, but seldom.
+ */
+static void give_up(struct pv_pace *pace)
+{
+	pace->budget_ns = 0;
+	pace->short_gaps = 0;
+	pace->gaps_wanted = pace->gaps_wanted < GAPS_WANTED_MAX / 4
+	                            ? (uint16_t)(4u * pace->gaps_wanted)
+	                            : GAPS_WANTED_MAX;
 }
 
 static void begin_gap(struct pv_pace *pace, uint64_t now_ns)
@@ -111,16 +129,22 @@ void pv_pace_woke(struct pv_pace *pace, uint64_t now_ns)
 	}
 	if (now_ns < pace->barred_until_ns)
 		return;
-	/* One short gap is chance. */
-	if (pace->short_gaps < 2)
+	if (pace->budget_ns > 0 && pace->budget_ns == pace->max_ns) {
+		give_up(pace);
+		return;
+	}
+	if (pace->short_gaps < pace->gaps_wanted)
 		pace->short_gaps++;
-	if (pace->short_gaps == 2)
+	if (pace->short_gaps == pace->gaps_wanted)
 		follow(pace, gap_ns);
 }
 
 void pv_pace_worked_slow(struct pv_pace *pace)
 {
 	pace->is_gap = false;
-	if (pace->budget_ns > 0)
-		follow(pace, pace->looked_ns - pace->gap_start_ns);
+	if (pace->budget_ns == 0)
+		return;
+	if (pace->gaps_wanted > GAPS_WANTED_MIN)
+		pace->gaps_wanted--;
+	follow(pace, pace->looked_ns - pace->gap_start_ns);
 }

@@ -36,7 +36,8 @@ struct pv_pace {
 	/* Polling does not resume before, because others need the processor. */
 	uint64_t barred_until_ns;
 
-	uint8_t short_gaps; /* in a row */
+	uint16_t short_gaps;  /* in a row, and ... */
+	uint16_t gaps_wanted; /* ... how many it takes for polling to begin */
 };
 
 enum pv_pace_advice {

@@ -143,6 +143,27 @@ static void it_polls_no_longer_than_the_gaps_it_sees_call_for(void **state)
 	assert_in_range(world.polled_ns, 3000, 20000);
 }
 
+/* Longer than a poll may be, but with the wake-up not by much: as of a disk. */
+#define JUST_TOO_LONG_NS (MAX_NS + 2000u)
+
+static void gaps_that_are_just_too_long_are_polled_through_in_vain_but_seldom(void **state)
+{
+	struct world world = polling_world();
+	uint64_t polled_ns = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		gap(&world, JUST_TOO_LONG_NS);
+		polled_ns += world.polled_ns;
+	}
+	/* A sixth of what polling through them all would take would be too much. */
+	assert_in_range(polled_ns, 0, 30u * MAX_NS);
+	/* It is not given up for good. */
+	for (int i = 0; i < 3000 && !pv_pace_will_poll(&world.pace); i++)
+		gap(&world, SHORT_NS);
+	assert_false(gap(&world, SHORT_NS));
+}
+
 static void with_no_time_allowed_it_never_polls(void **state)
 {
 	struct world world = world_with(0);
@@ -231,6 +252,7 @@ int main(void)
 		cmocka_unit_test(it_stops_polling_after_a_few_long_gaps),
 		cmocka_unit_test(it_never_polls_longer_than_allowed),
 		cmocka_unit_test(it_polls_no_longer_than_the_gaps_it_sees_call_for),
+		cmocka_unit_test(gaps_that_are_just_too_long_are_polled_through_in_vain_but_seldom),
 		cmocka_unit_test(with_no_time_allowed_it_never_polls),
 		cmocka_unit_test(while_it_polls_it_yields_every_few_microseconds),
 		cmocka_unit_test(on_a_processor_in_demand_little_time_is_lost_to_polling),
