@@ -281,18 +281,19 @@ static bool give_up_privileges(const struct pv_service *service,
 	return true;
 }
 
+/* Each is said to be served when all are: who waits for that line finds nothing still being made. */
 static bool start_exports(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
 	for (unsigned int i = 0; i < service->exports; i++) {
 		struct pv_export *export = &service->export[i];
-		int error;
+		int error = pv_export_start(export);
 
-		pv_export_announce(export);
-		error = pv_export_start(export);
 		if (error)
 			return pv_sentence_wrong(sentence, "cannot serve '%s': %s", export->name,
 			                         strerror(-error));
 	}
+	for (unsigned int i = 0; i < service->exports; i++)
+		pv_export_announce(&service->export[i]);
 	return true;
 }
 
