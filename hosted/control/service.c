@@ -281,7 +281,8 @@ static bool give_up_privileges(const struct pv_service *service,
 	return true;
 }
 
-/* Each is said to be served when all are: who waits for that line finds nothing still being made. */
+/* Each is said to be served when all are: who waits for that line finds nothing still being made.
+ */
 static bool start_exports(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
 	for (unsigned int i = 0; i < service->exports; i++) {
@@ -293,7 +294,7 @@ static bool start_exports(struct pv_service *service, char sentence[static PV_SE
 			                         strerror(-error));
 	}
 	for (unsigned int i = 0; i < service->exports; i++)
-		pv_export_announce(&service->export[i]);
+		pv_export_begin(&service->export[i]);
 	return true;
 }
 

@@ -218,7 +218,12 @@ bool pv_export_open(struct pv_export *export, char sentence[static PV_SENTENCE_B
 	return is_only ? false : pv_sentence_about(sentence, export->name);
 }
 
-void pv_export_announce(const struct pv_export *export)
+static bool is_connected(const struct pv_export *export)
+{
+	return export->options.fd != PV_OPTION_UNSET_FD && !export->is_fd_listening;
+}
+
+void pv_export_begin(struct pv_export *export)
 {
 	const struct pv_service *service = export->service;
 	char line[1024], on[64];
@@ -228,6 +233,8 @@ void pv_export_announce(const struct pv_export *export)
 	         export->options.socket_path ? export->options.socket_path : on,
 	         service->qmp ? ", QMP on " : "", service->qmp ? service->qmp_path : "");
 	pv_log(export->name, PV_LOG_INFO, line);
+	if (is_connected(export))
+		pv_vhu_backend_connect(export->backend, export->options.fd);
 }
 
 /* ---- its back-end ---- */
@@ -252,7 +259,6 @@ int pv_export_start(struct pv_export *export)
 		.host = export->host,
 		.device = export->device,
 		.listen_fd = export->listener.fd,
-		.connection_fd = -1,
 		.no_inband = export->options.no_inband,
 		.mapped = pv_guard_mapped,
 		.unmapped = pv_guard_unmapped,
@@ -260,11 +266,10 @@ int pv_export_start(struct pv_export *export)
 		.finished = front_end_left,
 		.finished_arg = export,
 	};
-	int fd = export->options.fd;
 	int error;
 
-	if (fd != PV_OPTION_UNSET_FD)
-		*(export->is_fd_listening ? &options.listen_fd : &options.connection_fd) = fd;
+	if (export->is_fd_listening)
+		options.listen_fd = export->options.fd;
 	error = pv_vhu_backend_create(&export->backend, &options);
 	if (!error)
 		export->listener.fd = -1;

@@ -78,7 +78,8 @@ bool pv_service_is_path_free(const struct pv_service *service, const char *optio
                              char sentence[static PV_SENTENCE_BYTES]);
 bool pv_export_open(struct pv_export *export, char sentence[static PV_SENTENCE_BYTES]);
 int pv_export_start(struct pv_export *export);
-void pv_export_announce(const struct pv_export *export);
+/* When all are started: says what is served, and takes up a front-end that is there already. */
+void pv_export_begin(struct pv_export *export);
 /* The front-end's connection is left; pv_service_stopped() is called when it is. */
 void pv_export_stop(struct pv_export *export);
 /* Sockets, and what pv_export_start() made. */

@@ -370,11 +370,14 @@ int pv_vhu_backend_create(struct pv_vhu_backend **result,
 			destroy(backend);
 			return -ENOMEM;
 		}
-	} else {
-		connected(backend, options->connection_fd);
 	}
 	*result = backend;
 	return 0;
+}
+
+void pv_vhu_backend_connect(struct pv_vhu_backend *backend, int socket)
+{
+	connected(backend, socket);
 }
 
 void pv_vhu_backend_drop(struct pv_vhu_backend *backend, const char *why)

@@ -21,9 +21,7 @@ struct pv_vhu_backend_options {
 	struct pv_loop *control;
 	struct pv_host *host; /* the device's */
 	struct pv_device *device;
-	/* One of the two: a listening socket, or a connected one (served once). Taken over. */
-	int listen_fd;     /* or -1 */
-	int connection_fd; /* or -1 */
+	int listen_fd; /* taken over; or -1: see pv_vhu_backend_connect() */
 	/* Do not offer in-band notifications (a front-end may prefer them to descriptors). */
 	bool no_inband;
 	/*
@@ -33,14 +31,18 @@ struct pv_vhu_backend_options {
 	void (*mapped)(void *mapped_arg, void *base, size_t bytes);
 	void (*unmapped)(void *base);
 	void *mapped_arg;
-	/* The front-end of `connection_fd` has left, and everything is stopped. */
+	/* The front-end of pv_vhu_backend_connect() has left, and everything is stopped. */
 	void (*finished)(void *arg);
 	void *finished_arg;
 };
 
-/* Returns 0 or -errno. The descriptors are taken over on success only. */
+/* Returns 0 or -errno. The descriptor is taken over on success only. */
 int pv_vhu_backend_create(struct pv_vhu_backend **backend,
                           const struct pv_vhu_backend_options *options);
+
+/* Serves the front-end of a connected `socket`, once, and takes that over; only without
+ * `listen_fd`. */
+void pv_vhu_backend_connect(struct pv_vhu_backend *backend, int socket);
 
 /*
  * Leaves the front-end and stops the queues; `done(arg)` is called when nothing runs any more and

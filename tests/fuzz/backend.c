@@ -111,13 +111,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	options.host = host;
 	options.device = blk.device;
 	pv_bug_on(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets));
-	options.connection_fd = sockets[1];
 	fill_memory(&input);
 	for (uint32_t i = 0; i < MESSAGES_MAX && input.bytes > 0; i++)
 		if (!send_one(sockets[0], &input))
 			break;
 	shutdown(sockets[0], SHUT_WR);
 	pv_bug_on(pv_vhu_backend_create(&backend, &options));
+	pv_vhu_backend_connect(backend, sockets[1]);
 	pv_loop_run(loop);
 	pv_vhu_backend_stop(backend, finished, NULL);
 	pv_loop_run(loop);

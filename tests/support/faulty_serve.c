@@ -336,8 +336,7 @@ static void listen_for_front_ends(struct program *program)
 {
 	struct pv_vhu_backend_options options = { .control = program->control,
 		                                  .host = program->host,
-		                                  .device = program->device,
-		                                  .connection_fd = -1 };
+		                                  .device = program->device };
 	char sentence[PV_SENTENCE_BYTES];
 
 	if (!pv_listener_open(&program->listener, "--socket-path", program->options.socket_path,

@@ -53,8 +53,8 @@ static int backend_create(struct served_disk *served)
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	options.connection_fd = fds[0];
 	assert_int_equal(pv_vhu_backend_create(&served->backend, &options), 0);
+	pv_vhu_backend_connect(served->backend, fds[0]);
 	return fds[1];
 }
 
