@@ -281,8 +281,7 @@ static bool give_up_privileges(const struct pv_service *service,
 	return true;
 }
 
-/* Each is said to be served when all are: who waits for that line finds nothing still being made.
- */
+/* All are said to be served when all are: who waits for the line finds nothing being made. */
 static bool start_exports(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
 	for (unsigned int i = 0; i < service->exports; i++) {

@@ -107,6 +107,15 @@ bool pv_vhu_bus_is_over(struct pv_vhu_bus *bus)
 
 /* ---- what is in flight ---- */
 
+/* A device that was reset has nothing in flight, and the next one keeps an account of its own. */
+void pv_vhu_bus_inflight_forget(struct pv_vhu_bus *bus)
+{
+	if (bus->inflight.fd >= 0)
+		close(bus->inflight.fd);
+	bus->inflight.fd = -1;
+	bus->is_inflight_told = false;
+}
+
 /*
  * Before the first queue: the back-end is to keep account of what is in flight, where we keep it.
  * One that does not is as good until it dies.
@@ -125,16 +134,9 @@ int pv_vhu_bus_inflight_tell(struct pv_vhu_bus *bus)
 	else if (code == -EREMOTEIO)
 		code = 0;
 	bus->is_inflight_told = !code;
+	if (code)
+		pv_vhu_bus_inflight_forget(bus);
 	return code;
-}
-
-/* A device that was reset has nothing in flight, and the next one keeps an account of its own. */
-void pv_vhu_bus_inflight_forget(struct pv_vhu_bus *bus)
-{
-	if (bus->inflight.fd >= 0)
-		close(bus->inflight.fd);
-	bus->inflight.fd = -1;
-	bus->is_inflight_told = false;
 }
 
 /* ---- what the next back-end is told ---- */

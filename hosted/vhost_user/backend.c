@@ -251,7 +251,7 @@ static void socket_ready(void *arg, int events)
 
 /* ---- connections ---- */
 
-static void connected(struct pv_vhu_backend *backend, int socket)
+void pv_vhu_backend_connect(struct pv_vhu_backend *backend, int socket)
 {
 	backend->socket = socket;
 	backend->phase = PV_VHU_CONNECTED;
@@ -322,7 +322,7 @@ static void try_accept(struct pv_vhu_backend *backend)
 		return;
 	socket = accept4(backend->options.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (socket >= 0)
-		connected(backend, socket);
+		pv_vhu_backend_connect(backend, socket);
 	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
 		pv_vhu_log(backend, PV_LOG_ERROR, "no connection can be accepted: %s",
 		           strerror(errno));
@@ -373,11 +373,6 @@ int pv_vhu_backend_create(struct pv_vhu_backend **result,
 	}
 	*result = backend;
 	return 0;
-}
-
-void pv_vhu_backend_connect(struct pv_vhu_backend *backend, int socket)
-{
-	connected(backend, socket);
 }
 
 void pv_vhu_backend_drop(struct pv_vhu_backend *backend, const char *why)

@@ -40,8 +40,7 @@ struct pv_vhu_backend_options {
 int pv_vhu_backend_create(struct pv_vhu_backend **backend,
                           const struct pv_vhu_backend_options *options);
 
-/* Serves the front-end of a connected `socket`, once, and takes that over; only without
- * `listen_fd`. */
+/* Without `listen_fd`: serves the front-end of a connected socket, which is taken over. */
 void pv_vhu_backend_connect(struct pv_vhu_backend *backend, int socket);
 
 /*

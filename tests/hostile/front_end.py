@@ -161,6 +161,18 @@ def memory_file(size=MEMORY_BYTES, flags=0):
     return fd
 
 
+def full_pipe():
+    """Its two ends; whoever writes to it now waits."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, bytes(4096))
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    return reading, writing
+
+
 class FrontEnd:
     """A connection, and a guest's memory with one split ring in it."""
 

@@ -340,13 +340,7 @@ class Descriptors(Case):
             end.close()
 
     def test_an_error_descriptor_that_is_full_holds_nobody_up(self):
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        try:
-            while True:
-                os.write(writing, bytes(4096))
-        except BlockingIOError:
-            os.set_blocking(writing, True)
+        reading, writing = fe.full_pipe()
         full = os.eventfd(0)
         os.eventfd_write(full, (1 << 64) - 2)
         for fd in (writing, full):

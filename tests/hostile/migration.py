@@ -326,13 +326,7 @@ class DeviceState(Case):
         front_end.close()
 
     def test_a_state_that_nobody_reads_or_ends_holds_nobody_up(self):
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        try:
-            while True:
-                os.write(writing, bytes(4096))
-        except BlockingIOError:
-            os.set_blocking(writing, True)
+        reading, writing = fe.full_pipe()
         empty = os.pipe()
         for direction, fd in ((SAVE, writing), (LOAD, empty[0])):
             front_end = self.cached()

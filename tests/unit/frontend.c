@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The vhost-user front-end, on back-ends good and bad. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -22,6 +21,7 @@
 #include "abi/virtio_features.h"
 #include "hosted/loop/clock.h"
 #include "hosted/vhost_user/frontend.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/fake_backend.h"
 
 #define TIMEOUT_MS 200u
@@ -30,17 +30,6 @@ static struct fake_backend fake;
 static struct pv_vhu_frontend *frontend;
 static char sentence[256];
 static int fds_before;
-
-static int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
 
 static int make(uint64_t protocol_features)
 {
@@ -65,7 +54,7 @@ static void connect_well(void)
 static int setup(void **state)
 {
 	(void)state;
-	fds_before = open_fds();
+	fds_before = descriptors_open();
 	frontend = NULL;
 	fake_backend_init(&fake);
 	return 0;
@@ -77,7 +66,7 @@ static int teardown(void **state)
 	(void)state;
 	pv_vhu_frontend_destroy(frontend);
 	fake_backend_stop(&fake);
-	return open_fds() == fds_before ? 0 : -1;
+	return descriptors_open() == fds_before ? 0 : -1;
 }
 
 static uint64_t now_ms(void)
@@ -469,10 +458,10 @@ static void descriptors_that_come_with_an_answer_are_closed(void **state)
 	fake.twisted = VHOST_USER_GET_STATUS;
 	fake.twist = answer_with_descriptors;
 	connect_well();
-	before = open_fds();
+	before = descriptors_open();
 	expect_error(pv_vhu_frontend_status_get(frontend, &(uint8_t){ 0 }), -EPROTO,
 	             "GET_STATUS: more than 8 descriptors with one message");
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(descriptors_open(), before);
 }
 
 /* ---- what is in flight ---- */
@@ -534,13 +523,13 @@ static void two_in_flight_regions_end_the_connection_and_are_closed(void **state
 	fake.twisted = VHOST_USER_GET_INFLIGHT_FD;
 	fake.twist = answer_two_regions;
 	connect_well();
-	before = open_fds();
+	before = descriptors_open();
 	expect_error(pv_vhu_frontend_inflight_get(frontend, 2, 128, &inflight), -EPROTO,
 	             "GET_INFLIGHT_FD: reply to GET_INFLIGHT_FD with 2 descriptors, 1 expected");
 	/* The back-end's thread closes its own after it has sent them. */
-	for (int i = 0; i < 1000 && open_fds() != before; i++)
+	for (int i = 0; i < 1000 && descriptors_open() != before; i++)
 		poll(NULL, 0, 5);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(descriptors_open(), before);
 }
 
 static void without_the_feature_there_is_no_in_flight_region(void **state)
@@ -678,14 +667,14 @@ static void a_back_end_that_does_not_accept_is_given_up(void **state)
 static int setup_alone(void **state)
 {
 	(void)state;
-	fds_before = open_fds();
+	fds_before = descriptors_open();
 	return 0;
 }
 
 static int teardown_alone(void **state)
 {
 	(void)state;
-	return open_fds() == fds_before ? 0 : -1;
+	return descriptors_open() == fds_before ? 0 : -1;
 }
 
 #define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

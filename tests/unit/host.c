@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "hosted/loop/log.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/host_world.h"
 
 /* ---- kicks and calls ---- */
@@ -117,17 +117,6 @@ static void what_came_before_the_queue_started_needs_no_kick(void **state)
 	world_close(world);
 }
 
-static int open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int descriptors = 0;
-
-	while (readdir(dir))
-		descriptors++;
-	closedir(dir);
-	return descriptors;
-}
-
 /* The lane may serve a request before it hears of the new descriptor: either may be called. */
 static void wait_for_either(struct world *world, const int fd[2])
 {
@@ -155,7 +144,7 @@ static void descriptors_change_while_the_queue_runs(void **state)
 	for (int i = 0; i < 3; i++)
 		for (uint16_t queue = 0; queue < WORLD_QUEUES; queue++)
 			world_ask_and_wait(world, queue, 'x');
-	before = open_descriptors();
+	before = descriptors_open();
 	for (int i = 0; i < 300; i++) {
 		int which = i % 3 == 1;
 
@@ -173,7 +162,7 @@ static void descriptors_change_while_the_queue_runs(void **state)
 		while (world_take(world, 0) == 0);
 	}
 	world_run_in_vain(world);
-	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(descriptors_open(), before);
 	world->kick[0] = kicks[0];
 	close(kicks[1]);
 	close(calls[1]);

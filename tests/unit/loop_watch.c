@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -16,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/descriptors.h"
 #include "tests/support/loop_rig.h"
 
 static void each_write_to_an_eventfd_that_nobody_reads_is_told(void **state)
@@ -274,21 +274,10 @@ static void many_files_that_are_ready_at_once_are_all_told(void **state)
 	pv_loop_destroy(loop);
 }
 
-static int open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int descriptors = 0;
-
-	while (readdir(dir))
-		descriptors++;
-	closedir(dir);
-	return descriptors;
-}
-
 static void a_loop_leaves_no_descriptor_behind(void **state)
 {
 	int fd = eventfd(1, 0), file = memfd_create("file", 0);
-	int before = open_descriptors();
+	int before = descriptors_open();
 	struct pv_loop *loop = loop_rig_make();
 	struct seen seen = { 0 };
 
@@ -300,7 +289,7 @@ static void a_loop_leaves_no_descriptor_behind(void **state)
 	pv_loop_unwatch(loop, pv_loop_watch(loop, fd, POLLIN, loop_rig_see, &seen));
 	pv_loop_watch(loop, fd, POLLIN, loop_rig_see, &seen);
 	pv_loop_destroy(loop);
-	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(descriptors_open(), before);
 	close(fd);
 	close(file);
 }

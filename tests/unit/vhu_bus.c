@@ -14,6 +14,7 @@
 #include "hosted/driver_bus/arena.h"
 #include "hosted/driver_bus/vhu_bus.h"
 #include "ring/err.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/fake_backend.h"
 
 #define SECOND_NS 1000000000ull
@@ -237,6 +238,28 @@ static void a_reset_ends_the_account_and_the_next_start_has_one_of_its_own(void 
 	start_queue(0);
 	assert_int_equal(fake_count(&fake, VHOST_USER_GET_INFLIGHT_FD), 2);
 	assert_int_equal(fake_count(&fake, VHOST_USER_SET_INFLIGHT_FD), 2);
+}
+
+static bool refuse(struct fake_backend *backend, struct pv_vhu_message *message)
+{
+	fake_reply_u64(backend, message->request, 1);
+	return true;
+}
+
+static void an_account_that_is_refused_is_asked_for_again_and_leaves_no_descriptor(void **state)
+{
+	struct pv_bus_queue queue = place(0);
+	int before;
+
+	(void)state;
+	fake.twisted = VHOST_USER_SET_INFLIGHT_FD;
+	fake.twist = refuse;
+	connect_with(0);
+	assert_true(bus->ops->queue_enable(bus, 0, &queue) < 0);
+	before = descriptors_open();
+	assert_true(bus->ops->queue_enable(bus, 0, &queue) < 0);
+	assert_int_equal(fake_count(&fake, VHOST_USER_GET_INFLIGHT_FD), 2);
+	assert_int_equal(descriptors_open(), before);
 }
 
 static ino_t inode_of(int fd)
@@ -490,6 +513,7 @@ int main(void)
 		ON_FAKE(a_failed_queue_needs_a_reset),
 		ON_FAKE(what_is_in_flight_is_accounted_for_before_the_queues),
 		ON_FAKE(a_reset_ends_the_account_and_the_next_start_has_one_of_its_own),
+		ON_FAKE(an_account_that_is_refused_is_asked_for_again_and_leaves_no_descriptor),
 		ON_FAKE(the_next_back_end_is_told_all_and_goes_on),
 		ON_FAKE(a_back_end_of_another_kind_is_not_taken),
 		ON_FAKE(a_kick_reaches_the_back_end),
