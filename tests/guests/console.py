@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A guest seen through its console.
+"""A guest seen through its console and the line on which its script speaks.
 
-The guest's script speaks in lines that begin with @@, the rest of the console is its log:
+That line is a terminal of its own: what the kernel logs goes to the console, and on the same one it
+would get between the words. The script's lines begin with @@:
 
     @@ok TEXT        a statement holds            @@bad TEXT      it does not
     @@is NAME VALUE  a value for the host         @@rc N          the script's end
-    @@do WORD ...    the host is to do something; its answer is one line on the console
+    @@do WORD ...    the host is to do something; its answer is one line
 
 A guest that ends without @@rc, runs into its time limit or panics is told apart from a script
 whose statements fail.
@@ -15,12 +16,13 @@ import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import time
 
 from report import Failure, Skip
 
-LINE = re.compile(r"@@(ok|bad|is|rc|do) ?(.*)")
+SPOKEN = re.compile(r"@@(ok|bad|is|rc|do) ?(.*)")
 PANIC = re.compile(r"Kernel panic - not syncing.*|BUG: .*|Oops: .*|soft lockup.*")
 # A race in UML's own idle loop that no device has a part in.
 IDLE_PANIC = "bad: scheduling from the idle thread"
@@ -32,9 +34,10 @@ class IdlePanic(Exception):
 
 
 class Guest:
-    """A running guest. `environ` is what its process gets on top of ours."""
+    """A running guest. `command` gives its arguments, told the descriptor of the script's line;
+    `environ` is what its process gets on top of ours."""
 
-    def __init__(self, argv, log_path, limit_s, report, environ=None):
+    def __init__(self, command, log_path, limit_s, report, environ=None):
         self.report = report
         self.log_path = log_path
         self.limit_s = limit_s
@@ -43,11 +46,13 @@ class Guest:
         self.status = None
         self.tail = []
         self.log = open(log_path, "ab")
-        # A session of its own: killing the group ends all of UML's processes.
-        self.process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, env={**os.environ, **(environ or {})})
-        self.partial = b""
+        self.line, theirs = socket.socketpair()
+        with theirs:
+            # A session of its own: killing the group ends all of UML's processes.
+            self.process = subprocess.Popen(
+                command(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **(environ or {})})
 
     def close(self):
         """Ends the guest, whatever state it is in."""
@@ -56,11 +61,8 @@ class Guest:
         except ProcessLookupError:
             pass
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.log):
-            try:
-                stream.close()
-            except BrokenPipeError:
-                pass
+        for stream in (self.line, self.process.stdout, self.log):
+            stream.close()
 
     def __enter__(self):
         return self
@@ -71,8 +73,10 @@ class Guest:
     def run(self, until_rc=False, **actions):
         """Follows the guest to its end; a `@@do word args` calls actions[word](*args). With
         `until_rc` the end of the script will do: a kernel whose disk died may not power off."""
-        for line in self.read_lines():
-            self.take_line(line, actions)
+        for source, text in self.read_lines():
+            self.tail = self.tail[-60:] + [text]
+            if source is self.line:
+                self.take_line(text, actions)
             if until_rc and self.status is not None:
                 break
         else:
@@ -81,27 +85,38 @@ class Guest:
         return self.values
 
     def read_lines(self):
+        """Yields (source, line) until both the console and the script's line have ended."""
+        partial = {self.process.stdout: b"", self.line: b""}
         with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            while True:
+            for source in partial:
+                selector.register(source, selectors.EVENT_READ)
+            while selector.get_map():
                 left_s = self.deadline - time.monotonic()
-                if left_s <= 0 or not selector.select(left_s):
+                events = selector.select(left_s) if left_s > 0 else []
+                if not events:
                     self.fail(f"the guest did not end within {self.limit_s} s")
-                data = os.read(self.process.stdout.fileno(), 65536)
-                if not data:
-                    return
-                self.log.write(data)
-                self.log.flush()
-                *lines, self.partial = (self.partial + data).split(b"\n")
-                for line in lines:
-                    yield line.decode(errors="replace").rstrip("\r")
+                for source in [key.fileobj for key, _ in events]:
+                    data = self.read(source)
+                    if not data:
+                        selector.unregister(source)
+                    *lines, partial[source] = (partial[source] + data).split(b"\n")
+                    for line in lines:
+                        yield source, line.decode(errors="replace").rstrip("\r")
+
+    def read(self, source):
+        try:
+            data = os.read(source.fileno(), 65536)
+        except ConnectionResetError:
+            data = b""  # the guest was killed with an answer of ours unread
+        self.log.write(data)
+        self.log.flush()
+        return data
 
     def take_line(self, line, actions):
-        self.tail = self.tail[-60:] + [line]
-        match = LINE.search(line)
-        if not match:
+        spoken = SPOKEN.match(line)
+        if not spoken:
             return
-        kind, text = match.groups()
+        kind, text = spoken.groups()
         if kind in ("ok", "bad"):
             self.report.ok(kind == "ok", text)
         elif kind == "is":
@@ -114,8 +129,7 @@ class Guest:
 
     def answer(self, text):
         try:
-            self.process.stdin.write(f"{text or 'done'}\n".encode())
-            self.process.stdin.flush()
+            self.line.sendall(f"{text or 'done'}\n".encode())
         except BrokenPipeError:
             pass  # it has just died: the end of its output tells the story
 

@@ -4,6 +4,8 @@
 # The first process of a QEMU guest, from the initramfs. The disk with the serial number "tools"
 # becomes the root; the other one is the disk under test.
 # Comes with the kernel's command line: the script's own values.
+# The line on which the script and the host speak; the console is the kernel's.
+line=/dev/ttyS1
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -33,10 +35,10 @@ done
 mount -t tmpfs tmpfs /tools/run
 mkdir /tools/run/scratch /tools/run/mnt
 cp /script/* /tools/run
-stty -echo
+stty -F $line -echo -onlcr
 export DISK MNT=/run/mnt SCRATCH=/run/scratch LC_ALL=C
 chroot /tools /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c \
-	'exec 3<&0 </dev/null; . /run/lib; . /run/main'
-echo "@@rc $?"
+	'exec 3<&0 </dev/null; . /run/lib; . /run/main' <$line >$line
+echo "@@rc $?" >$line
 # Without the sync of -f alone: a disk whose back-end is dead would hold it up for ever.
 poweroff -n -f

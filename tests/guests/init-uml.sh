@@ -20,11 +20,12 @@ export TMPDIR=$SCRATCH
 mkdir -p "$SCRATCH/root/lib"
 ln -s /usr/lib/uml/modules "$SCRATCH/root/lib/modules"
 export MODULE_ROOT="$SCRATCH/root"
-stty -echo
+# The line on which the script and the host speak; the console is the kernel's.
+line=/dev/tty1
+stty -F $line -echo -onlcr
 modprobe -d "$MODULE_ROOT" "$MODULE"
 # shellcheck disable=SC1090 # the host names them
-# The console is the answer line of the host: nothing else may read from it.
-(exec 3<&0 </dev/null; . "$LIB"; . "$SCRIPT")
-echo "@@rc $?"
+(exec 3<&0 </dev/null; . "$LIB"; . "$SCRIPT") <$line >$line
+echo "@@rc $?" >$line
 # Without the sync of -f alone: a disk whose back-end is dead would hold it up for ever.
 exec busybox poweroff -n -f

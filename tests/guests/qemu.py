@@ -41,11 +41,12 @@ def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chard
             "-device", "virtio-blk-pci,drive=tools,serial=tools",
             "-kernel", vmlinuz, "-initrd", ramdisk,
             "-append", " ".join(["console=ttyS0 quiet panic=-1 tsc=reliable", *words]),
-            "-serial", "stdio"]
+            "-serial", "stdio", "-serial", "chardev:script"]
     if not may_reboot:
         argv.append("-no-reboot")
     if monitor:
         argv += ["-qmp", f"unix:{monitor},server=on,wait=off"]
     if incoming:
         argv += ["-S", "-incoming", "unix:" + incoming]
-    return Guest(argv, test.log_path(console), limit_s, report)
+    return Guest(lambda line: [*argv, "-chardev", f"socket,id=script,fd={line}"],
+                 test.log_path(console), limit_s, report)

@@ -48,5 +48,6 @@ def boot(report, test, socket_path, script, limit_s=60, second_path=None, **valu
             *(f"virtio_uml.device={path}:2" for path in (socket_path, second_path) if path),
             *(quoted(name, value) for name, value in values.items())]
     # UML keeps a folder .uml in HOME, and panics when there is no HOME.
-    return Guest(argv, test.log_path("console"), limit_s, report,
+    return Guest(lambda line: [*argv, f"con1=fd:{line},fd:{line}"], test.log_path("console"),
+                 limit_s, report,
                  {"TMPDIR": memory_directory(test.work), "HOME": test.work})
