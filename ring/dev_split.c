@@ -163,15 +163,19 @@ static void write_flags(struct pv_dev_ring *ring, uint16_t flags)
 	pv_dev_wrote_field(ring, &ring->used->flags, sizeof(ring->used->flags));
 }
 
+static void write_event(struct pv_dev_ring *ring, uint16_t index)
+{
+	pv_write_le16(avail_event(ring), index);
+	pv_dev_wrote_field(ring, avail_event(ring), sizeof(struct pv_le16));
+}
+
 bool pv_dev_split_kicks_on(struct pv_dev_ring *ring)
 {
 	ring->are_kicks_on = true;
-	if (ring->has_event_idx) {
-		pv_write_le16(avail_event(ring), ring->at.avail);
-		pv_dev_wrote_field(ring, avail_event(ring), sizeof(struct pv_le16));
-	} else {
+	if (ring->has_event_idx)
+		write_event(ring, ring->at.avail);
+	else
 		write_flags(ring, 0);
-	}
 	pv_full_barrier(); /* arm - recheck, with the driver's publish - decide */
 	return available(ring) != 0;
 }
@@ -179,9 +183,12 @@ bool pv_dev_split_kicks_on(struct pv_dev_ring *ring)
 void pv_dev_split_kicks_off(struct pv_dev_ring *ring)
 {
 	/*
-	 * With the event index nothing needs to be written: the index left behind asks for no kick
-	 * until it comes round, 65536 chains later.
+	 * An index that the driver has passed asks for no kick until it comes round, 65536 chains
+	 * later. One that it has not passed, since something else than a kick woke the device,
+	 * would ask for one at the very next chain: it is moved as far away as it goes.
 	 */
 	if (!ring->has_event_idx)
 		write_flags(ring, VIRTQ_USED_F_NO_NOTIFY);
+	else if (available(ring) == 0)
+		write_event(ring, ring->at.avail + 0x8000);
 }
