@@ -101,15 +101,30 @@ static void take_up_held(struct pv_queue *queue)
 
 /*
  * A burst is long enough to make its fixed costs small.  What a store finished at once is published
- * every few requests, so that the driver works on those while we work on the next.
+ * every few requests, so that a driver that polls works on those while we work on the next.  To wake
+ * one that sleeps costs as much as some small requests: it is left until there is enough for it to do,
+ * or no more to come.
  */
-#define BURST_MAX     64u
-#define PUBLISH_EVERY 8u
+#define BURST_MAX       64u
+#define PUBLISH_EVERY   8u
+#define INTERRUPT_BYTES (64u << 10)
+
+/* Returns how many of the `bytes` that came since the last interrupt still wait for one. */
+static uint64_t publish_meanwhile(struct pv_queue *queue, uint64_t bytes)
+{
+	if (bytes < INTERRUPT_BYTES) {
+		pv_queue_publish_quietly(queue);
+		return bytes;
+	}
+	pv_queue_publish(queue);
+	return 0;
+}
 
 bool pv_blk_queue_run(struct pv_queue *queue)
 {
 	const struct pv_blk *blk = pv_blk_of(queue->device);
 	struct pv_blk_lane *lane = queue->own;
+	uint64_t bytes = 0;
 	bool has_worked = false;
 
 	if (lane->held && !queue->is_draining && !pv_blk_has_stopped(blk)) {
@@ -127,9 +142,10 @@ bool pv_blk_queue_run(struct pv_queue *queue)
 		}
 		has_worked = true;
 		request->io.lane = queue->lane;
+		bytes += request->chain.readable_bytes + request->chain.writable_bytes;
 		pv_blk_request_begin(request);
 		if (i % PUBLISH_EVERY == PUBLISH_EVERY - 1)
-			pv_queue_publish(queue);
+			bytes = publish_meanwhile(queue, bytes);
 	}
 	queue->is_stalled = pv_blk_has_stopped(blk);
 	return has_worked;

@@ -73,11 +73,20 @@ static void interrupt(struct pv_queue *queue)
 
 bool pv_queue_publish(struct pv_queue *queue)
 {
-	if (!pv_dev_ring_publish(&queue->ring))
+	bool is_new = pv_dev_ring_publish(&queue->ring);
+
+	if (!is_new && !queue->is_quiet)
 		return false;
-	if (pv_dev_ring_must_interrupt(&queue->ring))
+	queue->is_quiet = false;
+	/* A broken ring cannot be asked whether it wants one. */
+	if (queue->ring.fault || pv_dev_ring_must_interrupt(&queue->ring))
 		interrupt(queue);
 	return true;
+}
+
+void pv_queue_publish_quietly(struct pv_queue *queue)
+{
+	queue->is_quiet |= pv_dev_ring_publish(&queue->ring);
 }
 
 void pv_queue_mem_switch(struct pv_queue *queue, const struct pv_mem *mem)

@@ -49,6 +49,7 @@ struct pv_queue {
 	bool is_stalled;  /* the device takes nothing until a queue_wake: a lane may sleep */
 	bool is_broke_reported;
 	bool is_bad_chain_reported;
+	bool is_quiet;         /* something was published whose interrupt is not decided yet */
 	bool is_interrupt_due; /* for what was published by whoever ran the ring before */
 	struct pv_queue_counters counters;
 
@@ -71,6 +72,12 @@ bool pv_queue_run(struct pv_queue *queue);
 
 /* Lane. Publishes returned chains and interrupts if the driver wants it. Returns whether any. */
 bool pv_queue_publish(struct pv_queue *queue);
+
+/*
+ * Lane. Publishes returned chains for a driver that looks for itself; one that sleeps is left to
+ * until the next pv_queue_publish(), at the latest at the end of the run.
+ */
+void pv_queue_publish_quietly(struct pv_queue *queue);
 
 /* Lane. Take nothing more from here on; withdraw what can be withdrawn. */
 void pv_queue_drain(struct pv_queue *queue);

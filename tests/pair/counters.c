@@ -340,6 +340,22 @@ static void a_driver_that_sleeps_is_interrupted_once_for_a_burst(void **state)
 	}
 }
 
+/* A burst is 128 KiB, and each time half of it is done there is enough to wake the driver for. */
+static void a_driver_that_wants_each_interrupt_gets_one_for_64_KiB(void **state)
+{
+	(void)state;
+	assert_false(pv_blkdrv_interrupts_on(served.queue));
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		served_disk_hold(&served);
+		served_disk_send(&served, PV_BLKDRV_READ, false);
+		served_disk_release(&served);
+		served_disk_finish(&served);
+		served_disk_hold(&served);
+		served_disk_release(&served);
+		assert_int_equal(interrupts(), 2 * i);
+	}
+}
+
 /* ---- rest ---- */
 
 #define STILL_US 1000000u
@@ -437,6 +453,8 @@ int main(void)
 		TEST(a_driver_that_sleeps_is_interrupted_once_for_a_burst, memory_packed),
 		TEST(a_driver_that_sleeps_is_interrupted_once_for_a_burst, file_split),
 		TEST(a_driver_that_sleeps_is_interrupted_once_for_a_burst, file_packed),
+		TEST(a_driver_that_wants_each_interrupt_gets_one_for_64_KiB, split_with_flags),
+		TEST(a_driver_that_wants_each_interrupt_gets_one_for_64_KiB, packed_with_flags),
 		TEST(a_connected_device_without_requests_does_nothing, memory_split),
 		TEST(a_connected_device_without_requests_does_nothing, file_packed),
 	};
