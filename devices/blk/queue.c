@@ -101,9 +101,9 @@ static void take_up_held(struct pv_queue *queue)
 
 /*
  * A burst is long enough to make its fixed costs small.  What a store finished at once is published
- * every few requests, so that a driver that polls works on those while we work on the next.  To wake
- * one that sleeps costs as much as some small requests: it is left until there is enough for it to do,
- * or no more to come.
+ * every few requests, so that a driver that polls works on those while we work on the next.  To
+ * wake one that sleeps costs as much as some small requests: it is left until there is enough for
+ * it to do, or no more to come.
  */
 #define BURST_MAX       64u
 #define PUBLISH_EVERY   8u

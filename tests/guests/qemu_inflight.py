@@ -12,7 +12,8 @@ from backend import Backend, Qmp
 from qemu_killed import wait_connected
 
 SEED = int(os.environ.get("PV_SEED", "0"), 0) or random.SystemRandom().getrandbits(32)
-SECONDS_OF_LOAD = 12
+# The long run (PV_LONG) is of 20 rounds with two rings each: a thousand deaths.
+SECONDS_OF_LOAD = 40 if "PV_LONG" in os.environ else 12
 DEATHS_MIN = 3
 RING_PACKED = 34
 
@@ -30,7 +31,7 @@ def run_guest(report, test, backend, what, device, deaths):
         monitor.close()
         deaths.append(what)
 
-    with qemu.boot(report, test, backend.path, "inflight.sh", device=device, limit_s=100,
+    with qemu.boot(report, test, backend.path, "inflight.sh", device=device, limit_s=90 + SECONDS_OF_LOAD,
                    chardev=",reconnect=1", monitor=path, WHAT=what,
                    SECONDS_OF_LOAD=SECONDS_OF_LOAD) as guest:
         return guest.run(replace_backend=replace_backend)

@@ -138,7 +138,7 @@ EVIL(packed_flags_of_another_lap_are_not_taken)
 	rig_expect_service(&rig);
 }
 
-/* Eight are published before the device takes the ninth, see PUBLISH_EVERY in devices/blk/queue.c. */
+/* Eight are published before the device takes the ninth: PUBLISH_EVERY in devices/blk/queue.c. */
 EVIL(what_was_answered_before_the_ring_broke_is_announced)
 {
 	const struct raw flush[] = { rig_raw_header(&rig, F_NEXT), rig_raw_status(&rig) };
