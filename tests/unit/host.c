@@ -35,7 +35,7 @@ static uint64_t ask_until_kicked(struct world *world, uint16_t queue)
 	while (pv_count_read(kicks) == 0) {
 		assert_in_range(asked, 0, 1000);
 		usleep(10000);
-		world_ask_and_wait(world, queue, 'k');
+		world_ask_and_wait(world, queue, 'x');
 		asked++;
 	}
 	return asked;
