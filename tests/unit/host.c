@@ -26,13 +26,16 @@
 
 /* ---- kicks and calls ---- */
 
-/* A loop that looks for work is not kicked: it is given time to fall asleep, until it is. */
+/*
+ * A loop that looks for work is not kicked: it is given time to fall asleep, until it is. One that
+ * the test runs itself never sleeps.
+ */
 static uint64_t ask_until_kicked(struct world *world, uint16_t queue)
 {
 	const pv_counter *kicks = &world->toy.queue[queue].counters.kicks;
 	uint64_t asked = 0;
 
-	while (pv_count_read(kicks) == 0) {
+	while (!world_is_one_loop && pv_count_read(kicks) == 0) {
 		assert_in_range(asked, 0, 1000);
 		usleep(10000);
 		world_ask_and_wait(world, queue, 'x');
@@ -55,7 +58,8 @@ static void kicks_and_interrupts_go_by_eventfd(void **state)
 		asked += 200;
 		assert_int_equal(pv_count_read(&counters->requests), asked);
 		assert_int_equal(pv_count_read(&counters->interrupts), asked);
-		assert_in_range(pv_count_read(&counters->kicks), 1, asked + 1);
+		assert_in_range(pv_count_read(&counters->kicks), world_is_one_loop ? 0 : 1,
+		                asked + 1);
 	}
 	world_close(world);
 }
