@@ -108,14 +108,18 @@ class Bench(unittest.TestCase):
                         [PARAVANE, "bench", "blk", "--socket-path", server.path, "--seconds", "4",
                          "--verify", "--json", "--reconnect", "--queues", "2", *ring],
                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
-                    for _ in range(4):
-                        server.wait_for_front_end()
+                    # Four times, or as often as a busy machine finds the time for.
+                    deaths = 0
+                    while deaths < 4 and server.has_front_end_while(bench):
                         server.end()
+                        deaths += 1
                         server = self.serve("--blk-file", self.image, "--num-queues", "2")
                     output, errors = bench.communicate(timeout=LIMIT_S)
                 self.assertEqual(bench.returncode, 0, errors)
                 result = json.loads(output)
-                self.assertEqual(result["reconnects"], 4)
+                # The last death may have come when all was done.
+                self.assertIn(result["reconnects"], (deaths, deaths - 1))
+                self.assertGreater(result["reconnects"], 0)
                 self.assertGreater(result["verified_blocks"], 0)
                 server.end()
 

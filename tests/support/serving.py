@@ -64,6 +64,15 @@ class Server:
         self.wait_for_text("has connected")
         time.sleep(0.2)
 
+    def has_front_end_while(self, client):
+        """Waits for the client's connection, as above; False if it has ended before."""
+        while "has connected" not in self.text():
+            if client.poll() is not None:
+                return False
+            time.sleep(0.02)
+        time.sleep(0.2)
+        return client.poll() is None
+
     def end(self):
         self.process.kill()
         self.process.wait()
