@@ -128,6 +128,7 @@ class Backend:
             self.process.kill()
             self.process.wait()
             self.process = None
+            serving.wait_until_gone(self.path)
 
     def stop(self):
         """SIGTERM: the clean end is part of every test."""

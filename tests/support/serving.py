@@ -36,6 +36,14 @@ def is_listening(path):
     return False
 
 
+def wait_until_gone(path):
+    """After the process has: the kernel takes io_uring apart later, and the socket that it watched
+    with it, and who waits for the next one there would believe in it too early."""
+    deadline = time.monotonic() + START_S
+    while is_listening(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 class Server:
     """A back-end process; it listens when the constructor returns."""
 
@@ -77,6 +85,7 @@ class Server:
         self.process.kill()
         self.process.wait()
         self.log.close()
+        wait_until_gone(self.path)
 
 
 class Qmp:
