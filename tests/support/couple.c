@@ -74,6 +74,8 @@ static void interrupt(struct pv_port *port, struct pv_queue *queue)
 
 	couple->interrupts++;
 	couple->lane[queue->index].is_interrupted = true;
+	if (couple->on_interrupt)
+		couple->on_interrupt(couple, queue->index);
 }
 
 static void queue_broke(struct pv_port *port, struct pv_queue *queue)
@@ -94,8 +96,12 @@ static void queue_wake(struct pv_port *port, struct pv_queue *queue)
 
 static void config_changed(struct pv_port *port, struct pv_device *device)
 {
+	struct pv_couple *couple = of_port(port);
+
 	(void)device;
-	of_port(port)->config_changes++;
+	couple->config_changes++;
+	if (couple->on_config_change)
+		couple->on_config_change(couple);
 }
 
 static void port_log(struct pv_port *port, enum pv_log_level level, const char *line)
@@ -227,6 +233,15 @@ int pv_couple_start_queue(struct pv_couple *couple, uint16_t index)
 	return err ? err : pv_device_queue_start(couple->device, index);
 }
 
+void pv_couple_seal(struct pv_couple *couple)
+{
+	if (!couple->is_sealed) {
+		pv_twin_seal(&couple->twin, &couple->random);
+		couple->is_sealed = true;
+	}
+	pv_device_mem_set(couple->device, couple->twin.table[couple->view]);
+}
+
 static int status_set(struct pv_bus *bus, uint8_t status)
 {
 	struct pv_couple *couple = of_bus(bus);
@@ -239,11 +254,7 @@ static int status_set(struct pv_bus *bus, uint8_t status)
 			couple->lane[i].is_placed = false;
 	if (was_ok || !(status & VIRTIO_STATUS_DRIVER_OK))
 		return 0;
-	if (!couple->is_sealed) {
-		pv_twin_seal(&couple->twin, &couple->random);
-		couple->is_sealed = true;
-	}
-	pv_device_mem_set(couple->device, couple->twin.table[couple->view]);
+	pv_couple_seal(couple);
 	for (uint16_t i = 0; !err && i < PV_COUPLE_QUEUES; i++)
 		if (couple->lane[i].is_placed)
 			err = pv_couple_start_queue(couple, i);

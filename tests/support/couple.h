@@ -47,6 +47,9 @@ struct pv_couple {
 	uint32_t needs_resets;
 	uint32_t logs;   /* lines */
 	uint32_t allocs; /* that are not freed */
+	/* Where a transport stands between; NULL: all that there is is counting. */
+	void (*on_interrupt)(struct pv_couple *couple, uint16_t queue);
+	void (*on_config_change)(struct pv_couple *couple);
 	bool is_sealed;
 	bool is_ring_next;
 	char last_log[160];
@@ -59,6 +62,9 @@ void pv_couple_close(struct pv_couple *couple);
 /* Puts a device in place, the first or one that takes over from the last. */
 void pv_couple_set_device(struct pv_couple *couple, struct pv_device *device,
                           enum pv_twin_view view);
+
+/* No more memory for the driver: the device gets the table of what there is. */
+void pv_couple_seal(struct pv_couple *couple);
 
 /* Starts a queue of the driver's once more, where the driver has it. Returns 0 or why not. */
 int pv_couple_start_queue(struct pv_couple *couple, uint16_t index);

@@ -3,12 +3,14 @@
  * The layouts of abi/ are proved where they stand; this proves that all of it compiles, and all
  * that the freestanding rooms say to each other and to their hosts.
  */
+#include "abi/pci.h"
 #include "abi/types.h"
 #include "abi/vhost_inflight.h"
 #include "abi/vhost_user.h"
 #include "abi/virtio_blk.h"
 #include "abi/virtio_features.h"
 #include "abi/virtio_ids.h"
+#include "abi/virtio_pci.h"
 #include "abi/virtio_ring.h"
 #include "devices/blk/blk.h"
 #include "devices/blk/store.h"
@@ -18,7 +20,11 @@
 #include "devices/core/queue.h"
 #include "devices/core/state.h"
 #include "devices/port/port.h"
+#include "devices/transport/pci/function.h"
+#include "devices/transport/pci/msix.h"
+#include "devices/transport/pci/virtio.h"
 #include "drivers/blk/blk.h"
+#include "drivers/bus/pci.h"
 #include "drivers/core/bus.h"
 #include "drivers/core/driver.h"
 #include "drivers/port/port.h"
