@@ -1,12 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# fetch-kernel.sh FOLDER: Debian's cloud kernel and the modules of a virtio disk, for QEMU guests.
+# fetch-kernel.sh FOLDER [PACKAGE MODULE...]: a kernel of Debian's and some of its modules; the cloud
+# kernel and the modules of a virtio disk, unless told otherwise.
 # The package is fetched and unpacked, never installed: that would remake the user's own
 # initramfs and boot menu.  Leaves FOLDER/vmlinuz, FOLDER/modules/NN-NAME.ko in loading order.
 set -eu
 
-meta=linux-image-cloud-amd64
+folder=$1
+meta=${2:-linux-image-cloud-amd64}
 modules="virtio_pci virtio_blk"
+if [ $# -gt 2 ]; then
+	shift 2
+	modules=$*
+fi
 tools=$(cd "$(dirname "$0")/../../tools" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -21,8 +27,8 @@ download() {
 	[ -n "$package" ] && apt-get download -q "$package" >download.log 2>&1
 }
 
-mkdir -p "$1"
-cd "$1"
+mkdir -p "$folder"
+cd "$folder"
 rm -rf tree modules vmlinuz ./*.deb
 : >download.log
 # Lists that are absent or old name a package that cannot be had.

@@ -31,12 +31,13 @@ def locked(folder):
         yield
 
 
-def kernel(folder):
-    """The kernel's path and its modules' in loading order."""
-    target = os.path.join(folder, "kernel")
+def kernel(folder, name="kernel", *package_and_modules):
+    """The kernel's path and its modules' in loading order: see fetch-kernel.sh."""
+    target = os.path.join(folder, name)
     with locked(folder):
         if not os.path.exists(os.path.join(target, "vmlinuz")):
-            run = subprocess.run([os.path.join(HERE, "fetch-kernel.sh"), target],
+            run = subprocess.run([os.path.join(HERE, "fetch-kernel.sh"), target,
+                                  *package_and_modules],
                                  capture_output=True, text=True, check=False)
             if run.returncode:
                 raise Skip(f"no kernel for QEMU guests: {run.stderr.strip().splitlines()[-1]}")

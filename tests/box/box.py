@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs a command where there is hardware virtualization, which QEMU emulates: a Linux inside TCG has a
+/dev/kvm of its own, on nested paging.  It sees the host's files, read-only, and has memory of its own
+at /tmp, /run and /dev/shm.
+
+  box.py [OPTION]... COMMAND [ARGUMENT]...
+
+  --memory SIZE    of the box (default 3072M)
+  --cpus N         of the box (default 2)
+  --seconds N      how long the command may take (default 300)
+  --kernels FOLDER where the box's kernel is kept (default build/tests/guests)
+
+What the command prints is printed, its exit status is that of this program; 125 when the box itself
+failed, after one more try where it hung.
+"""
+
+import argparse
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tests", "guests"))
+
+# pylint: disable=wrong-import-position
+import initramfs
+
+MODULES = ["virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "kvm-amd", "ext4", "overlay", "tun"]
+PACKAGE = "linux-image-amd64"
+# The box must show a sign of life this soon; it takes 5 s on a machine that is not busy.
+BOOT_LIMIT_S = 90
+# What init-box.sh says on the console when it is about to run the command.
+UP = "box: up"
+BOX_FAILED = 125
+
+
+class Hung(Exception):
+    """The box itself, not what runs in it."""
+
+
+def make_ramdisk(path, modules):
+    archive = initramfs.Cpio()
+    for folder in ("bin", "dev", "proc", "sys", "modules", "host"):
+        archive.add_folder(folder)
+    archive.add_file("bin/busybox", initramfs.BUSYBOX)
+    archive.add_file("init", os.path.join(HERE, "init-box.sh"))
+    for module in modules:
+        archive.add_file("modules/" + os.path.basename(module), module)
+    with open(path, "wb") as file:
+        file.write(archive.finish())
+
+
+class Box:
+    def __init__(self, options, command, output):
+        self.options = options
+        self.output = output
+        self.folder = tempfile.mkdtemp(prefix="box-", dir=options.kernels)
+        with open(os.path.join(self.folder, "command"), "w", encoding="utf-8") as script:
+            script.write(f"cd {shlex.quote(os.getcwd())}\nexec {shlex.join(command)}\n")
+        vmlinuz, modules = initramfs.kernel(options.kernels, "box-kernel", PACKAGE, *MODULES)
+        ramdisk = os.path.join(self.folder, "initramfs")
+        make_ramdisk(ramdisk, modules)
+        self.argv = [
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config",
+            "-smp", str(options.cpus), "-cpu", "EPYC,+svm,+npt,check=off", "-m", options.memory,
+            "-nographic", "-nic", "none", "-no-reboot", "-kernel", vmlinuz, "-initrd", ramdisk,
+            "-fsdev", "local,id=h,path=/,security_model=none,readonly=on,multidevs=remap",
+            "-device", "virtio-9p-pci,fsdev=h,mount_tag=host",
+            "-fsdev", f"local,id=b,path={self.folder},security_model=none,multidevs=remap",
+            "-device", "virtio-9p-pci,fsdev=b,mount_tag=box",
+            "-append", "console=ttyS0 reboot=t panic=-1 quiet tsc=reliable "
+            f"BOX_FOLDER={self.folder} WORK={ROOT}",
+            "-serial", "stdio", "-serial", "chardev:line"]
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self):
+        ours, theirs = socket.socketpair()
+        with ours, theirs, open(os.path.join(self.folder, "console"), "wb") as console:
+            with subprocess.Popen([*self.argv, "-chardev", f"socket,id=line,fd={theirs.fileno()}"],
+                                  pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                                  stdout=console, stderr=console) as process:
+                theirs.close()
+                try:
+                    self.follow(process, ours)
+                finally:
+                    process.kill()
+        return self.status()
+
+    def follow(self, process, line):
+        begin = time.monotonic()
+        deadline = begin + BOOT_LIMIT_S + self.options.seconds
+        has_spoken = False
+        with selectors.DefaultSelector() as selector:
+            selector.register(line, selectors.EVENT_READ)
+            while time.monotonic() < deadline:
+                if not has_spoken and time.monotonic() > begin + BOOT_LIMIT_S and \
+                        not self.has_booted():
+                    raise Hung("it did not boot")
+                if not selector.select(1):
+                    continue
+                data = line.recv(65536)
+                if not data:
+                    process.wait()
+                    return
+                has_spoken = True
+                self.output.write(data)
+                self.output.flush()
+        if "soft lockup" in self.console():
+            raise Hung("its kernel locked up")
+        print(f"box: the command did not end within {self.options.seconds} s", file=sys.stderr)
+
+    def has_booted(self):
+        return UP in self.console() or os.path.exists(os.path.join(self.folder, "status"))
+
+    def console(self):
+        with open(os.path.join(self.folder, "console"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def status(self):
+        try:
+            with open(os.path.join(self.folder, "status"), encoding="ascii") as file:
+                return int(file.read())
+        except (FileNotFoundError, ValueError):
+            print("box: its console:\n" + self.console(), file=sys.stderr)
+            return BOX_FAILED
+
+
+def default_options(**others):
+    return argparse.Namespace(**{
+        "memory": "3072M", "cpus": 2, "seconds": 300,
+        "kernels": os.path.join(ROOT, "build", "tests", "guests"), **others})
+
+
+def options_and_command():
+    parser = argparse.ArgumentParser(prog="box.py", usage="box.py [OPTION]... COMMAND...")
+    parser.add_argument("--memory")
+    parser.add_argument("--cpus", type=int)
+    parser.add_argument("--seconds", type=int)
+    parser.add_argument("--kernels")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args(namespace=default_options())
+    if not options.command:
+        parser.error("no command")
+    return options, options.command
+
+
+def run(options, command, output):
+    """Runs a command in the box; what it prints goes to `output`. Returns its exit status."""
+    options.kernels = os.path.abspath(options.kernels)
+    os.makedirs(options.kernels, exist_ok=True)
+    for attempt in (1, 2):
+        box = Box(options, command, output)
+        try:
+            return box.run()
+        except Hung as why:
+            print(f"box: {why}; {'a second try' if attempt == 1 else 'twice running'}",
+                  file=sys.stderr)
+        finally:
+            box.close()
+    return BOX_FAILED
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(BOX_FAILED))
+    sys.exit(run(*options_and_command(), sys.stdout.buffer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=dash
+# The first process of the box: its root is the host's, read-only, with a few folders of its own over
+# it. Comes with the kernel's command line: BOX_FOLDER, the one folder of the host's that is written to,
+# where the command to run is a script, and WORK, a folder to be seen through what covers it.
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+for module in /modules/*.ko; do
+	insmod "$module"
+done
+options=trans=virtio,version=9p2000.L,msize=524288
+mount -t 9p -o "$options,cache=loose,ro" host /host
+mkdir /scratch
+mount -t tmpfs tmpfs /scratch
+mkdir /scratch/work /scratch/box
+mount --bind "/host$WORK" /scratch/work
+mount -t 9p -o "$options" box /scratch/box
+for folder in tmp run; do
+	mount -t tmpfs tmpfs "/host/$folder"
+done
+for folder in proc sys dev; do
+	mount --bind "/$folder" "/host/$folder"
+done
+mkdir -p /dev/shm
+mount -t tmpfs tmpfs /dev/shm
+# Where the folders lie under one that was covered they are put back.
+mkdir -p "/host$WORK" "/host$BOX_FOLDER" 2>/scratch/log
+mount --bind /scratch/work "/host$WORK"
+mount --bind /scratch/box "/host$BOX_FOLDER"
+ip link set lo up
+stty -F /dev/ttyS1 raw -echo
+echo "box: up"
+chroot /host /usr/bin/env -i HOME=/tmp TERM=dumb LC_ALL=C.UTF-8 \
+	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+	/bin/sh "$BOX_FOLDER/command" </dev/null >/dev/ttyS1 2>&1
+echo $? >/scratch/box/status
+poweroff -n -f
