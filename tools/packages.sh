@@ -6,7 +6,7 @@
 set -eu
 
 build="gcc libc6-dev make meson ninja-build pkg-config python3
-	liburing-dev libjson-c-dev libseccomp-dev libcmocka-dev"
+	liburing-dev libjson-c-dev libseccomp-dev libcmocka-dev acpica-tools"
 bench="fio qemu-system-common gnuplot-nox"
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static"
 check="clang libclang-rt-dev llvm clang-format qemu-system-x86

@@ -154,7 +154,8 @@ void pv_device_status_set(struct pv_device *device, uint8_t status);
 /*
  * Stops all queues and puts the device back to its beginning; memory and the user's options stay.
  * `done.call` is called when that is reached, if it is not NULL. A stop or pause that is under way
- * ends first, and is answered. Returns 0, or -PV_EBUSY if a reset is under way already.
+ * ends first, and is answered. Who comes while a reset is under way that nobody waits for is called
+ * at its end. Returns 0, or -PV_EBUSY.
  */
 int pv_device_reset(struct pv_device *device, struct pv_waiter done);
 

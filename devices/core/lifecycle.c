@@ -223,10 +223,12 @@ void pv_device_resume(struct pv_device *device)
 
 int pv_device_reset(struct pv_device *device, struct pv_waiter done)
 {
-	if (device->is_resetting)
+	if (device->is_resetting && (device->reset_waiter.call || !done.call))
 		return -PV_EBUSY;
-	device->is_resetting = true;
 	device->reset_waiter = done;
+	if (device->is_resetting)
+		return 0;
+	device->is_resetting = true;
 	settle(device);
 	return 0;
 }

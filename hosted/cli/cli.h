@@ -8,5 +8,6 @@
 
 int pv_cli_serve_blk(int argc, char **argv);
 int pv_cli_bench_blk(int argc, char **argv);
+int pv_cli_run(int argc, char **argv);
 
 #endif

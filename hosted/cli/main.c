@@ -20,6 +20,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ PROGRAM "bench blk", "measure a vhost-user block device", pv_cli_bench_blk },
+	{ PROGRAM "run", "run a virtual machine", pv_cli_run },
 	{ PROGRAM "serve blk", "serve a disk to virtual machines", pv_cli_serve_blk },
 };
 
@@ -116,8 +117,9 @@ static int run(int argc, char **argv)
 	if (!command)
 		return fail_command(words);
 	snprintf(name, sizeof(name), "%s", command->name);
-	argv[2] = name;
-	return command->run(argc - 2, argv + 2);
+	argv += 1 + has_device;
+	argv[0] = name;
+	return command->run(argc - 1 - has_device, argv);
 }
 
 int main(int argc, char **argv)

@@ -12,9 +12,10 @@
 static bool allocate(struct pv_disk_set *set, unsigned int disks,
                      char sentence[static PV_SENTENCE_BYTES])
 {
+	/* None is a number too. */
 	*set = (struct pv_disk_set){ .disks = disks,
-		                     .plan = calloc(disks, sizeof(*set->plan)),
-		                     .disk = calloc(disks, sizeof(*set->disk)) };
+		                     .plan = calloc(disks + 1u, sizeof(*set->plan)),
+		                     .disk = calloc(disks + 1u, sizeof(*set->disk)) };
 	if (set->plan && set->disk)
 		return true;
 	pv_disk_set_close(set);
@@ -27,6 +28,16 @@ bool pv_disk_set_one(struct pv_disk_set *set, const struct pv_disk_plan *plan,
 	if (!allocate(set, 1, sentence))
 		return false;
 	set->plan[0] = *plan;
+	return true;
+}
+
+bool pv_disk_set_empty(struct pv_disk_set *set, unsigned int disks,
+                       char sentence[static PV_SENTENCE_BYTES])
+{
+	if (!allocate(set, disks, sentence))
+		return false;
+	for (unsigned int i = 0; i < disks; i++)
+		set->plan[i] = (struct pv_disk_plan)PV_DISK_PLAN_DEFAULTS;
 	return true;
 }
 

@@ -32,6 +32,9 @@ struct pv_disk_set {
 /* Each returns false with a sentence; nothing is left then. `config` must outlive the set. */
 bool pv_disk_set_one(struct pv_disk_set *set, const struct pv_disk_plan *plan,
                      char sentence[static PV_SENTENCE_BYTES]);
+/* So many, each planned as the defaults say, for the caller to change. */
+bool pv_disk_set_empty(struct pv_disk_set *set, unsigned int disks,
+                       char sentence[static PV_SENTENCE_BYTES]);
 bool pv_disk_set_many(struct pv_disk_set *set, const struct pv_config *config,
                       char sentence[static PV_SENTENCE_BYTES]);
 

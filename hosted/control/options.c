@@ -78,7 +78,7 @@ static bool take(struct parser *parser)
 	if (word - dashed != 2 ||
 	    !pv_option_find(parser->command->groups, parser->values, word, chars, &found))
 		return unknown(parser, dashed, word, chars);
-	if (parser->given & UINT64_C(1) << found.number)
+	if (parser->given & UINT64_C(1) << found.number && found.option->type != PV_OPTION_TEXTS)
 		return pv_sentence_wrong(parser->sentence, "option '--%s' is given twice",
 		                         found.option->name);
 	parser->given |= UINT64_C(1) << found.number;

@@ -40,6 +40,14 @@ enum pv_option_type {
 	PV_OPTION_CHOICE, /* unsigned int: the index of one of a list of words */
 	PV_OPTION_FD,     /* int: a descriptor that is open */
 	PV_OPTION_LIST,   /* struct pv_option_list: numbers within bounds, as 0,1,1 */
+	PV_OPTION_TEXTS,  /* struct pv_option_texts: may be given more than once */
+};
+
+#define PV_OPTION_TEXTS_MAX 32u
+
+struct pv_option_texts {
+	uint16_t count;
+	const char *text[PV_OPTION_TEXTS_MAX];
 };
 
 #define PV_OPTION_LIST_MAX 256u
@@ -75,6 +83,8 @@ struct pv_option {
 	PV_OPTION_CHOICE, PV_OPTION_OFFSET(type, field, unsigned int), 0, 0, choices
 #define PV_OPTION_LIST_AT(type, field, min, max)                                                   \
 	PV_OPTION_LIST, PV_OPTION_OFFSET(type, field, struct pv_option_list), min, max, NULL
+#define PV_OPTION_TEXTS_AT(type, field)                                                            \
+	PV_OPTION_TEXTS, PV_OPTION_OFFSET(type, field, struct pv_option_texts), 0, 0, NULL
 #define PV_OPTION_FD_AT(type, field) PV_OPTION_FD, PV_OPTION_OFFSET(type, field, int), 0, 0, NULL
 
 struct pv_option_group {
@@ -111,6 +121,15 @@ enum pv_options_outcome pv_options_parse(const struct pv_command_line *command, 
  */
 const char *pv_options_first_of(const struct pv_command_line *command,
                                 const struct pv_option_group *group, int argc, char *const *argv);
+
+/*
+ * Takes in the value of an option that is a list of its own, key=value,key=value, by a table: a
+ * flag is on or off, or on where the key stands alone, and a comma in a value is written twice.
+ * `values` is what the table's offsets are in, `text` is changed, and texts point into it. False
+ * with a sentence that names `option`.
+ */
+bool pv_options_parse_keys(const char *option, const struct pv_option *table, void *values,
+                           char *text, char sentence[static PV_SENTENCE_BYTES]);
 
 /* Prints usage, summary and all options, sorted within their groups, within 80 columns. */
 void pv_options_help(const struct pv_command_line *command, FILE *to);

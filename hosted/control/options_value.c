@@ -208,6 +208,18 @@ static bool set_list(const struct pv_option_found *found, const char *label, con
 	return true;
 }
 
+static bool add_text(const struct pv_option_found *found, const char *label, const char *text,
+                     char sentence[static PV_SENTENCE_BYTES])
+{
+	struct pv_option_texts *texts = found->to;
+
+	if (texts->count == PV_OPTION_TEXTS_MAX)
+		return pv_sentence_wrong(sentence, "%s may be given %u times at most", label,
+		                         PV_OPTION_TEXTS_MAX);
+	texts->text[texts->count++] = text;
+	return true;
+}
+
 bool pv_option_set(const struct pv_option_found *found, const char *label, const char *text,
                    char sentence[static PV_SENTENCE_BYTES])
 {
@@ -227,6 +239,8 @@ bool pv_option_set(const struct pv_option_found *found, const char *label, const
 		return set_fd(found, label, text, sentence);
 	case PV_OPTION_LIST:
 		return set_list(found, label, text, sentence);
+	case PV_OPTION_TEXTS:
+		return add_text(found, label, text, sentence);
 	}
 	pv_bug_on(true);
 }

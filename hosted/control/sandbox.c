@@ -17,7 +17,7 @@
 #include "hosted/control/sandbox.h"
 #include "syscalls_serve.h"
 
-/* A call that is allowed only if one of its arguments is as it should be. */
+/* A call that is allowed only if one of its arguments is as it should be, in one of these ways. */
 struct condition {
 	int call;
 	struct scmp_arg_cmp argument;
@@ -26,14 +26,16 @@ struct condition {
 /* Of memory files: they can be sealed, and go when the program goes. */
 #define MEMFD_FLAGS (MFD_CLOEXEC | MFD_ALLOW_SEALING)
 
-/* The type of a request to a block device (linux/fs.h): not one to a terminal, for example. */
+/* The types of requests to a block device (linux/fs.h) and to KVM: not to a terminal. */
 #define IOCTL_TYPE_MASK 0xff00u
 #define IOCTL_TYPE_BLK  0x1200u
+#define IOCTL_TYPE_KVM  0xae00u
 
 static int allow(scmp_filter_ctx filter, int call)
 {
 	const struct condition conditions[] = {
 		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_BLK } },
+		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_KVM } },
 		{ SCMP_SYS(memfd_create), { 1, SCMP_CMP_EQ, MEMFD_FLAGS, 0 } },
 		{ SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 		{ SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
@@ -41,11 +43,17 @@ static int allow(scmp_filter_ctx filter, int call)
 		{ SCMP_SYS(tgkill), { 0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0 } },
 	};
 
-	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
-		if (conditions[i].call == call)
-			return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1,
-			                              &conditions[i].argument);
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
+	bool is_conditional = false;
+	int error = 0;
+
+	for (size_t i = 0; !error && i < sizeof(conditions) / sizeof(conditions[0]); i++) {
+		if (conditions[i].call != call)
+			continue;
+		is_conditional = true;
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1,
+		                               &conditions[i].argument);
+	}
+	return is_conditional ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }
 
 static int fill(scmp_filter_ctx filter)

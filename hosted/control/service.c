@@ -44,7 +44,8 @@ static void tell_shutdown(struct pv_service *service, const char *reason)
 {
 	struct json_object *data = json_object_new_object();
 
-	json_object_object_add(data, "guest", json_object_new_boolean(false));
+	json_object_object_add(data, "guest",
+	                       json_object_new_boolean(strncmp(reason, "guest-", 6) == 0));
 	json_object_object_add(data, "reason", json_object_new_string(reason));
 	pv_qmp_event(service->qmp, "SHUTDOWN", data);
 }
@@ -58,9 +59,30 @@ void pv_service_end(struct pv_service *service, const char *reason)
 		tell_shutdown(service, reason);
 	/* Some may have stopped at once: one more than there are, until all have been asked. */
 	service->running = service->exports + 1;
+	if (service->guest) {
+		service->running++;
+		service->guest->end(service->guest_arg, reason);
+	}
 	for (unsigned int i = 0; i < service->exports; i++)
 		pv_export_stop(&service->export[i]);
 	pv_service_stopped(service);
+}
+
+void pv_service_guest_ended(struct pv_service *service)
+{
+	pv_service_stopped(service);
+}
+
+void pv_service_set_guest(struct pv_service *service, const struct pv_service_guest_ops *ops,
+                          void *arg)
+{
+	service->guest = ops;
+	service->guest_arg = arg;
+}
+
+struct pv_loop *pv_service_control(const struct pv_service *service)
+{
+	return service->control;
 }
 
 static void quit(void *arg)
@@ -118,7 +140,7 @@ static int make_qmp(struct pv_service *service)
 
 	if (!service->options.qmp)
 		return 0;
-	service->stats_device = calloc(service->extent.devices, sizeof(*service->stats_device));
+	service->stats_device = calloc(service->extent.devices + 1, sizeof(*service->stats_device));
 	service->stats_loop = calloc(service->loops + 1, sizeof(*service->stats_loop));
 	if (!service->stats_device || !service->stats_loop)
 		return -ENOMEM;
@@ -129,7 +151,7 @@ static int make_all(struct pv_service *service)
 {
 	int error;
 
-	service->export = calloc(service->extent.devices, sizeof(*service->export));
+	service->export = calloc(service->extent.devices + 1, sizeof(*service->export));
 	error = service->export ? pv_service_loops_create(service) : -ENOMEM;
 	if (!error)
 		error = pv_service_catch_signals(service);
@@ -284,6 +306,10 @@ static bool give_up_privileges(const struct pv_service *service,
 /* All are said to be served when all are: who waits for the line finds nothing being made. */
 static bool start_exports(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
+	if (service->extent.is_for_guest) {
+		service->guest->begin(service->guest_arg);
+		return true;
+	}
 	for (unsigned int i = 0; i < service->exports; i++) {
 		struct pv_export *export = &service->export[i];
 		int error = pv_export_start(export);
@@ -299,12 +325,18 @@ static bool start_exports(struct pv_service *service, char sentence[static PV_SE
 
 bool pv_service_run(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
+	struct pv_loop_lock *lock = service->extent.lock;
 	bool is_good = pv_service_loops_start(service, sentence) &&
-	               give_up_privileges(service, sentence) && start_exports(service, sentence);
+	               give_up_privileges(service, sentence);
 
+	if (lock)
+		lock->take(lock);
+	is_good = is_good && start_exports(service, sentence);
 	if (!is_good)
 		pv_service_end(service, "host-error");
 	pv_loop_run(service->control);
+	if (lock)
+		lock->leave(lock);
 	pv_service_loops_join(service);
 	close_all(service);
 	return is_good;

@@ -62,13 +62,30 @@ extern const struct pv_option_group pv_export_option_group;
 
 /* What the program will serve. */
 struct pv_service_extent {
-	const char *kind; /* of device: "blk" */
+	bool is_for_guest;         /* exports have no sockets: pv_service_set_guest() */
+	struct pv_loop_lock *lock; /* of the control side, for the guest's other threads; or NULL */
+	const char *kind;          /* of device: "blk" */
 	unsigned int devices;
 	unsigned int queues; /* of all devices together */
 };
 
 struct pv_service;
 struct pv_export;
+
+/*
+ * Whoever uses the devices when no sockets do: a machine in the same process. Control side.
+ */
+struct pv_service_guest_ops {
+	/* All is made and privileges are given up: it may begin. */
+	void (*begin)(void *arg);
+	/* Somebody would like it to end, in its own time; who asks once more has it end at once. */
+	void (*asked_to_end)(void *arg);
+	/*
+	 * It is to end, with the queues of all devices stopped; pv_service_guest_ended() is to be
+	 * called when that is reached, perhaps from within this call.
+	 */
+	void (*end)(void *arg, const char *reason);
+};
 
 /* Returns false with a sentence; nothing is left then. */
 bool pv_service_create(struct pv_service **service, const struct pv_service_options *options,
@@ -100,6 +117,14 @@ struct pv_qmp *pv_service_qmp(const struct pv_service *service);
 /* Who knows what query-status says while the service runs; without anybody it is "running". */
 void pv_service_set_status(struct pv_service *service, const char *(*of_devices)(void *arg),
                            void *arg);
+
+void pv_service_set_guest(struct pv_service *service, const struct pv_service_guest_ops *ops,
+                          void *arg);
+void pv_service_guest_ended(struct pv_service *service);
+
+/* For the guest: the control loop, and the end of the program, for a reason that QMP has. */
+struct pv_loop *pv_service_control(const struct pv_service *service);
+void pv_service_end(struct pv_service *service, const char *reason);
 
 /*
  * Opens the sockets of all exports and of QMP. Returns false with a sentence; nothing is left of it

@@ -126,6 +126,8 @@ static bool are_good(const struct pv_export *export, char sentence[static PV_SEN
 			"option '--name' takes a letter, then letters, digits, '-', '.' or '_', at "
 			"most %u in all, not '%.64s'",
 			NAME_CHARS_MAX, export->name);
+	if (export->service->extent.is_for_guest)
+		return is_name_free(export, sentence);
 	if (!o->socket_path && o->fd == PV_OPTION_UNSET_FD)
 		return pv_sentence_wrong(sentence, "no socket: give --socket-path PATH or --fd N");
 	if (o->socket_path && o->fd != PV_OPTION_UNSET_FD)

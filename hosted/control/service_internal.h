@@ -65,12 +65,15 @@ struct pv_service {
 	const char *(*status)(void *arg); /* the devices'; may be NULL */
 	void *status_arg;
 
+	const struct pv_service_guest_ops *guest; /* may be NULL */
+	void *guest_arg;
+	bool has_asked_guest; /* to end */
+
 	bool is_ending;
 	unsigned int running; /* what the end waits for */
 };
 
-/* service.c: `reason` is one of those that QMP has for the event SHUTDOWN. */
-void pv_service_end(struct pv_service *service, const char *reason);
+/* service.c */
 void pv_service_stopped(void *service);
 
 /* service_export.c; is there no export's socket at this path already? */

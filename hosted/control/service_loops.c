@@ -61,6 +61,7 @@ int pv_service_loops_create(struct pv_service *service)
 {
 	const struct pv_loop_options control = {
 		.name = "control",
+		.lock = service->extent.lock,
 		.engine = (enum pv_loop_engine)service->options.engine,
 		.is_without_io = true,
 	};

@@ -16,6 +16,16 @@
 #include "hosted/control/guard.h"
 #include "hosted/control/service_internal.h"
 
+static void end_or_ask(struct pv_service *service)
+{
+	if (!service->guest || service->has_asked_guest || service->is_ending) {
+		pv_service_end(service, "host-signal");
+		return;
+	}
+	service->has_asked_guest = true;
+	service->guest->asked_to_end(service->guest_arg);
+}
+
 static void signalled(void *arg, int events)
 {
 	struct pv_service *service = arg;
@@ -24,7 +34,7 @@ static void signalled(void *arg, int events)
 	if (events < 0)
 		return;
 	while (read(service->signal_fd, &info, sizeof(info)) == sizeof(info))
-		pv_service_end(service, "host-signal");
+		end_or_ask(service);
 }
 
 /* Threads inherit what is blocked. */
@@ -62,6 +72,9 @@ static void tripped(void *arg, int events)
 
 int pv_service_guard_memory(struct pv_service *service)
 {
+	/* The guest's memory is this process's own. */
+	if (service->extent.is_for_guest)
+		return 0;
 	service->guard_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (service->guard_fd < 0)
 		return -errno;

@@ -50,7 +50,8 @@ int pv_loop_create_on(struct pv_loop **created, const struct pv_loop_options *op
 		return -ENOMEM;
 	*loop = (struct pv_loop){ .waiting_end = &loop->waiting,
 		                  .is_on_uring = engine != &pv_epoll_ops,
-		                  .is_without_io = options->is_without_io };
+		                  .is_without_io = options->is_without_io,
+		                  .lock = options->lock };
 	snprintf(loop->name, sizeof(loop->name), "%s", options->name);
 	pv_pace_init(&loop->pace[0], options->poll_max_us);
 	pv_pace_init(&loop->pace[1], options->poll_max_us);

@@ -46,6 +46,17 @@ struct pv_loop_options {
 	uint32_t poll_max_us; /* the longest time to poll before sleeping; 0: never poll */
 	enum pv_loop_engine engine;
 	bool is_without_io; /* pv_loop_io_submit() is not called: no threads for it are needed */
+	/*
+	 * A lock that the loop holds except while it sleeps: what it works on may then be worked on
+	 * by other threads, which take the lock and keep to messages in what they want of the loop.
+	 * NULL: none. It is held by whoever calls pv_loop_run().
+	 */
+	struct pv_loop_lock *lock;
+};
+
+struct pv_loop_lock {
+	void (*take)(struct pv_loop_lock *lock);
+	void (*leave)(struct pv_loop_lock *lock);
 };
 
 /*

@@ -47,6 +47,7 @@ struct pv_loop {
 	struct pv_loop_io **waiting_end;
 	struct pv_loop_counters counters;
 
+	struct pv_loop_lock *lock; /* may be NULL */
 	int wake_fd;
 	struct pv_watch *wake;
 	char name[16];

@@ -135,15 +135,25 @@ static bool is_stopping(struct pv_loop *loop)
 	return __atomic_load_n(&loop->is_stopping, __ATOMIC_RELAXED);
 }
 
+static void sleep_now(struct pv_loop *loop)
+{
+	struct pv_loop_lock *lock = loop->lock;
+
+	pv_count(&loop->counters.sleeps);
+	if (lock)
+		lock->leave(lock);
+	loop->engine.ops->wait(&loop->engine);
+	if (lock)
+		lock->take(lock);
+}
+
 /* Arm - recheck, for messages and for stopping; pairs with wake_if_asleep(). */
 static void fall_asleep(struct pv_loop *loop)
 {
 	__atomic_store_n(&loop->is_asleep, true, __ATOMIC_SEQ_CST);
 	if (pv_mailbox_is_empty(&loop->posted, __ATOMIC_SEQ_CST) &&
-	    !__atomic_load_n(&loop->is_stopping, __ATOMIC_SEQ_CST)) {
-		pv_count(&loop->counters.sleeps);
-		loop->engine.ops->wait(&loop->engine);
-	}
+	    !__atomic_load_n(&loop->is_stopping, __ATOMIC_SEQ_CST))
+		sleep_now(loop);
 	__atomic_store_n(&loop->is_asleep, false, __ATOMIC_RELAXED);
 }
 

@@ -5,14 +5,17 @@
 # becomes the root; the other one is the disk under test.
 # Comes with the kernel's command line: the script's own values.
 # The line on which the script and the host speak; the console is the kernel's.
-line=/dev/ttyS1
+line=${LINE:-/dev/ttyS1}
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 for module in /modules/*.ko; do
-	insmod "$module"
+	case $module in
+	*virtio_pci.ko) insmod "$module" force_legacy="${LEGACY:-0}" ;;
+	*) insmod "$module" ;;
+	esac
 done
 
 turns=100

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The machine: processors, memory, buses and platform, and what becomes of them.
+ *
+ * It is the guest of a service (service.h), whose control side it is part of.  That side is not
+ * only a thread here but a lock: the control loop holds it except while it sleeps, and a processor
+ * whose guest touched a register takes it for as long as the answer takes.  Queues run on data
+ * loops, which never take it.
+ */
+#ifndef PV_HOSTED_VMM_MACHINE_H
+#define PV_HOSTED_VMM_MACHINE_H
+
+#include "hosted/control/disk.h"
+#include "hosted/control/service.h"
+#include "hosted/vmm/boot.h"
+
+struct pv_machine;
+
+/* What becomes of a machine that asks for a reset. */
+enum pv_machine_on_reset { PV_MACHINE_RESETS, PV_MACHINE_ENDS };
+
+struct pv_machine_options {
+	struct pv_boot_options boot;
+	uint64_t memory_bytes;
+	enum pv_machine_on_reset on_reset;
+	int console_in, console_out; /* non-blocking; -1: none */
+};
+
+/* How it ended. */
+enum pv_machine_end {
+	PV_MACHINE_OFF,    /* the guest, or who was asked to end it, switched it off */
+	PV_MACHINE_FAILED, /* KVM could not go on */
+};
+
+/*
+ * Makes it, with its processors' threads, and puts the kernel into its memory. False with a
+ * sentence; nothing is left then.
+ */
+bool pv_machine_create(struct pv_machine **machine, const struct pv_machine_options *options,
+                       char sentence[static PV_SENTENCE_BYTES]);
+
+/* When the service has gone. */
+void pv_machine_destroy(struct pv_machine *machine);
+
+/* For the service's extent. */
+struct pv_loop_lock *pv_machine_lock(struct pv_machine *machine);
+
+/*
+ * Puts it onto the service that will run it: before devices are added, and before the service runs.
+ * False with a sentence.
+ */
+bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
+                     char sentence[static PV_SENTENCE_BYTES]);
+
+/* A device of the service's, in the next slot. The same. */
+bool pv_machine_add(struct pv_machine *machine, struct pv_device *device, struct pv_host *host,
+                    uint16_t class_code, char sentence[static PV_SENTENCE_BYTES]);
+
+/* The power button, and the reset button. Control side. */
+void pv_machine_press_power(struct pv_machine *machine);
+void pv_machine_press_reset(struct pv_machine *machine);
+
+/* The thread ids of its processors, 0 for those beyond. */
+int pv_machine_cpu_thread(const struct pv_machine *machine, unsigned int cpu);
+
+/* Called when the guest, or a button, has reset it. Control side. */
+void pv_machine_set_reset_listener(struct pv_machine *machine,
+                                   void (*was_reset)(void *arg, bool by_guest), void *arg);
+
+enum pv_machine_end pv_machine_how_ended(const struct pv_machine *machine);
+
+#endif

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""paravane run, in the box: stock Debian kernels on one processor and several, with modern and legacy
+drivers, with MSI-X and without, rebooted, and ended from outside."""
+
+import os
+import re
+import shlex
+import sys
+
+import harness
+import initramfs
+import qemu
+from report import Failure
+
+sys.path.insert(0, os.path.join(initramfs.HERE, os.pardir, "box"))
+import box  # pylint: disable=wrong-import-position
+
+SPOKEN = re.compile(r"@@(ok|bad|is|rc|case) ?(.*)")
+VERSION_1 = 32
+REBOOTS = 10 if "PV_LONG" in os.environ else 3
+# Guests take 10 s each when the machine is not busy.
+LIMIT_S = 1200 if "PV_LONG" in os.environ else 400
+CASES = {
+    "modern": ("--cpus 2 --memory 5G", "LEGACY=0"),
+    "legacy": ("--cpus 1 --memory 300M", "LEGACY=1"),
+    "no MSI": ("--cpus 4 --memory 256M", "LEGACY=0 pci=nomsi"),
+    "reboots": ("--cpus 2 --memory 256M", f"LEGACY=0 REBOOTS={REBOOTS}"),
+}
+REBOOT_EXIT = ("--cpus 1 --memory 256M --on-reboot exit", f"LEGACY=0 REBOOTS={REBOOTS}")
+
+SCRIPT = """
+run() {{
+	"$PARAVANE" run --kernel {kernel} --initrd {ramdisk} --disk path=/tmp/disk.img,id=disk \\
+		--disk path={tools},readonly=on,serial=tools,locking=off,queues=1 "$@" </dev/null
+}}
+fresh() {{
+	rm -f /tmp/disk.img
+	truncate -s 64M /tmp/disk.img
+}}
+"""
+
+
+def case_lines(name, options, words):
+    append = f"console=null quiet panic=-1 LINE=/dev/ttyS0 WHAT={name.replace(' ', '-')} {words}"
+    return f"fresh\nrun {options} --append {shlex.quote(append)}\necho \"@@case {name} $?\"\n"
+
+
+# Whoever ends it twice has it ended at once, with what was written on the disk.
+ENDED = """
+fresh
+run --append "console=null quiet LINE=/dev/ttyS0 SLEEPS=1" >/tmp/log 2>&1 &
+pid=$!
+while ! grep -q "guest runs" /tmp/log; do kill -0 $pid && sleep 0.2 || break; done
+monitor=$(cat /proc/$pid/task/$pid/children)
+monitor=${monitor:-$pid}
+kill -TERM $monitor; sleep 0.5
+kill -0 $monitor && echo "@@ok the first signal asks the guest"
+kill -TERM $monitor
+wait $pid
+echo "@@case ended $?"
+"""
+
+
+def run_in_box(test, script):
+    path = os.path.join(test.work, "script")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(script)
+    options = box.default_options(memory="6144M", seconds=LIMIT_S, kernels=test.guests)
+    with open(test.log_path("box"), "wb") as log:
+        status = box.run(options, ["env", f"PARAVANE={os.environ['PARAVANE']}", "sh", path], log)
+    if status == box.BOX_FAILED:
+        raise Failure("the box itself failed")
+    with open(test.log_path("box"), encoding="utf-8", errors="replace") as log:
+        return log.read().splitlines()
+
+
+def judge(report, lines):
+    """Takes in what was said; returns the values of each case."""
+    cases, values = {}, {}
+    for line in lines:
+        spoken = SPOKEN.match(line.rstrip("\r"))
+        if not spoken:
+            if line.strip():
+                report.note(line)
+            continue
+        kind, text = spoken.groups()
+        if kind in ("ok", "bad"):
+            report.ok(kind == "ok", text)
+        elif kind == "is":
+            name, _, values[name] = text.partition(" ")
+        elif kind == "case":
+            name, _, status = text.rpartition(" ")
+            report.equal(status, "0", f"paravane run ends well: {name}")
+            cases[name], values = values, {}
+    return cases
+
+
+def body(report, test):
+    qemu.need()
+    kernel, modules = initramfs.kernel(test.guests)
+    ramdisk = os.path.join(test.work, "initramfs")
+    initramfs.initramfs(ramdisk, modules, "monitor.sh")
+    script = SCRIPT.format(kernel=kernel, ramdisk=ramdisk,
+                           tools=initramfs.tools_image(test.guests))
+    for name, (options, words) in CASES.items():
+        script += case_lines(name, options, words)
+    script += case_lines("exit on reboot", *REBOOT_EXIT) + ENDED
+    cases = judge(report, run_in_box(test, script))
+    report.equal(sorted(cases), sorted([*CASES, "exit on reboot", "ended"]), "all cases ran")
+    for name, cpus, version, interrupts in (("modern", "2", "1", "[1-9][0-9]* 0"),
+                                            ("legacy", "1", "0", "[1-9][0-9]* 0"),
+                                            ("no MSI", "4", "1", "0 [1-9][0-9]*")):
+        values = cases.get(name, {})
+        report.equal(values.get("cpus"), cpus, f"the guest has its processors: {name}")
+        report.equal(values.get("clock"), "kvm-clock", f"its clock is KVM's: {name}")
+        report.equal(values.get("features", " " * 64)[VERSION_1], version,
+                     f"the driver is the one that was asked for: {name}")
+        report.ok(re.fullmatch(interrupts, values.get("interrupts", "")),
+                  f"interrupts come as they should: {name}", values.get("interrupts"))
+
+
+harness.main(body)

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `paravane run` says to wishes that cannot be fulfilled: one sentence, and status 1."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PARAVANE = sys.argv[1]
+
+
+class Run(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def file(self, name, content):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+    def refused(self, options, words):
+        run = subprocess.run([PARAVANE, "run", *options], capture_output=True, text=True,
+                             stdin=subprocess.DEVNULL, timeout=30, check=False)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertEqual(run.stdout, "")
+        self.assertRegex(run.stderr, r"^paravane run: [^\n]*\n$")
+        self.assertIn(words, run.stderr)
+
+    def test_a_kernel_is_needed(self):
+        self.refused([], "no kernel: give --kernel FILE")
+        self.refused(["--kernel", "/nowhere"], "option '--kernel': /nowhere: No such file")
+        self.refused(["--kernel", "/"], "option '--kernel': / cannot be read whole")
+        self.refused(["--kernel", self.file("empty", b"")], "cannot be read whole")
+        for name, content in (("text", b"this is no kernel\n" * 1000), ("elf", b"\x7fELF"),
+                              ("short", b"\0" * 510 + b"\x55\xaa")):
+            self.refused(["--kernel", self.file(name, content)], "is no kernel; give a bzImage")
+
+    def test_keys_of_a_disk_are_known_by_name(self):
+        kernel = ["--kernel", "/nowhere"]
+        self.refused([*kernel, "--disk", "pth=x"],
+                     "option '--disk': unknown key 'pth'; did you mean 'path'?")
+        self.refused([*kernel, "--disk", "path=x,path=y"],
+                     "option '--disk': 'path' is given twice")
+        self.refused([*kernel, "--disk", "path="], "option '--disk': 'path' needs a value")
+        self.refused([*kernel, "--disk", "path"], "option '--disk': 'path' needs a value")
+        self.refused([*kernel, "--disk", "path=x,readonly=maybe"],
+                     "option '--disk': 'readonly' is on or off, not 'maybe'")
+        self.refused([*kernel, "--disk", "path=x,queues=0"], "option '--disk': 'queues'")
+        self.refused([*kernel, "--disk", "path=x,werror=panic"], "option '--disk': 'werror'")
+        self.refused([*kernel, *["--disk", "path=x"] * 33], "may be given 32 times at most")
+
+    def test_numbers_have_bounds(self):
+        for option, value in (("--cpus", "0"), ("--cpus", "256"), ("--memory", "1M"),
+                              ("--memory", "lots"), ("--console", "loud"),
+                              ("--on-reboot", "pray")):
+            self.refused(["--kernel", "/nowhere", option, value], f"option '{option}'")
+
+    def test_a_command_line_fits(self):
+        self.refused(["--kernel", "/nowhere", "--append", "x" * 70000],
+                     "option '--append': more than 65535 characters")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The 16550, register by register, and both ends of its line. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "hosted/vmm/serial.h"
+
+#define PIPE_BYTES 4096
+
+static struct rig {
+	struct pv_serial serial;
+	struct pv_loop *loop;
+	int in[2], out[2];
+	bool is_line_high;
+	unsigned int edges;
+} rig;
+
+static void set_line(void *arg, bool is_high)
+{
+	struct rig *r = arg;
+
+	assert_int_not_equal(r->is_line_high, is_high);
+	r->is_line_high = is_high;
+	r->edges++;
+}
+
+static int setup(void **state)
+{
+	const struct pv_loop_options options = { .name = "test", .is_without_io = true };
+
+	(void)state;
+	memset(&rig, 0, sizeof(rig));
+	assert_int_equal(pv_loop_create(&rig.loop, &options), 0);
+	assert_int_equal(pipe2(rig.in, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(pipe2(rig.out, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(fcntl(rig.out[1], F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
+	rig.serial.set_line = set_line;
+	rig.serial.arg = &rig;
+	assert_int_equal(pv_serial_init(&rig.serial, rig.loop, rig.in[0], rig.out[1]), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	pv_loop_destroy(rig.loop);
+	for (int i = 0; i < 2; i++) {
+		close(rig.in[i]);
+		close(rig.out[i]);
+	}
+	return 0;
+}
+
+static uint8_t in(unsigned int offset)
+{
+	return (uint8_t)pv_serial_io_ops.read(&rig.serial, offset, 1);
+}
+
+static void out(unsigned int offset, uint8_t value)
+{
+	pv_serial_io_ops.write(&rig.serial, offset, 1, value);
+}
+
+struct once {
+	struct pv_loop_message message;
+};
+
+static void stop(struct pv_loop_message *message)
+{
+	(void)message;
+	pv_loop_stop(rig.loop);
+}
+
+/* One turn after another, until the loop has seen what there is. */
+static void run_loop(void)
+{
+	for (int i = 0; i < 5; i++) {
+		struct once once = { { .run = stop } };
+
+		pv_loop_post(rig.loop, &once.message);
+		pv_loop_run(rig.loop);
+	}
+}
+
+static void what_is_sent_comes_out(void **state)
+{
+	char text[8] = { 0 };
+
+	(void)state;
+	out(0, 'h');
+	out(0, 'i');
+	assert_int_equal(read(rig.out[0], text, sizeof(text)), 2);
+	assert_string_equal(text, "hi");
+	assert_int_equal(in(5) & 0x60, 0x60);
+}
+
+/* Whoever looks whether there is room waits, and nothing is lost; nor does it wait for ever. */
+static void a_reader_that_does_not_read_holds_the_guest_back(void **state)
+{
+	uint8_t got[1024], next = 0;
+	unsigned int sent = 0, taken = 0;
+	ssize_t bytes;
+
+	(void)state;
+	while (in(5) & 0x20) {
+		out(0, (uint8_t)(sent % 251));
+		assert_in_range(++sent, 1, 3 * PIPE_BYTES);
+	}
+	assert_true(sent > PIPE_BYTES);
+	while (taken < sent) {
+		run_loop();
+		bytes = read(rig.out[0], got, sizeof(got));
+		assert_true(bytes > 0);
+		for (ssize_t i = 0; i < bytes; i++) {
+			assert_int_equal(got[i], next);
+			next = (uint8_t)((next + 1) % 251);
+		}
+		taken += (unsigned int)bytes;
+	}
+	assert_int_equal(in(5) & 0x60, 0x60);
+}
+
+static void what_the_host_types_is_read(void **state)
+{
+	char text[41] = "more than fits into the register's queue";
+
+	(void)state;
+	out(1, 1); /* interrupts for data */
+	out(4, 8);
+	assert_int_equal(write(rig.in[1], text, 40), 40);
+	run_loop();
+	assert_true(rig.is_line_high);
+	assert_int_equal(in(2) & 0x0f, 0x04);
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(in(5) & 1, 1);
+		assert_int_equal(in(0), text[i]);
+	}
+	assert_int_equal(in(5) & 1, 0);
+	assert_false(rig.is_line_high);
+	assert_int_equal(in(2) & 0x0f, 0x01);
+}
+
+static void an_empty_transmitter_is_told_once(void **state)
+{
+	(void)state;
+	out(4, 8);
+	out(1, 2);
+	assert_true(rig.is_line_high);
+	assert_int_equal(in(2) & 0x0f, 0x02);
+	assert_false(rig.is_line_high);
+	assert_int_equal(in(2) & 0x0f, 0x01);
+	out(0, 'x');
+	assert_true(rig.is_line_high);
+	out(4, 0); /* without OUT2 no interrupt gets out */
+	assert_false(rig.is_line_high);
+}
+
+/* What drivers look at to find out what there is. */
+static void it_is_found(void **state)
+{
+	(void)state;
+	out(7, 0x5a);
+	assert_int_equal(in(7), 0x5a);
+	out(2, 0);
+	assert_int_equal(in(2) & 0xc0, 0);
+	out(2, 1);
+	assert_int_equal(in(2) & 0xc0, 0xc0);
+	out(3, 0x83);
+	out(0, 0x34);
+	out(1, 0x12);
+	assert_int_equal(in(0), 0x34);
+	assert_int_equal(in(1), 0x12);
+	out(3, 0x03);
+	assert_int_equal(in(1), 0);
+	out(4, 0x10 | 0x0a);
+	assert_int_equal(in(6) & 0xf0, 0x90);
+	out(0, 'l'); /* the loop */
+	assert_int_equal(in(5) & 1, 1);
+	assert_int_equal(in(0), 'l');
+}
+
+static void any_access_is_answered(void **state)
+{
+	(void)state;
+	for (unsigned int bytes = 1; bytes <= 8; bytes *= 2)
+		for (unsigned int offset = 0; offset + bytes <= PV_SERIAL_PORTS; offset++)
+			for (int i = 0; i < 300; i++) {
+				pv_serial_io_ops.write(&rig.serial, offset, bytes,
+				                       (uint64_t)i * 0x0101010101010101u);
+				pv_serial_io_ops.read(&rig.serial, offset, bytes);
+			}
+	pv_serial_reset(&rig.serial);
+	assert_false(rig.is_line_high);
+	out(4, 0x10);
+	out(0, 'a');
+	assert_int_equal(in(0), 'a');
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_sent_comes_out),
+		TEST(a_reader_that_does_not_read_holds_the_guest_back),
+		TEST(what_the_host_types_is_read),
+		TEST(an_empty_transmitter_is_told_once),
+		TEST(it_is_found),
+		TEST(any_access_is_answered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
