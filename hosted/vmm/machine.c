@@ -43,7 +43,8 @@ struct pv_machine {
 	struct pv_loop_message message; /* there is a wish */
 	enum wish wish;
 	bool is_resetting, is_ending;
-	unsigned int stopping;
+	unsigned int stopping; /* devices that a reset waits for, ... */
+	unsigned int ending;   /* ... and the end; one more until all have been asked */
 	enum pv_machine_end end;
 	bool is_reset_by_host;
 	void (*was_reset)(void *arg, bool by_guest);
@@ -184,7 +185,6 @@ static void reset_machine(struct pv_machine *machine)
 	machine->is_resetting = true;
 	pv_platform_reset(&machine->platform);
 	pv_serial_reset(&machine->serial);
-	/* One more than there are, until all have been asked. */
 	machine->stopping = machine->devices + 1;
 	for (unsigned int i = 0; i < machine->devices; i++)
 		if (pv_device_stop(machine->device[i],
@@ -201,7 +201,8 @@ static void grant(struct pv_loop_message *message)
 	enum wish granted = machine->wish;
 
 	machine->wish = WISH_NOTHING;
-	if (machine->is_ending)
+	/* A reset that is under way is as good as another. */
+	if (machine->is_ending || (machine->is_resetting && granted == WISH_RESET))
 		return;
 	pv_vcpus_pause(&machine->vcpus);
 	if (granted == WISH_RESET) {
@@ -225,7 +226,7 @@ static void device_stopped(void *arg)
 {
 	struct pv_machine *machine = arg;
 
-	if (--machine->stopping > 0)
+	if (--machine->ending > 0)
 		return;
 	pv_serial_flush(&machine->serial);
 	pv_service_guest_ended(machine->service);
@@ -240,7 +241,7 @@ static void end(void *arg, const char *reason)
 	machine->is_ending = true;
 	pv_vcpus_pause(&machine->vcpus);
 	pv_vcpus_end(&machine->vcpus);
-	machine->stopping = machine->devices + 1;
+	machine->ending = machine->devices + 1;
 	for (unsigned int i = 0; i < machine->devices; i++)
 		if (pv_device_reset(machine->device[i],
 		                    (struct pv_waiter){ device_stopped, machine }))

@@ -318,6 +318,17 @@ static void answer(struct pv_vcpu *vcpu)
 	}
 }
 
+/*
+ * An access that left the guest is finished in the kernel at the next run, also if that ends at
+ * once. Without this it would be finished after a reset, in the middle of what comes then.
+ */
+static void finish_access(struct pv_vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
+	(void)!ioctl(vcpu->fd, KVM_RUN, 0);
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+}
+
 /* With the lock. False: the end. */
 static bool wait_while_paused(struct pv_vcpu *vcpu)
 {
@@ -325,6 +336,8 @@ static bool wait_while_paused(struct pv_vcpu *vcpu)
 
 	if (!all->is_paused && !all->is_ending)
 		return true;
+	if (vcpu->has_run)
+		finish_access(vcpu);
 	all->running--;
 	pthread_cond_broadcast(&all->changed);
 	while (all->is_paused && !all->is_ending)

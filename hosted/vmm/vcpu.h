@@ -32,6 +32,7 @@ struct pv_vcpu {
 	pthread_t thread;
 	int thread_id;
 	bool is_started;
+	bool has_run; /* ever */
 };
 
 struct pv_vcpus {
