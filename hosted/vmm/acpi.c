@@ -22,7 +22,7 @@ struct builder {
 static void put(struct table *table, uint64_t value, unsigned int bytes)
 {
 	for (unsigned int i = 0; i < bytes; i++)
-		table->base[table->bytes++] = (uint8_t)(value >> 8 * i);
+		table->base[table->bytes++] = (uint8_t)(i < sizeof(value) ? value >> 8 * i : 0);
 }
 
 static void put_text(struct table *table, const char *text, unsigned int bytes)

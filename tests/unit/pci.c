@@ -285,6 +285,7 @@ static void features_that_cannot_be_had_are_refused(void **state)
 static void a_queue_that_cannot_start_asks_for_a_reset(void **state)
 {
 	(void)state;
+	pv_twin_alloc(&rig.pci.couple.twin, 64, PV_WHOLE, 0, &rig.random);
 	pv_couple_seal(&rig.pci.couple);
 	modern_write(CFG(driver_feature_select), 4, 1);
 	modern_write(CFG(driver_feature), 4, VIRTIO_F_VERSION_1 >> 32);
