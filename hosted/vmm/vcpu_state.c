@@ -11,11 +11,13 @@
 #define MSRS_MAX 1024u
 #define MSR_TSC  0x10u
 
-/* One by one: KVM stops at the first that it does not know the value of. */
+/* A list of one: KVM stops at the first that it does not know the value of. */
 struct one_msr {
-	struct kvm_msrs header;
+	uint32_t count, padding;
 	struct kvm_msr_entry entry;
 };
+_Static_assert(offsetof(struct one_msr, entry) == offsetof(struct kvm_msrs, entries),
+               "a list of one is no list");
 
 struct pv_vcpu_state {
 	struct kvm_regs regs;
@@ -48,7 +50,7 @@ static struct kvm_msr_list *list_msrs(const struct pv_kvm *kvm)
 
 static bool get_msr(int vcpu_fd, uint32_t index, struct kvm_msr_entry *entry)
 {
-	struct one_msr one = { .header.nmsrs = 1, .entry.index = index };
+	struct one_msr one = { .count = 1, .entry.index = index };
 
 	if (index == MSR_TSC || ioctl(vcpu_fd, KVM_GET_MSRS, &one) != 1)
 		return false;
@@ -73,7 +75,7 @@ static int get_msrs(struct pv_vcpu_state *state, const struct pv_kvm *kvm, int v
 static void put_msrs(const struct pv_vcpu_state *state, int vcpu_fd)
 {
 	for (uint32_t i = 0; i < state->msrs; i++) {
-		struct one_msr one = { .header.nmsrs = 1, .entry = state->msr[i] };
+		struct one_msr one = { .count = 1, .entry = state->msr[i] };
 
 		(void)!ioctl(vcpu_fd, KVM_SET_MSRS, &one);
 	}

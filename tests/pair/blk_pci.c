@@ -367,11 +367,12 @@ static size_t save(uint8_t *data, size_t *registers)
 {
 	struct pv_state_writer to = { .data = data, .capacity = STATE_BYTES };
 	bool is_paused = false;
+	int turns = 0;
 
 	assert_int_equal(
 		pv_device_pause(rig.pci.couple.device, (struct pv_waiter){ note, &is_paused }), 0);
-	for (int i = 0; !is_paused; i++) {
-		assert_in_range(i, 0, 10000);
+	while (!is_paused) {
+		assert_in_range(turns++, 0, 10000);
 		for (uint16_t queue = 0; queue < QUEUES; queue++)
 			pv_couple_wake(&rig.pci.couple, queue);
 		work();
