@@ -67,9 +67,9 @@ static const struct pv_option_group *const groups[] = {
 static const struct pv_command_line command = {
 	.name = "paravane run",
 	.usage = "--kernel FILE [OPTION]...",
-	.summary =
-		"Runs a virtual machine. It ends when the guest switches itself off; SIGTERM ends "
-		"it too, with all that was written on its disks.",
+	.summary = "Runs a virtual machine. It ends when the guest switches itself off; SIGTERM "
+		   "presses its power button, and once more ends it at once, with all that was "
+		   "written on its disks.",
 	.groups = groups,
 };
 
