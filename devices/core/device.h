@@ -117,10 +117,13 @@ struct pv_device {
 	uint16_t queues;
 	uint16_t queue_size_max;
 
-	/* Who waits for queues to stop, and for a reset. */
+	/* Who waits for queues to stop, for a reset, and for a pause that is to begin after both.
+	 */
 	struct pv_waiter stop_waiter;
 	struct pv_waiter reset_waiter;
-	bool is_stopping; /* the first of the two is in force */
+	struct pv_waiter pause_waiter;
+	bool is_stopping;  /* the first of the three is in force */
+	bool is_pause_due; /* the last is */
 };
 
 /*
@@ -222,7 +225,8 @@ int pv_device_stop(struct pv_device *device, struct pv_waiter stopped);
 
 /*
  * Has all running queues come to rest, keeping what they hold, so that the device can be saved;
- * then it can go on, or be stopped.
+ * then it can go on, or be stopped. A stop or reset that is under way ends first. Returns 0, or
+ * -PV_EBUSY while another pause waits for that.
  */
 int pv_device_pause(struct pv_device *device, struct pv_waiter paused);
 void pv_device_resume(struct pv_device *device);

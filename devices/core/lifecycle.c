@@ -4,8 +4,9 @@
  *
  * A stop marks its queues as stopping and then asks their lanes.  Each answer leaves a queue
  * paused, or idle if it was to be for good; the last one tells whoever waits.  A reset that comes
- * meanwhile lets that stop end first and then stops the rest.  Lanes may answer at once, from
- * within the asking, so marking comes before asking and nothing is assumed after a call out.
+ * meanwhile lets that stop end first and then stops the rest; a pause that comes meanwhile is last.
+ * Lanes may answer at once, from within the asking, so marking comes before asking and nothing is
+ * assumed after a call out.
  */
 #include "devices/core/lifecycle.h"
 
@@ -153,7 +154,28 @@ static void finish_reset(struct pv_device *device)
 	tell(&device->reset_waiter);
 }
 
-/* Something has stopped, or nothing had to: whoever waits for the last one is told. */
+static void settle(struct pv_device *device);
+
+static void begin_pause(struct pv_device *device)
+{
+	device->is_pause_due = false;
+	device->is_stopping = true;
+	device->stop_waiter = device->pause_waiter;
+	detach_some(device, 0, device->queues, false);
+	settle(device);
+}
+
+static void settle_reset(struct pv_device *device)
+{
+	detach_some(device, 0, device->queues, true);
+	if (device->is_resetting && !is_any_queue_stopping(device))
+		finish_reset(device);
+}
+
+/*
+ * Something has stopped, or nothing had to: whoever waits for the last one is told, and what waited
+ * for that is begun. Who is told may begin something else first.
+ */
 static void settle(struct pv_device *device)
 {
 	if (is_any_queue_stopping(device))
@@ -162,11 +184,10 @@ static void settle(struct pv_device *device)
 		device->is_stopping = false;
 		tell(&device->stop_waiter);
 	}
-	if (!device->is_resetting || device->is_stopping)
-		return;
-	detach_some(device, 0, device->queues, true);
-	if (device->is_resetting && !is_any_queue_stopping(device))
-		finish_reset(device);
+	if (device->is_resetting && !device->is_stopping)
+		settle_reset(device);
+	if (device->is_pause_due && !device->is_resetting && !device->is_stopping)
+		begin_pause(device);
 }
 
 void pv_queue_stopped(struct pv_queue *queue)
@@ -179,14 +200,14 @@ void pv_queue_stopped(struct pv_queue *queue)
 	settle(queue->device);
 }
 
-static int stop_some(struct pv_device *device, uint16_t first, uint16_t end, bool is_for_good,
+static int stop_some(struct pv_device *device, uint16_t first, uint16_t end,
                      struct pv_waiter waiter)
 {
 	if (device->is_stopping || device->is_resetting)
 		return -PV_EBUSY;
 	device->is_stopping = true;
 	device->stop_waiter = waiter;
-	detach_some(device, first, end, is_for_good);
+	detach_some(device, first, end, true);
 	settle(device);
 	return 0;
 }
@@ -195,17 +216,22 @@ int pv_device_queue_stop(struct pv_device *device, uint16_t index, struct pv_wai
 {
 	if (index >= device->queues)
 		return -PV_EINVAL;
-	return stop_some(device, index, (uint16_t)(index + 1), true, stopped);
+	return stop_some(device, index, (uint16_t)(index + 1), stopped);
 }
 
 int pv_device_stop(struct pv_device *device, struct pv_waiter stopped)
 {
-	return stop_some(device, 0, device->queues, true, stopped);
+	return stop_some(device, 0, device->queues, stopped);
 }
 
 int pv_device_pause(struct pv_device *device, struct pv_waiter paused)
 {
-	return stop_some(device, 0, device->queues, false, paused);
+	if (device->is_pause_due)
+		return -PV_EBUSY;
+	device->is_pause_due = true;
+	device->pause_waiter = paused;
+	settle(device);
+	return 0;
 }
 
 void pv_device_resume(struct pv_device *device)

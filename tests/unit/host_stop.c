@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "ring/err.h"
 #include "tests/support/host_world.h"
 
 #define DEADLINE_US 5000000u
@@ -114,6 +115,50 @@ static void what_fails_at_the_stop_is_called_for_on_the_control_side(void **stat
 	world_close(world);
 }
 
+static void a_pause_that_comes_while_a_queue_stops_begins_after_it(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter stopped = { world_count, &world->stopped };
+	struct pv_waiter paused = { world_count, &world->resets };
+
+	(void)state;
+	world_send(world, 0, 0, 'k');
+	world_wait_until_taken(world, 1);
+	assert_int_equal(pv_device_queue_stop(&world->toy.device, 0, stopped), 0);
+	assert_int_equal(pv_device_pause(&world->toy.device, paused), 0);
+	assert_int_equal(pv_device_pause(&world->toy.device, paused), -PV_EBUSY);
+	world_run_in_vain(world);
+	assert_int_equal(world->resets, 0);
+	world_end_all_kept(world, 0);
+	world_run_until(world, &world->resets, 1);
+	assert_int_equal(world->stopped, 1);
+	assert_int_equal(world->toy.queue[0].state, PV_QUEUE_IDLE);
+	assert_int_equal(world->toy.queue[1].state, PV_QUEUE_PAUSED);
+	pv_device_resume(&world->toy.device);
+	world_ask_and_wait(world, 1, 'x');
+	world_close(world);
+}
+
+static void a_pause_that_comes_while_a_reset_waits_is_answered_after_it(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter was_reset = { world_count, &world->stopped };
+	struct pv_waiter paused = { world_count, &world->resets };
+
+	(void)state;
+	world_send(world, 0, 0, 'k');
+	world_wait_until_taken(world, 1);
+	assert_int_equal(pv_device_reset(&world->toy.device, was_reset), 0);
+	assert_int_equal(pv_device_pause(&world->toy.device, paused), 0);
+	world_run_in_vain(world);
+	assert_int_equal(world->resets, 0);
+	world_end_all_kept(world, 0);
+	world_run_until(world, &world->resets, 1);
+	assert_int_equal(world->stopped, 1);
+	assert_true(pv_device_is_idle(&world->toy.device));
+	world_close(world);
+}
+
 static void queues_start_and_stop_again_and_again(void **state)
 {
 	struct world *world = world_open_running();
@@ -175,6 +220,8 @@ int main(void)
 		cmocka_unit_test(a_draining_queue_with_work_left_lets_its_loop_sleep),
 		cmocka_unit_test(what_a_queue_held_fails_at_its_stop_with_an_interrupt),
 		cmocka_unit_test(what_fails_at_the_stop_is_called_for_on_the_control_side),
+		cmocka_unit_test(a_pause_that_comes_while_a_queue_stops_begins_after_it),
+		cmocka_unit_test(a_pause_that_comes_while_a_reset_waits_is_answered_after_it),
 		cmocka_unit_test(queues_start_and_stop_again_and_again),
 		cmocka_unit_test(an_idle_lane_sleeps),
 		cmocka_unit_test(a_broken_queue_asks_for_a_reset_which_brings_it_back),
