@@ -10,7 +10,6 @@
 
 #include "abi/pci.h"
 #include "hosted/cli/cli.h"
-#include "hosted/control/blk_commands.h"
 #include "hosted/control/disk_set.h"
 #include "hosted/control/sandbox.h"
 #include "hosted/vmm/machine_commands.h"
@@ -194,17 +193,15 @@ struct wishes {
 static bool run_service(struct pv_service *service, struct pv_machine *machine,
                         struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_machine_commands machine_commands;
-	struct pv_blk_commands blk_commands;
+	struct pv_machine_commands commands;
 	struct pv_qmp *qmp = pv_service_qmp(service);
 
 	if (!pv_machine_join(machine, service, sentence) ||
 	    !pv_disk_set_open(set, service, sentence) || !add_disks(machine, set, sentence))
 		return false;
 	if (qmp) {
-		pv_machine_commands_register(&machine_commands, qmp, machine);
-		pv_blk_commands_register(&blk_commands, qmp, set->disk, set->disks);
-		pv_service_set_status(service, pv_blk_commands_status, &blk_commands);
+		pv_machine_commands_register(&commands, qmp, machine, set->disk, set->disks);
+		pv_service_set_status(service, pv_machine_commands_status, &commands);
 	}
 	return pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
 	       pv_disk_set_sync(set, sentence);

@@ -180,6 +180,12 @@ const char *pv_blk_commands_status(void *arg)
 	return is_any_stopped(arg) ? "io-error" : "running";
 }
 
+void pv_blk_commands_resume(struct pv_blk_commands *commands)
+{
+	for (unsigned int i = 0; i < commands->disks; i++)
+		pv_blk_resume(commands->disk[i].device);
+}
+
 /* Disks that have stopped since the question was asked are told of again, and wait again. */
 static void cont(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
@@ -188,8 +194,7 @@ static void cont(struct pv_qmp_request *request, void *arg, struct json_object *
 	(void)arguments;
 	if (is_any_stopped(commands))
 		pv_qmp_event(commands->qmp, "RESUME", NULL);
-	for (unsigned int i = 0; i < commands->disks; i++)
-		pv_blk_resume(commands->disk[i].device);
+	pv_blk_commands_resume(commands);
 	pv_qmp_return(request, NULL);
 }
 
@@ -215,16 +220,20 @@ static void failed(void *arg, struct pv_disk *disk, const struct pv_blk_failure 
 	struct pv_blk_commands *commands = arg;
 
 	tell_of_failure(commands, disk, failure);
-	if (failure->action == PV_BLK_STOP)
+	if (failure->action != PV_BLK_STOP)
+		return;
+	if (!commands->stop_machine)
 		pv_qmp_event(commands->qmp, "STOP", NULL);
+	else if (pv_blk_is_stopped(disk->device))
+		commands->stop_machine(commands->machine);
 }
 
-/* RESUME has no device: it says that all go on. */
+/* RESUME has no device: it says that all go on. A machine goes on when it is told to. */
 static void resumed(void *arg)
 {
 	struct pv_blk_commands *commands = arg;
 
-	if (!is_any_stopped(commands))
+	if (!commands->stop_machine && !is_any_stopped(commands))
 		pv_qmp_event(commands->qmp, "RESUME", NULL);
 }
 
@@ -237,19 +246,44 @@ static const struct pv_qmp_parameter resize_parameters[] = {
 
 static const struct pv_qmp_command command_table[] = {
 	{ "block_resize", resize_parameters, block_resize },
-	{ "cont", NULL, cont },
 	{ "query-block", NULL, query_block },
 	{ 0 },
 };
+
+static const struct pv_qmp_command cont_table[] = {
+	{ "cont", NULL, cont },
+	{ 0 },
+};
+
+static void listen_to(struct pv_blk_commands *commands)
+{
+	for (unsigned int i = 0; i < commands->disks; i++) {
+		commands->disk[i].failed = failed;
+		commands->disk[i].resumed = resumed;
+		commands->disk[i].failed_arg = commands;
+	}
+}
 
 void pv_blk_commands_register(struct pv_blk_commands *commands, struct pv_qmp *qmp,
                               struct pv_disk *disk, unsigned int disks)
 {
 	*commands = (struct pv_blk_commands){ .disk = disk, .disks = disks, .qmp = qmp };
-	for (unsigned int i = 0; i < disks; i++) {
-		disk[i].failed = failed;
-		disk[i].resumed = resumed;
-		disk[i].failed_arg = commands;
-	}
+	listen_to(commands);
+	pv_qmp_register(qmp, command_table, commands);
+	pv_qmp_register(qmp, cont_table, commands);
+}
+
+void pv_blk_commands_register_for_machine(struct pv_blk_commands *commands, struct pv_qmp *qmp,
+                                          struct pv_disk *disk, unsigned int disks,
+                                          void (*stop)(void *machine), void *machine)
+{
+	*commands = (struct pv_blk_commands){
+		.disk = disk,
+		.disks = disks,
+		.qmp = qmp,
+		.stop_machine = stop,
+		.machine = machine,
+	};
+	listen_to(commands);
 	pv_qmp_register(qmp, command_table, commands);
 }

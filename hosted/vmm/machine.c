@@ -43,12 +43,14 @@ struct pv_machine {
 	struct pv_loop_message message; /* there is a wish */
 	enum wish wish;
 	bool is_resetting, is_ending;
-	unsigned int stopping; /* devices that a reset waits for, ... */
-	unsigned int ending;   /* ... and the end; one more until all have been asked */
+	/* By its user, who may change his mind before all devices are at rest. */
+	bool is_stopping, is_stopped, goes_on_once_stopped;
+	/* Devices that a reset, a stop and the end wait for; one more until all have been asked. */
+	unsigned int resetting, pausing, ending;
 	enum pv_machine_end end;
 	bool is_reset_by_host;
-	void (*was_reset)(void *arg, bool by_guest);
-	void *was_reset_arg;
+	const struct pv_machine_listener *listener; /* may be NULL */
+	void *listener_arg;
 };
 
 /* ---- the lock ---- */
@@ -152,46 +154,51 @@ static bool load(struct pv_machine *machine, char sentence[static PV_SENTENCE_BY
 	       pv_sentence_wrong(sentence, "KVM takes no processor state: %s", strerror(-error));
 }
 
-/* All queues have stopped, and whoever was told is at its beginning. */
-static void finish_reset(struct pv_machine *machine)
+static void end_devices(struct pv_machine *machine);
+
+static void restart(struct pv_machine *machine)
 {
 	char sentence[PV_SENTENCE_BYTES];
 
-	machine->is_resetting = false;
-	if (machine->is_ending)
-		return;
-	if (load(machine, sentence)) {
-		if (machine->was_reset)
-			machine->was_reset(machine->was_reset_arg, !machine->is_reset_by_host);
-		machine->is_reset_by_host = false;
-		pv_vcpus_resume(&machine->vcpus);
+	if (!load(machine, sentence)) {
+		pv_log("vm", PV_LOG_ERROR, sentence);
+		machine->end = PV_MACHINE_FAILED;
+		pv_service_end(machine->service, "guest-reset");
 		return;
 	}
-	pv_log("vm", PV_LOG_ERROR, sentence);
-	machine->end = PV_MACHINE_FAILED;
-	pv_service_end(machine->service, "guest-reset");
+	if (machine->listener)
+		machine->listener->was_reset(machine->listener_arg, !machine->is_reset_by_host);
+	machine->is_reset_by_host = false;
+	if (!machine->is_stopped)
+		pv_vcpus_resume(&machine->vcpus);
 }
 
-static void queues_at_rest(void *arg)
+static void device_was_reset(void *arg)
 {
 	struct pv_machine *machine = arg;
 
-	if (--machine->stopping == 0)
-		finish_reset(machine);
+	if (--machine->resetting > 0)
+		return;
+	machine->is_resetting = false;
+	if (machine->is_ending)
+		end_devices(machine);
+	else
+		restart(machine);
 }
 
+/* The bus has begun the reset of each device: what remains is to wait for its end. */
 static void reset_machine(struct pv_machine *machine)
 {
+	const struct pv_waiter waiter = { device_was_reset, machine };
+
 	machine->is_resetting = true;
 	pv_platform_reset(&machine->platform);
 	pv_serial_reset(&machine->serial);
-	machine->stopping = machine->devices + 1;
-	for (unsigned int i = 0; i < machine->devices; i++)
-		if (pv_device_stop(machine->device[i],
-		                   (struct pv_waiter){ queues_at_rest, machine }))
-			queues_at_rest(machine);
 	pv_machine_pci_reset(&machine->pci);
-	queues_at_rest(machine);
+	machine->resetting = machine->devices + 1;
+	for (unsigned int i = 0; i < machine->devices; i++)
+		pv_bug_on(pv_device_reset(machine->device[i], waiter) != 0);
+	device_was_reset(machine);
 }
 
 static void grant(struct pv_loop_message *message)
@@ -232,7 +239,17 @@ static void device_stopped(void *arg)
 	pv_service_guest_ended(machine->service);
 }
 
-/* A reset that is under way has its own waiters, whose last then does nothing. */
+static void end_devices(struct pv_machine *machine)
+{
+	const struct pv_waiter waiter = { device_stopped, machine };
+
+	machine->ending = machine->devices + 1;
+	for (unsigned int i = 0; i < machine->devices; i++)
+		pv_bug_on(pv_device_reset(machine->device[i], waiter) != 0);
+	device_stopped(machine);
+}
+
+/* A reset that is under way has its own waiters: the last of them goes on here. */
 static void end(void *arg, const char *reason)
 {
 	struct pv_machine *machine = arg;
@@ -241,12 +258,8 @@ static void end(void *arg, const char *reason)
 	machine->is_ending = true;
 	pv_vcpus_pause(&machine->vcpus);
 	pv_vcpus_end(&machine->vcpus);
-	machine->ending = machine->devices + 1;
-	for (unsigned int i = 0; i < machine->devices; i++)
-		if (pv_device_reset(machine->device[i],
-		                    (struct pv_waiter){ device_stopped, machine }))
-			device_stopped(machine);
-	device_stopped(machine);
+	if (!machine->is_resetting)
+		end_devices(machine);
 }
 
 /* A guest that is asked to end and does not listen is ended by who asks twice. */
@@ -256,6 +269,71 @@ static void asked_to_end(void *arg)
 }
 
 static const struct pv_service_guest_ops guest_ops = { begin, asked_to_end, end };
+
+/* ---- stop and go on ---- */
+
+static void go_on(struct pv_machine *machine)
+{
+	machine->is_stopped = machine->goes_on_once_stopped = false;
+	for (unsigned int i = 0; i < machine->devices; i++)
+		pv_device_resume(machine->device[i]);
+	if (machine->listener)
+		machine->listener->goes_on(machine->listener_arg);
+	/* A reset that is under way has them go on when it is done. */
+	if (machine->is_resetting)
+		return;
+	pv_vcpus_mark_stopped(&machine->vcpus);
+	pv_vcpus_resume(&machine->vcpus);
+}
+
+static void device_paused(void *arg)
+{
+	struct pv_machine *machine = arg;
+
+	if (--machine->pausing > 0)
+		return;
+	machine->is_stopping = false;
+	if (machine->listener)
+		machine->listener->has_stopped(machine->listener_arg);
+	if (machine->goes_on_once_stopped && !machine->is_ending)
+		go_on(machine);
+}
+
+static void stop_machine(struct pv_machine *machine)
+{
+	const struct pv_waiter waiter = { device_paused, machine };
+
+	machine->is_stopping = machine->is_stopped = true;
+	pv_vcpus_pause(&machine->vcpus);
+	machine->pausing = machine->devices + 1;
+	for (unsigned int i = 0; i < machine->devices; i++)
+		pv_bug_on(pv_device_pause(machine->device[i], waiter) != 0);
+	device_paused(machine);
+}
+
+bool pv_machine_stop(struct pv_machine *machine)
+{
+	bool is_at_rest = machine->is_ending || (machine->is_stopped && !machine->is_stopping);
+
+	machine->goes_on_once_stopped = false;
+	if (!is_at_rest && !machine->is_stopping)
+		stop_machine(machine);
+	return is_at_rest;
+}
+
+void pv_machine_cont(struct pv_machine *machine)
+{
+	if (machine->is_ending)
+		return;
+	machine->goes_on_once_stopped = machine->is_stopping;
+	if (machine->is_stopped && !machine->is_stopping)
+		go_on(machine);
+}
+
+bool pv_machine_is_stopped(const struct pv_machine *machine)
+{
+	return machine->is_stopped && !machine->goes_on_once_stopped;
+}
 
 /* ---- buttons ---- */
 
@@ -275,11 +353,11 @@ int pv_machine_cpu_thread(const struct pv_machine *machine, unsigned int cpu)
 	return cpu < machine->vcpus.vcpus ? machine->vcpus.vcpu[cpu].thread_id : 0;
 }
 
-void pv_machine_set_reset_listener(struct pv_machine *machine,
-                                   void (*was_reset)(void *arg, bool by_guest), void *arg)
+void pv_machine_set_listener(struct pv_machine *machine, const struct pv_machine_listener *listener,
+                             void *arg)
 {
-	machine->was_reset = was_reset;
-	machine->was_reset_arg = arg;
+	machine->listener = listener;
+	machine->listener_arg = arg;
 }
 
 /* ---- making it ---- */

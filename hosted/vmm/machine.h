@@ -60,12 +60,30 @@ bool pv_machine_add(struct pv_machine *machine, struct pv_device *device, struct
 void pv_machine_press_power(struct pv_machine *machine);
 void pv_machine_press_reset(struct pv_machine *machine);
 
+/*
+ * Has processors wait and devices come to rest: what was begun is finished or kept, and nothing
+ * moves until pv_machine_cont(). Returns true if it is so already; otherwise the listener is told,
+ * perhaps from within the call. The guest's clock goes on meanwhile, and its watchdogs are told
+ * that it is not to blame. Control side.
+ */
+bool pv_machine_stop(struct pv_machine *machine);
+void pv_machine_cont(struct pv_machine *machine);
+
+/* From the call of pv_machine_stop() to that of pv_machine_cont(). Control side. */
+bool pv_machine_is_stopped(const struct pv_machine *machine);
+
 /* The thread ids of its processors, 0 for those beyond. */
 int pv_machine_cpu_thread(const struct pv_machine *machine, unsigned int cpu);
 
-/* Called when the guest, or a button, has reset it. Control side. */
-void pv_machine_set_reset_listener(struct pv_machine *machine,
-                                   void (*was_reset)(void *arg, bool by_guest), void *arg);
+/* What becomes of it, for one who wants to know. Control side. */
+struct pv_machine_listener {
+	void (*was_reset)(void *arg, bool by_guest); /* or by its button */
+	void (*has_stopped)(void *arg);
+	void (*goes_on)(void *arg);
+};
+
+void pv_machine_set_listener(struct pv_machine *machine, const struct pv_machine_listener *listener,
+                             void *arg);
 
 enum pv_machine_end pv_machine_how_ended(const struct pv_machine *machine);
 

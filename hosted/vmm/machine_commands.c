@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "hosted/vmm/machine_commands.h"
 
+#include <string.h>
+
 #include <json-c/json.h>
 
 static void system_powerdown(struct pv_qmp_request *request, void *arg,
@@ -54,17 +56,98 @@ static void was_reset(void *arg, bool by_guest)
 	pv_qmp_event(commands->qmp, "RESET", data);
 }
 
+/* ---- stop and go on ---- */
+
+static void stop(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
+{
+	struct pv_machine_commands *commands = arg;
+
+	(void)arguments;
+	if (commands->stop) {
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "the machine is being stopped already");
+		return;
+	}
+	commands->stop = request;
+	if (!pv_machine_stop(commands->machine))
+		return;
+	commands->stop = NULL;
+	pv_qmp_return(request, NULL);
+}
+
+static void has_stopped(void *arg)
+{
+	struct pv_machine_commands *commands = arg;
+	struct pv_qmp_request *request = commands->stop;
+
+	pv_qmp_event(commands->qmp, "STOP", NULL);
+	commands->stop = NULL;
+	if (request)
+		pv_qmp_return(request, NULL);
+}
+
+/* Disks that fail again have it stopped again. */
+static void cont(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
+{
+	struct pv_machine_commands *commands = arg;
+
+	(void)arguments;
+	pv_machine_cont(commands->machine);
+	pv_qmp_return(request, NULL);
+}
+
+static void goes_on(void *arg)
+{
+	struct pv_machine_commands *commands = arg;
+
+	pv_qmp_event(commands->qmp, "RESUME", NULL);
+	pv_blk_commands_resume(&commands->blk);
+}
+
+static void stop_for_disk(void *arg)
+{
+	pv_machine_stop(arg);
+}
+
+const char *pv_machine_commands_status(void *arg)
+{
+	struct pv_machine_commands *commands = arg;
+	const char *of_disks = pv_blk_commands_status(&commands->blk);
+
+	if (!pv_machine_is_stopped(commands->machine))
+		return "running";
+	return strcmp(of_disks, "running") == 0 ? "paused" : of_disks;
+}
+
+static void query_kvm(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
+{
+	struct json_object *kvm = json_object_new_object();
+
+	(void)arg;
+	(void)arguments;
+	json_object_object_add(kvm, "enabled", json_object_new_boolean(true));
+	json_object_object_add(kvm, "present", json_object_new_boolean(true));
+	pv_qmp_return(request, kvm);
+}
+
 static const struct pv_qmp_command command_table[] = {
+	{ "cont", NULL, cont },
 	{ "query-cpus-fast", NULL, query_cpus_fast },
+	{ "query-kvm", NULL, query_kvm },
+	{ "stop", NULL, stop },
 	{ "system_powerdown", NULL, system_powerdown },
 	{ "system_reset", NULL, system_reset },
 	{ 0 },
 };
 
 void pv_machine_commands_register(struct pv_machine_commands *commands, struct pv_qmp *qmp,
-                                  struct pv_machine *machine)
+                                  struct pv_machine *machine, struct pv_disk *disk,
+                                  unsigned int disks)
 {
-	*commands = (struct pv_machine_commands){ machine, qmp };
-	pv_machine_set_reset_listener(machine, was_reset, commands);
+	static const struct pv_machine_listener listener = { was_reset, has_stopped, goes_on };
+
+	*commands = (struct pv_machine_commands){ .machine = machine, .qmp = qmp };
+	pv_blk_commands_register_for_machine(&commands->blk, qmp, disk, disks, stop_for_disk,
+	                                     machine);
+	pv_machine_set_listener(machine, &listener, commands);
 	pv_qmp_register(qmp, command_table, commands);
 }

@@ -425,6 +425,13 @@ void pv_vcpus_resume(struct pv_vcpus *vcpus)
 	pthread_cond_broadcast(&vcpus->changed);
 }
 
+/* A guest that does not use KVM's clock has no place for the mark. */
+void pv_vcpus_mark_stopped(struct pv_vcpus *vcpus)
+{
+	for (unsigned int i = 0; i < vcpus->vcpus; i++)
+		(void)!ioctl(vcpus->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 void pv_vcpus_end(struct pv_vcpus *vcpus)
 {
 	vcpus->is_ending = true;

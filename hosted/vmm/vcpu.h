@@ -67,6 +67,9 @@ int pv_vcpus_start(struct pv_vcpus *vcpus);
 void pv_vcpus_pause(struct pv_vcpus *vcpus);
 void pv_vcpus_resume(struct pv_vcpus *vcpus);
 
+/* With the lock, all waiting. The guest's watchdogs will know that it was stopped from outside. */
+void pv_vcpus_mark_stopped(struct pv_vcpus *vcpus);
+
 /* With the lock, all waiting. Ends the threads. */
 void pv_vcpus_end(struct pv_vcpus *vcpus);
 

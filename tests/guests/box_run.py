@@ -5,17 +5,12 @@ drivers, with MSI-X and without, rebooted, and ended from outside."""
 import os
 import re
 import shlex
-import sys
 
 import harness
+import in_box
 import initramfs
 import qemu
-from report import Failure
 
-sys.path.insert(0, os.path.join(initramfs.HERE, os.pardir, "box"))
-import box  # pylint: disable=wrong-import-position
-
-SPOKEN = re.compile(r"@@(ok|bad|is|rc|case) ?(.*)")
 VERSION_1 = 32
 REBOOTS = 10 if "PV_LONG" in os.environ else 3
 # Guests take 10 s each when the machine is not busy.
@@ -65,34 +60,8 @@ def run_in_box(test, script):
     path = os.path.join(test.work, "script")
     with open(path, "w", encoding="utf-8") as file:
         file.write(script)
-    options = box.default_options(memory="6144M", seconds=LIMIT_S, kernels=test.guests)
-    with open(test.log_path("box"), "wb") as log:
-        status = box.run(options, ["env", f"PARAVANE={os.environ['PARAVANE']}", "sh", path], log)
-    if status == box.BOX_FAILED:
-        raise Failure("the box itself failed")
-    with open(test.log_path("box"), encoding="utf-8", errors="replace") as log:
-        return log.read().splitlines()
-
-
-def judge(report, lines):
-    """Takes in what was said; returns the values of each case."""
-    cases, values = {}, {}
-    for line in lines:
-        spoken = SPOKEN.match(line.rstrip("\r"))
-        if not spoken:
-            if line.strip():
-                report.note(line)
-            continue
-        kind, text = spoken.groups()
-        if kind in ("ok", "bad"):
-            report.ok(kind == "ok", text)
-        elif kind == "is":
-            name, _, values[name] = text.partition(" ")
-        elif kind == "case":
-            name, _, status = text.rpartition(" ")
-            report.equal(status, "0", f"paravane run ends well: {name}")
-            cases[name], values = values, {}
-    return cases
+    command = ["env", f"PARAVANE={os.environ['PARAVANE']}", "sh", path]
+    return in_box.run(test, command, "6144M", LIMIT_S)
 
 
 def body(report, test):
@@ -105,7 +74,7 @@ def body(report, test):
     for name, (options, words) in CASES.items():
         script += case_lines(name, options, words)
     script += case_lines("exit on reboot", *REBOOT_EXIT) + ENDED
-    cases = judge(report, run_in_box(test, script))
+    cases = in_box.judge(report, run_in_box(test, script))
     report.equal(sorted(cases), sorted([*CASES, "exit on reboot", "ended"]), "all cases ran")
     for name, cpus, version, interrupts in (("modern", "2", "1", "[1-9][0-9]* 0"),
                                             ("legacy", "1", "0", "[1-9][0-9]* 0"),

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # fetch-kernel.sh FOLDER [PACKAGE MODULE...]: a kernel of Debian's and some of its modules; the cloud
-# kernel and the modules of a virtio disk, unless told otherwise.
+# kernel and the modules of a virtio disk and of the power button, unless told otherwise.
 # The package is fetched and unpacked, never installed: that would remake the user's own
 # initramfs and boot menu.  Leaves FOLDER/vmlinuz, FOLDER/modules/NN-NAME.ko in loading order.
 set -eu
 
 folder=$1
 meta=${2:-linux-image-cloud-amd64}
-modules="virtio_pci virtio_blk"
+modules="virtio_pci virtio_blk button evdev"
 if [ $# -gt 2 ]; then
 	shift 2
 	modules=$*
@@ -41,10 +41,12 @@ depmod -b tree "$version"
 mkdir modules
 for module in $modules; do
 	modprobe -d tree -S "$version" --show-depends "$module"
-done | sed -n 's/^insmod \(.*\.ko\).*/\1/p' | awk '!seen[$0]++' >order
+done | sed -n 's/^insmod \([^ ]*\.ko[.a-z]*\).*/\1/p' | awk '!seen[$0]++' >order
 number=10
 while read -r file; do
-	cp "$file" "modules/$number-$(basename "$file")"
+	to=modules/$number-$(basename "$file")
+	cp "$file" "$to"
+	case $to in *.xz) xz -d "$to" ;; esac
 	number=$((number + 1))
 done <order
 cp tree/boot/vmlinuz-* vmlinuz.new

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Running a part of a test in the box, and judging what it and its guests have said."""
+
+import os
+import re
+import sys
+
+import initramfs
+from report import Failure
+
+sys.path.insert(0, os.path.join(initramfs.HERE, os.pardir, "box"))
+import box  # pylint: disable=wrong-import-position
+
+SPOKEN = re.compile(r"@@(ok|bad|is|rc|case) ?(.*)")
+
+
+def run(test, command, memory, seconds):
+    """Runs the command there; returns the lines that it printed."""
+    options = box.default_options(memory=memory, seconds=seconds, kernels=test.guests)
+    with open(test.log_path("box"), "wb") as log:
+        status = box.run(options, command, log)
+    if status == box.BOX_FAILED:
+        raise Failure("the box itself failed")
+    with open(test.log_path("box"), encoding="utf-8", errors="replace") as log:
+        return log.read().splitlines()
+
+
+def judge(report, lines):
+    """Takes in what was said; returns the values of each case."""
+    cases, values = {}, {}
+    for line in lines:
+        spoken = SPOKEN.match(line.rstrip("\r"))
+        if not spoken:
+            if line.strip():
+                report.note(line)
+            continue
+        kind, text = spoken.groups()
+        if kind in ("ok", "bad"):
+            report.ok(kind == "ok", text)
+        elif kind == "is":
+            name, _, values[name] = text.partition(" ")
+        elif kind == "case":
+            name, _, status = text.rpartition(" ")
+            report.equal(status, "0", f"paravane run ends well: {name}")
+            cases[name], values = values, {}
+    return cases

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Inside the box: machines that are controlled over QMP while their guests work, and one that is
+killed. Prints what it finds in the lines that guests speak too.
+
+    machine_control.py PARAVANE ROUNDS OPTION...    the options of every machine
+"""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, os.pardir, "support"))
+os.environ["PARAVANE"] = sys.argv[1]
+
+import serving  # pylint: disable=wrong-import-position
+
+ROUNDS = int(sys.argv[2])
+FOLDER = "/tmp"
+DISK = os.path.join(FOLDER, "disk.img")
+SOCKET = os.path.join(FOLDER, "qmp")
+BEFORE_MIB, AFTER_MIB = 64, 96
+START_S = 60
+# A guest that is busy hears its button late.
+ANSWER_S = 60
+# Longer than what a guest calls locked up.
+LONG_STOP_S = 6
+
+
+def say(kind, *words):
+    print(f"@@{kind}", *words, flush=True)
+
+
+def ok(is_true, text):
+    say("ok" if is_true else "bad", text)
+
+
+def same(text, got, wanted):
+    ok(got == wanted, text if got == wanted else f"{text} (got {got!r}, wanted {wanted!r})")
+
+
+class Machine:
+    """A machine of ours; what its guest says is passed on, and remembered."""
+
+    def __init__(self, words):
+        with open(DISK, "wb") as image:
+            image.truncate(BEFORE_MIB << 20)
+        append = f"console=null quiet panic=-1 LINE=/dev/ttyS0 LEGACY=0 {words}"
+        self.process = subprocess.Popen(
+            [sys.argv[1], "run", *sys.argv[3:], "--append", append, "--qmp", "unix:" + SOCKET,
+             "--disk", f"path={DISK},id=disk"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.heard = []
+        self.listener = threading.Thread(target=self.listen)
+        self.listener.start()
+        self.qmp = serving.Qmp(SOCKET)
+        self.qmp.socket.settimeout(ANSWER_S)
+
+    def listen(self):
+        for line in self.process.stdout:
+            self.heard.append(line)
+            if "the guest runs" not in line:
+                print(line, end="", flush=True)
+
+    def wait_until_guest_runs(self, times=1):
+        deadline = time.monotonic() + START_S
+        while sum("the guest runs" in line for line in self.heard) < times:
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                say("bad", "the guest runs")
+                sys.exit(1)
+            time.sleep(0.05)
+
+    def status(self):
+        return self.qmp.command("query-status")["status"]
+
+    def end(self):
+        status = self.process.wait()
+        self.listener.join()
+        self.qmp.close()
+        return status
+
+
+def requests(counters):
+    return {name: value for name, value in counters.items() if "requests" in name}
+
+
+def nothing_moves(machine):
+    before = requests(machine.qmp.counters()), os.stat(DISK).st_mtime_ns
+    time.sleep(0.3)
+    same("a stopped machine's disk is at rest",
+         (requests(machine.qmp.counters()), os.stat(DISK).st_mtime_ns), before)
+
+
+def stop_and_cont(machine):
+    qmp, odd = machine.qmp, 0
+    for _ in range(ROUNDS):
+        time.sleep(random.uniform(0, 0.05))
+        qmp.command("stop")
+        odd += machine.status() != "paused"
+        qmp.wait_for("STOP")
+        time.sleep(random.uniform(0, 0.01))
+        qmp.command("cont")
+        odd += machine.status() != "running"
+        qmp.wait_for("RESUME")
+    same(f"stop and cont, {ROUNDS} times, and query-status says so", odd, 0)
+    qmp.command("stop")
+    qmp.command("stop")
+    nothing_moves(machine)
+    time.sleep(LONG_STOP_S)
+    qmp.command("cont")
+    qmp.command("cont")
+    qmp.wait_for("STOP")
+    qmp.wait_for("RESUME")
+    same("who is stopped is not stopped again",
+         [event["event"] for event in qmp.events if event["event"] in ("STOP", "RESUME")], [])
+
+
+def reset_while_stopped(machine):
+    machine.qmp.command("stop")
+    machine.qmp.command("system_reset")
+    machine.qmp.wait_for("RESET")
+    same("a reset leaves a stopped machine stopped", machine.status(), "paused")
+    machine.qmp.command("cont")
+    machine.wait_until_guest_runs(2)
+    ok(True, "after cont it comes up again")
+
+
+def questions(machine):
+    cpus = machine.qmp.command("query-cpus-fast")
+    tasks = os.listdir(f"/proc/{machine.process.pid}/task")
+    ok(len(cpus) == 2 and all(str(cpu["thread-id"]) in tasks for cpu in cpus),
+       "query-cpus-fast names its processors' threads")
+    same("query-kvm", machine.qmp.command("query-kvm"), {"enabled": True, "present": True})
+
+
+def controlled():
+    machine = Machine("")
+    machine.wait_until_guest_runs()
+    questions(machine)
+    stop_and_cont(machine)
+    reset_while_stopped(machine)
+    same("block_resize under load",
+         machine.qmp.command("block_resize", device="disk", size=AFTER_MIB << 20), {})
+    time.sleep(1)
+    machine.qmp.command("system_powerdown")
+    machine.qmp.wait_for("POWERDOWN")
+    data = machine.qmp.wait_for("SHUTDOWN")
+    same("SHUTDOWN says that it was the guest", data,
+         {"guest": True, "reason": "guest-shutdown"})
+    say("case", "controlled", machine.end())
+
+
+def killed():
+    machine = Machine("CRASHES=1")
+    machine.wait_until_guest_runs()
+    time.sleep(3)
+    machine.process.send_signal(signal.SIGKILL)
+    machine.end()
+    fsck = subprocess.run(["/sbin/e2fsck", "-fy", DISK], capture_output=True, check=False)
+    ok(fsck.returncode in (0, 1), "after kill -9 e2fsck replays the journal")
+    fsck = subprocess.run(["/sbin/e2fsck", "-fn", DISK], capture_output=True, check=False)
+    same("and then finds it clean", fsck.returncode, 0)
+    kept = subprocess.run(["/sbin/debugfs", "-R", "cat /kept", DISK], capture_output=True,
+                          check=True).stdout
+    digest = hashlib.sha256(kept).hexdigest()
+    ok(any(line.strip() == f"@@is kept {digest}" for line in machine.heard),
+       "what was synced is whole")
+    say("case", "killed", 0)
+
+
+controlled()
+killed()
