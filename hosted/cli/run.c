@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* paravane run: a virtual machine, with its devices in this process. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "abi/pci.h"
 #include "hosted/cli/cli.h"
@@ -15,22 +12,21 @@
 #include "hosted/vmm/machine_commands.h"
 
 #define MEMORY_MIN      (32ull << 20)
+#define MEMORY_DEFAULT  (512ull << 20)
 #define MEMORY_MAX      (1ull << 40)
 #define CPUS_MAX        255u
 #define QUEUES_DEFAULT  16u
 #define QUEUE_SIZE      256u
 #define EXIT_KVM_FAILED 3
 
-enum console { CONSOLE_STDIO, CONSOLE_OFF };
 enum on_reboot { ON_REBOOT_RESET, ON_REBOOT_EXIT };
 
-static const char *const consoles[] = { "stdio", "off", NULL };
 static const char *const on_reboots[] = { "reset", "exit", NULL };
 
 struct machine_options {
-	const char *kernel, *initrd, *append;
-	uint64_t cpus, memory_bytes;
-	unsigned int console, on_reboot;
+	const char *kernel, *initrd, *append, *console, *memory, *name;
+	uint64_t cpus;
+	unsigned int on_reboot;
 	struct pv_option_texts disks;
 };
 
@@ -42,15 +38,20 @@ static const struct pv_option machine_options[] = {
 	{ "append", "TEXT", "its command line", PV_OPTION_TEXT_AT(MACHINE, append) },
 	{ "cpus", "N", "virtual processors (default 1)",
 	  PV_OPTION_NUMBER_AT(MACHINE, cpus, 1, CPUS_MAX) },
-	{ "memory", "SIZE", "guest memory (default 512M)",
-	  PV_OPTION_SIZE_AT(MACHINE, memory_bytes, MEMORY_MIN, MEMORY_MAX) },
-	{ "console", "stdio|off", "where the serial port COM1 leads to (default stdio)",
-	  PV_OPTION_CHOICE_AT(MACHINE, console, consoles) },
+	{ "memory", "SIZE[,KEY=VALUE,...]",
+	  "guest memory (default 512M); with shared=on other processes can be given it, with "
+	  "hugepages=on it is of the host's pool of huge pages",
+	  PV_OPTION_TEXT_AT(MACHINE, memory) },
+	{ "name", "TEXT", "its name, for query-name", PV_OPTION_TEXT_AT(MACHINE, name) },
+	{ "console", "stdio|pty|file=PATH|off",
+	  "where the serial port COM1 leads to (default stdio); a pty's path is said on stderr",
+	  PV_OPTION_TEXT_AT(MACHINE, console) },
 	{ "on-reboot", "reset|exit", "what becomes of a guest that reboots (default reset)",
 	  PV_OPTION_CHOICE_AT(MACHINE, on_reboot, on_reboots) },
 	{ "disk", "KEY=VALUE,...",
-	  "a disk: path=FILE, and id=NAME, readonly=on, queues=N, or any of the options of a disk "
-	  "that 'serve blk' has; may be given more than once",
+	  "a disk: path=FILE, and id=NAME, readonly=on, queues=N, iothreads=N for event loops of "
+	  "its own, or any of the options of a disk that 'serve blk' has; may be given more than "
+	  "once",
 	  PV_OPTION_TEXTS_AT(MACHINE, disks) },
 	{ 0 },
 };
@@ -78,6 +79,27 @@ static int fail(const char *sentence)
 	return EXIT_FAILURE;
 }
 
+/* ---- memory ---- */
+
+#define MEMORY struct pv_machine_memory_options
+static const struct pv_option memory_keys[] = {
+	{ "size", "SIZE", "how much", PV_OPTION_SIZE_AT(MEMORY, bytes, MEMORY_MIN, MEMORY_MAX) },
+	{ "shared", NULL, "behind a descriptor", PV_OPTION_FLAG_AT(MEMORY, is_shared) },
+	{ "hugepages", NULL, "of the pool", PV_OPTION_FLAG_AT(MEMORY, has_huge_pages) },
+	{ 0 },
+};
+
+static bool plan_memory(MEMORY *memory, const char *text, char sentence[static PV_SENTENCE_BYTES])
+{
+	*memory = (MEMORY){ .bytes = MEMORY_DEFAULT };
+	/* It is in argv, which is ours to write to. */
+	if (text && !pv_options_parse_value_and_keys("memory", memory_keys, memory,
+	                                             (char *)(uintptr_t)text, sentence))
+		return false;
+	memory->bytes &= ~4095ull;
+	return true;
+}
+
 /* ---- disks ---- */
 
 #define KEYS_MAX 64u
@@ -86,6 +108,15 @@ static int fail(const char *sentence)
 static const struct {
 	const char *key, *option;
 } aliases[] = { { "path", "blk-file" }, { "readonly", "read-only" }, { "queues", "num-queues" } };
+
+#define IOTHREADS_MAX 16u
+#define PLAN          struct pv_disk_plan
+static const struct pv_option export_keys[] = {
+	{ "id", "NAME", "its name", PV_OPTION_TEXT_AT(PLAN, export.name) },
+	{ "iothreads", "N", "event loops of its own",
+	  PV_OPTION_NUMBER_AT(PLAN, export.own_loops, 0, IOTHREADS_MAX) },
+	{ 0 },
+};
 
 #define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
 
@@ -108,8 +139,8 @@ static void list_keys(struct pv_option keys[KEYS_MAX])
 		keys[count] = *disk_option(aliases[i].option);
 		keys[count++].name = aliases[i].key;
 	}
-	keys[count++] = (struct pv_option){ "id", "NAME", "its name",
-		                            PV_OPTION_TEXT_AT(struct pv_disk_plan, export.name) };
+	for (const struct pv_option *o = export_keys; o->name; o++)
+		keys[count++] = *o;
 	for (const struct pv_option *o = pv_disk_option_group.options;
 	     o->name && count < KEYS_MAX - 1; o++)
 		keys[count++] = *o;
@@ -149,39 +180,6 @@ static bool add_disks(struct pv_machine *machine, const struct pv_disk_set *set,
 	return true;
 }
 
-/* ---- the console ---- */
-
-struct terminal {
-	bool is_raw;
-	int in_flags, out_flags;
-	struct termios before;
-};
-
-/* A terminal's keys are the guest's, all of them but what the program's own signals need. */
-static void terminal_take(struct terminal *terminal)
-{
-	struct termios raw;
-
-	terminal->in_flags = fcntl(STDIN_FILENO, F_GETFL);
-	terminal->out_flags = fcntl(STDOUT_FILENO, F_GETFL);
-	fcntl(STDIN_FILENO, F_SETFL, terminal->in_flags | O_NONBLOCK);
-	fcntl(STDOUT_FILENO, F_SETFL, terminal->out_flags | O_NONBLOCK);
-	if (tcgetattr(STDIN_FILENO, &terminal->before) < 0)
-		return;
-	raw = terminal->before;
-	raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
-	raw.c_iflag &= (tcflag_t)~ICRNL;
-	terminal->is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-}
-
-static void terminal_give_back(const struct terminal *terminal)
-{
-	if (terminal->is_raw)
-		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->before);
-	fcntl(STDIN_FILENO, F_SETFL, terminal->in_flags);
-	fcntl(STDOUT_FILENO, F_SETFL, terminal->out_flags);
-}
-
 /* ---- running ---- */
 
 /* All that a command line says. */
@@ -190,7 +188,7 @@ struct wishes {
 	struct pv_service_options service;
 };
 
-static bool run_service(struct pv_service *service, struct pv_machine *machine,
+static bool run_service(struct pv_service *service, struct pv_machine *machine, const char *name,
                         struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_machine_commands commands;
@@ -200,14 +198,14 @@ static bool run_service(struct pv_service *service, struct pv_machine *machine,
 	    !pv_disk_set_open(set, service, sentence) || !add_disks(machine, set, sentence))
 		return false;
 	if (qmp) {
-		pv_machine_commands_register(&commands, qmp, machine, set->disk, set->disks);
+		pv_machine_commands_register(&commands, qmp, machine, name, set);
 		pv_service_set_status(service, pv_machine_commands_status, &commands);
 	}
 	return pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
 	       pv_disk_set_sync(set, sentence);
 }
 
-static bool run_machine(struct pv_machine *machine, const struct pv_service_options *options,
+static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
                         struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_service_extent extent = pv_disk_set_extent(set);
@@ -216,53 +214,63 @@ static bool run_machine(struct pv_machine *machine, const struct pv_service_opti
 
 	extent.is_for_guest = true;
 	extent.lock = pv_machine_lock(machine);
-	is_made = pv_service_create(&service, options, &extent, sentence);
-	is_good = is_made && run_service(service, machine, set, sentence);
+	is_made = pv_service_create(&service, &wishes->service, &extent, sentence);
+	is_good = is_made && run_service(service, machine, wishes->machine.name, set, sentence);
 	pv_disk_set_close(set);
 	if (is_made)
 		pv_service_destroy(service);
 	return is_good;
 }
 
-static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
+static int run_on(const struct pv_console *console, const struct wishes *wishes,
+                  struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct machine_options *options = &wishes->machine;
-	bool has_console = options->console == CONSOLE_STDIO;
-	const struct pv_machine_options wanted = {
+	struct pv_machine_options wanted = {
 		.boot = { options->kernel, options->initrd, options->append,
 		          (unsigned int)options->cpus },
-		.memory_bytes = options->memory_bytes & ~4095ull,
 		.on_reset = options->on_reboot == ON_REBOOT_EXIT ? PV_MACHINE_ENDS
 		                                                 : PV_MACHINE_RESETS,
-		.console_in = has_console ? STDIN_FILENO : -1,
-		.console_out = has_console ? STDOUT_FILENO : -1,
+		.console = console,
 	};
 	struct pv_machine *machine;
-	struct pv_disk_set set;
-	struct terminal terminal = { 0 };
 	bool is_good, has_failed;
 
-	if (!plan_disks(&set, options, sentence))
-		return fail(sentence);
-	if (!pv_machine_create(&machine, &wanted, sentence)) {
-		pv_disk_set_close(&set);
+	if (!plan_memory(&wanted.memory, options->memory, sentence) ||
+	    !pv_machine_create(&machine, &wanted, sentence)) {
+		pv_disk_set_close(set);
 		return fail(sentence);
 	}
-	if (has_console)
-		terminal_take(&terminal);
-	is_good = run_machine(machine, &wishes->service, &set, sentence);
+	if (console->path[0])
+		fprintf(stderr, "%s: the console is %s\n", command.name, console->path);
+	is_good = run_machine(machine, wishes, set, sentence);
 	has_failed = pv_machine_how_ended(machine) == PV_MACHINE_FAILED;
 	pv_machine_destroy(machine);
-	if (has_console)
-		terminal_give_back(&terminal);
 	if (!is_good)
 		return fail(sentence);
 	return has_failed ? EXIT_KVM_FAILED : EXIT_SUCCESS;
 }
 
+static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
+{
+	struct pv_console console;
+	struct pv_disk_set set;
+	int status;
+
+	if (!plan_disks(&set, &wishes->machine, sentence))
+		return fail(sentence);
+	if (!pv_console_open(&console, wishes->machine.console, sentence)) {
+		pv_disk_set_close(&set);
+		return fail(sentence);
+	}
+	status = run_on(&console, wishes, &set, sentence);
+	pv_console_close(&console);
+	return status;
+}
+
 int pv_cli_run(int argc, char **argv)
 {
-	struct wishes wishes = { .machine = { .cpus = 1, .memory_bytes = 512ull << 20 },
+	struct wishes wishes = { .machine = { .console = "stdio", .cpus = 1 },
 		                 .service = PV_SERVICE_DEFAULTS };
 	void *const values[] = { &wishes.machine, &wishes.service };
 	char sentence[PV_SENTENCE_BYTES];

@@ -72,8 +72,14 @@ struct pv_service_extent pv_disk_set_extent(const struct pv_disk_set *set)
 {
 	struct pv_service_extent extent = { .kind = "blk", .devices = set->disks };
 
-	for (unsigned int i = 0; i < set->disks; i++)
-		extent.queues += (unsigned int)set->plan[i].disk.queues;
+	for (unsigned int i = 0; i < set->disks; i++) {
+		const struct pv_disk_plan *plan = &set->plan[i];
+
+		extent.queues += (unsigned int)plan->disk.queues;
+		extent.own_loops += (unsigned int)plan->export.own_loops;
+		if (plan->export.own_loops > 0)
+			extent.queues_on_own_loops += (unsigned int)plan->disk.queues;
+	}
 	return extent;
 }
 

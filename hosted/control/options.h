@@ -131,6 +131,11 @@ const char *pv_options_first_of(const struct pv_command_line *command,
 bool pv_options_parse_keys(const char *option, const struct pv_option *table, void *values,
                            char *text, char sentence[static PV_SENTENCE_BYTES]);
 
+/* The same where the first item may be the value of the table's first key alone. */
+bool pv_options_parse_value_and_keys(const char *option, const struct pv_option *table,
+                                     void *values, char *text,
+                                     char sentence[static PV_SENTENCE_BYTES]);
+
 /* Prints usage, summary and all options, sorted within their groups, within 80 columns. */
 void pv_options_help(const struct pv_command_line *command, FILE *to);
 

@@ -43,20 +43,13 @@ static bool set_flag(const char *label, void *to, const char *value,
 	       pv_sentence_wrong(sentence, "%s is on or off, not '%.64s'", label, value);
 }
 
-static bool set_item(const char *option, const struct pv_option *table, void *values, char *item,
-                     uint64_t *given, char sentence[static PV_SENTENCE_BYTES])
+static bool set_key(const char *option, const struct pv_option *table, void *values,
+                    const struct pv_option *o, const char *value, uint64_t *given,
+                    char sentence[static PV_SENTENCE_BYTES])
 {
-	char *equals = strchr(item, '='), *value = equals ? equals + 1 : NULL;
-	const struct pv_option *o = table;
 	struct pv_option_found found;
 	char label[96];
 
-	if (equals)
-		*equals = '\0';
-	while (o->name && strcmp(o->name, item) != 0)
-		o++;
-	if (!o->name)
-		return unknown(option, table, item, sentence);
 	snprintf(label, sizeof(label), "option '--%s': '%s'", option, o->name);
 	if (*given & UINT64_C(1) << (o - table))
 		return pv_sentence_wrong(sentence, "%s is given twice", label);
@@ -70,14 +63,51 @@ static bool set_item(const char *option, const struct pv_option *table, void *va
 	return pv_option_set(&found, label, value, sentence);
 }
 
+static bool set_item(const char *option, const struct pv_option *table, void *values, char *item,
+                     uint64_t *given, char sentence[static PV_SENTENCE_BYTES])
+{
+	char *equals = strchr(item, '=');
+	const struct pv_option *o = table;
+
+	if (equals)
+		*equals = '\0';
+	while (o->name && strcmp(o->name, item) != 0)
+		o++;
+	if (!o->name)
+		return unknown(option, table, item, sentence);
+	return set_key(option, table, values, o, equals ? equals + 1 : NULL, given, sentence);
+}
+
+static bool set_items(const char *option, const struct pv_option *table, void *values, char *text,
+                      uint64_t *given, char sentence[static PV_SENTENCE_BYTES])
+{
+	char *item;
+
+	while ((item = next_item(&text)))
+		if (!set_item(option, table, values, item, given, sentence))
+			return false;
+	return true;
+}
+
 bool pv_options_parse_keys(const char *option, const struct pv_option *table, void *values,
                            char *text, char sentence[static PV_SENTENCE_BYTES])
 {
 	uint64_t given = 0;
+
+	return set_items(option, table, values, text, &given, sentence);
+}
+
+bool pv_options_parse_value_and_keys(const char *option, const struct pv_option *table,
+                                     void *values, char *text,
+                                     char sentence[static PV_SENTENCE_BYTES])
+{
+	size_t first = strcspn(text, ",");
+	uint64_t given = 0;
 	char *item;
 
-	while ((item = next_item(&text)))
-		if (!set_item(option, table, values, item, &given, sentence))
-			return false;
-	return true;
+	if (memchr(text, '=', first))
+		return set_items(option, table, values, text, &given, sentence);
+	item = next_item(&text);
+	return set_key(option, table, values, table, item, &given, sentence) &&
+	       set_items(option, table, values, text, &given, sentence);
 }

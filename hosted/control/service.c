@@ -20,6 +20,8 @@ static const struct pv_option service_options[] = {
 	  PV_OPTION_NUMBER_AT(SERVICE, loops, 1, PV_SERVICE_LOOPS_MAX) },
 	{ "qmp", "unix:PATH", "take control commands (QMP) on this unix socket",
 	  PV_OPTION_TEXT_AT(SERVICE, qmp) },
+	{ "pidfile", "PATH", "write the process id to this file, when all is there",
+	  PV_OPTION_TEXT_AT(SERVICE, pidfile) },
 	{ "poll-us", "N", "poll at most so many microseconds before sleeping (default 50)",
 	  PV_OPTION_NUMBER_AT(SERVICE, poll_max_us, 0, 1000000) },
 	{ "engine", "auto|io_uring|epoll",
@@ -188,7 +190,7 @@ bool pv_service_create(struct pv_service **created, const struct pv_service_opti
 	service->options = *options;
 	service->extent = *extent;
 	service->signal_fd = service->guard_fd = -1;
-	service->qmp_listener.fd = -1;
+	service->qmp_listener.fd = service->pidfile.fd = -1;
 	is_good = !options->qmp ||
 	          pv_listener_parse("--qmp", options->qmp, service->qmp_path, sentence);
 	if (is_good) {
@@ -273,6 +275,15 @@ static void close_all(struct pv_service *service)
 	for (unsigned int i = 0; i < service->exports; i++)
 		pv_export_close(&service->export[i]);
 	pv_listener_close(&service->qmp_listener);
+	pv_pidfile_close(&service->pidfile);
+}
+
+/* Who waits for the file finds the sockets. */
+static bool open_pidfile(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
+{
+	const char *path = service->options.pidfile;
+
+	return !path || pv_pidfile_open(&service->pidfile, path, sentence);
 }
 
 bool pv_service_open(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
@@ -281,7 +292,7 @@ bool pv_service_open(struct pv_service *service, char sentence[static PV_SENTENC
 
 	for (unsigned int i = 0; is_good && i < service->exports; i++)
 		is_good = pv_export_open(&service->export[i], sentence);
-	is_good = is_good && open_qmp(service, sentence);
+	is_good = is_good && open_qmp(service, sentence) && open_pidfile(service, sentence);
 	if (!is_good)
 		close_all(service);
 	return is_good;

@@ -35,6 +35,7 @@
  */
 struct pv_service_options {
 	const char *qmp;
+	const char *pidfile;
 	uint64_t poll_max_us;
 	unsigned int engine; /* enum pv_loop_engine */
 	uint64_t loops;      /* PV_OPTION_UNSET: as many as there are processors and queues for */
@@ -45,6 +46,7 @@ struct pv_export_options {
 	const char *socket_path;
 	int fd;
 	struct pv_option_list queue_loops;
+	uint64_t own_loops; /* 0: it shares those of the service */
 	bool no_inband;
 };
 
@@ -66,7 +68,8 @@ struct pv_service_extent {
 	struct pv_loop_lock *lock; /* of the control side, for the guest's other threads; or NULL */
 	const char *kind;          /* of device: "blk" */
 	unsigned int devices;
-	unsigned int queues; /* of all devices together */
+	unsigned int queues;                         /* of all devices together, ... */
+	unsigned int queues_on_own_loops, own_loops; /* ... and of those that share none */
 };
 
 struct pv_service;

@@ -8,6 +8,7 @@
 #define PV_HOSTED_SERVICE_INTERNAL_H
 
 #include "hosted/control/listener.h"
+#include "hosted/control/pidfile.h"
 #include "hosted/control/service.h"
 #include "hosted/control/stats_commands.h"
 #include "hosted/vhost_user/backend.h"
@@ -44,7 +45,9 @@ struct pv_service {
 
 	struct pv_loop *control;
 	struct pv_data_loop *data;
-	unsigned int loops;
+	unsigned int loops;   /* those that devices share, and then those that they do not; */
+	unsigned int shared;  /* the former, ... */
+	unsigned int given;   /* ... and how many of the latter have a device already */
 	unsigned int threads; /* of the data loops, running */
 
 	struct pv_export *export;
@@ -57,6 +60,7 @@ struct pv_service {
 
 	struct pv_listener qmp_listener;
 	char qmp_path[PV_LISTENER_PATH_BYTES];
+	struct pv_pidfile pidfile;
 	struct pv_qmp *qmp;
 	struct pv_stats_device *stats_device;
 	struct pv_stats_loop *stats_loop;

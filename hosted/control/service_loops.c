@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "hosted/control/service_internal.h"
+#include "ring/err.h"
 
 /* Those that this process may run on. */
 static unsigned int processors(void)
@@ -37,7 +38,9 @@ static unsigned int loops_wanted(const struct pv_service *service)
 {
 	if (service->options.loops != PV_OPTION_UNSET)
 		return (unsigned int)service->options.loops;
-	return least(least(processors(), service->extent.queues), PV_SERVICE_LOOPS_MAX);
+	return least(least(processors(),
+	                   service->extent.queues - service->extent.queues_on_own_loops),
+	             PV_SERVICE_LOOPS_MAX);
 }
 
 static int create_data_loop(struct pv_service *service)
@@ -65,9 +68,10 @@ int pv_service_loops_create(struct pv_service *service)
 		.engine = (enum pv_loop_engine)service->options.engine,
 		.is_without_io = true,
 	};
-	unsigned int wanted = loops_wanted(service);
+	unsigned int shared = loops_wanted(service), wanted = shared + service->extent.own_loops;
 	int error = pv_loop_create(&service->control, &control);
 
+	service->shared = shared;
 	service->data = calloc(wanted, sizeof(*service->data));
 	if (!service->data)
 		return -ENOMEM;
@@ -110,32 +114,49 @@ static bool are_there(const struct pv_service *service, const struct pv_option_l
                       char sentence[static PV_SENTENCE_BYTES])
 {
 	for (unsigned int i = 0; i < list->count; i++)
-		if (list->number[i] >= service->loops)
+		if (list->number[i] >= service->shared)
 			return pv_sentence_wrong(
 				sentence,
 				"option '--queue-loops' names loop %u, and there are %u, counted "
 				"from 0; choose a smaller number or give --loops %u",
-				list->number[i], service->loops, list->number[i] + 1u);
+				list->number[i], service->shared, list->number[i] + 1u);
 	return true;
+}
+
+/* The loop of a device's queue i. */
+static unsigned int place(const struct pv_export *export, unsigned int i)
+{
+	const struct pv_service *service = export->service;
+	unsigned int device = (unsigned int)(export - service->export);
+
+	if (export->options.own_loops > 0)
+		return service->shared + service->given + i;
+	if (export->options.queue_loops.count > 0)
+		return export->options.queue_loops.number[i];
+	return (device + i) % service->shared;
 }
 
 bool pv_export_place(struct pv_export *export, char sentence[static PV_SENTENCE_BYTES])
 {
-	const struct pv_service *service = export->service;
+	struct pv_service *service = export->service;
 	const struct pv_option_list *list = &export->options.queue_loops;
-	unsigned int device = (unsigned int)(export - service->export);
-	unsigned int count = list->count > 0 ? list->count : service->loops;
+	unsigned int own = (unsigned int)export->options.own_loops;
+	unsigned int count = own ? own : list->count ? list->count : service->shared;
 
+	if (own > 0 && list->count > 0)
+		return pv_sentence_wrong(sentence,
+		                         "'queue-loops' and 'iothreads' of '%s' exclude "
+		                         "each other; leave one out",
+		                         export->name);
 	if (!are_there(service, list, sentence))
 		return false;
 	export->loop = calloc(count, sizeof(struct pv_loop *));
 	if (!export->loop)
 		return pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
 	export->loops = (uint16_t)count;
-	for (unsigned int i = 0; i < count; i++) {
-		unsigned int spread = (device + i) % service->loops;
-
-		export->loop[i] = service->data[list->count ? list->number[i] : spread].loop;
-	}
+	for (unsigned int i = 0; i < count; i++)
+		export->loop[i] = service->data[place(export, i)].loop;
+	service->given += own;
+	pv_bug_on(service->shared + service->given > service->loops);
 	return true;
 }

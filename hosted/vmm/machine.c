@@ -374,12 +374,8 @@ static bool make(struct pv_machine *machine, char sentence[static PV_SENTENCE_BY
 
 	if (!pv_boot_open(&machine->boot, &options->boot, sentence))
 		return false;
-	error = pv_machine_memory_create(&machine->memory, options->memory_bytes);
-	if (error)
-		return pv_sentence_wrong(sentence,
-		                         "option '--memory': that much is not to be had: %s",
-		                         strerror(-error));
-	if (!pv_kvm_open(&machine->kvm, sentence))
+	if (!pv_machine_memory_create(&machine->memory, &options->memory, sentence) ||
+	    !pv_kvm_open(&machine->kvm, sentence))
 		return false;
 	error = pv_machine_memory_show(&machine->memory, &machine->kvm);
 	if (error)
@@ -405,7 +401,7 @@ bool pv_machine_create(struct pv_machine **created, const struct pv_machine_opti
 	machine->options = *options;
 	machine->loop_lock = (struct pv_loop_lock){ lock_take, lock_leave };
 	machine->message.run = grant;
-	machine->kvm.fd = machine->kvm.vm_fd = -1;
+	machine->kvm.fd = machine->kvm.vm_fd = machine->memory.fd = -1;
 	pthread_mutex_init(&machine->mutex, NULL);
 	pthread_cond_init(&machine->progress, NULL);
 	if (!make(machine, sentence)) {
@@ -474,7 +470,7 @@ bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
 	machine->serial.set_line = set_serial_line;
 	machine->serial.arg = machine;
 	error = pv_serial_init(&machine->serial, pv_service_control(service),
-	                       machine->options.console_in, machine->options.console_out);
+	                       machine->options.console);
 	if (error)
 		return pv_sentence_wrong(sentence, "no console: %s", strerror(-error));
 	pv_bug_on(!pv_io_add(&machine->ports, &serial));

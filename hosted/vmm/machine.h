@@ -13,6 +13,7 @@
 #include "hosted/control/disk.h"
 #include "hosted/control/service.h"
 #include "hosted/vmm/boot.h"
+#include "hosted/vmm/console.h"
 
 struct pv_machine;
 
@@ -21,9 +22,9 @@ enum pv_machine_on_reset { PV_MACHINE_RESETS, PV_MACHINE_ENDS };
 
 struct pv_machine_options {
 	struct pv_boot_options boot;
-	uint64_t memory_bytes;
+	struct pv_machine_memory_options memory;
 	enum pv_machine_on_reset on_reset;
-	int console_in, console_out; /* non-blocking; -1: none */
+	const struct pv_console *console; /* outlives it */
 };
 
 /* How it ended. */

@@ -129,10 +129,22 @@ static void query_kvm(struct pv_qmp_request *request, void *arg, struct json_obj
 	pv_qmp_return(request, kvm);
 }
 
+static void query_name(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
+{
+	const struct pv_machine_commands *commands = arg;
+	struct json_object *result = json_object_new_object();
+
+	(void)arguments;
+	if (commands->name)
+		json_object_object_add(result, "name", json_object_new_string(commands->name));
+	pv_qmp_return(request, result);
+}
+
 static const struct pv_qmp_command command_table[] = {
 	{ "cont", NULL, cont },
 	{ "query-cpus-fast", NULL, query_cpus_fast },
 	{ "query-kvm", NULL, query_kvm },
+	{ "query-name", NULL, query_name },
 	{ "stop", NULL, stop },
 	{ "system_powerdown", NULL, system_powerdown },
 	{ "system_reset", NULL, system_reset },
@@ -140,14 +152,14 @@ static const struct pv_qmp_command command_table[] = {
 };
 
 void pv_machine_commands_register(struct pv_machine_commands *commands, struct pv_qmp *qmp,
-                                  struct pv_machine *machine, struct pv_disk *disk,
-                                  unsigned int disks)
+                                  struct pv_machine *machine, const char *name,
+                                  const struct pv_disk_set *set)
 {
 	static const struct pv_machine_listener listener = { was_reset, has_stopped, goes_on };
 
-	*commands = (struct pv_machine_commands){ .machine = machine, .qmp = qmp };
-	pv_blk_commands_register_for_machine(&commands->blk, qmp, disk, disks, stop_for_disk,
-	                                     machine);
+	*commands = (struct pv_machine_commands){ .machine = machine, .qmp = qmp, .name = name };
+	pv_blk_commands_register_for_machine(&commands->blk, qmp, set->disk, set->disks,
+	                                     stop_for_disk, machine);
 	pv_machine_set_listener(machine, &listener, commands);
 	pv_qmp_register(qmp, command_table, commands);
 }

@@ -3,17 +3,20 @@
 #include "hosted/vmm/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_BYTES (2ull << 20)
 
-/* Aligned, so that transparent huge pages can be had from the first byte on. */
-static uint8_t *map(uint64_t bytes)
+/* Addresses alone, aligned so that huge pages can be had from the first byte on. */
+static uint8_t *reserve(uint64_t bytes)
 {
 	uint64_t room = bytes + HUGE_BYTES;
-	uint8_t *at = mmap(NULL, room, PROT_READ | PROT_WRITE,
-	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *at =
+		mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t skip;
 
 	if (at == MAP_FAILED)
@@ -22,29 +25,108 @@ static uint8_t *map(uint64_t bytes)
 	if (skip)
 		munmap(at, skip);
 	munmap(at + skip + bytes, room - skip - bytes);
-	madvise(at + skip, bytes, MADV_HUGEPAGE);
 	return at + skip;
 }
 
-int pv_machine_memory_create(struct pv_machine_memory *memory, uint64_t bytes)
+/* Its size is settled: whoever is given the descriptor can rely on it. */
+static int open_shared(const struct pv_machine_memory_options *options)
 {
-	*memory = (struct pv_machine_memory){ .bytes = bytes,
-		                              .low_bytes = bytes < PV_HOLE_BEGIN ? bytes
-		                                                                 : PV_HOLE_BEGIN };
-	memory->table = calloc(1, pv_mem_table_bytes(2));
-	memory->host = map(bytes);
-	if (!memory->table || !memory->host) {
-		pv_machine_memory_destroy(memory);
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd =
+		memfd_create("guest-memory", options->has_huge_pages ? flags | MFD_HUGETLB : flags);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)options->bytes) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* Pages of the pool are set aside here, or a guest would die of their absence later. */
+static int flags_of(const struct pv_machine_memory_options *options)
+{
+	int flags = MAP_FIXED | (options->is_shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS);
+
+	if (!options->has_huge_pages)
+		return flags | MAP_NORESERVE;
+	return options->is_shared ? flags : flags | MAP_HUGETLB;
+}
+
+static int map(struct pv_machine_memory *memory, const struct pv_machine_memory_options *options)
+{
+	memory->host = reserve(options->bytes);
+	if (!memory->host)
 		return -ENOMEM;
+	if (options->is_shared) {
+		memory->fd = open_shared(options);
+		if (memory->fd < 0)
+			return memory->fd;
 	}
-	memory->table->region[memory->table->count++] =
-		(struct pv_region){ pv_gpa_of(0), memory->low_bytes, memory->host };
-	if (bytes > memory->low_bytes)
-		memory->table->region[memory->table->count++] =
-			(struct pv_region){ pv_gpa_of(PV_HOLE_END), bytes - memory->low_bytes,
-			                    memory->host + memory->low_bytes };
-	pv_mem_seal(memory->table);
+	if (mmap(memory->host, options->bytes, PROT_READ | PROT_WRITE, flags_of(options),
+	         memory->fd, 0) == MAP_FAILED)
+		return -errno;
+	if (!options->has_huge_pages)
+		madvise(memory->host, options->bytes, MADV_HUGEPAGE);
 	return 0;
+}
+
+static bool make_table(struct pv_machine_memory *memory)
+{
+	struct pv_mem *table = calloc(1, pv_mem_table_bytes(2));
+
+	memory->table = table;
+	if (!table)
+		return false;
+	table->region[table->count++] =
+		(struct pv_region){ pv_gpa_of(0), memory->low_bytes, memory->host };
+	if (memory->bytes > memory->low_bytes)
+		table->region[table->count++] =
+			(struct pv_region){ pv_gpa_of(PV_HOLE_END),
+			                    memory->bytes - memory->low_bytes,
+			                    memory->host + memory->low_bytes };
+	pv_mem_seal(table);
+	return true;
+}
+
+static bool is_not_to_be_had(const struct pv_machine_memory_options *options, int error,
+                             char sentence[static PV_SENTENCE_BYTES])
+{
+	if (options->has_huge_pages)
+		return pv_sentence_wrong(
+			sentence,
+			"option '--memory': the host has not %llu huge pages to spare; put them "
+			"into its pool (sysctl vm.nr_hugepages), or leave out hugepages=on",
+			(unsigned long long)(options->bytes / HUGE_BYTES));
+	return pv_sentence_wrong(sentence, "option '--memory': that much is not to be had: %s",
+	                         strerror(-error));
+}
+
+bool pv_machine_memory_create(struct pv_machine_memory *memory,
+                              const struct pv_machine_memory_options *options,
+                              char sentence[static PV_SENTENCE_BYTES])
+{
+	uint64_t bytes = options->bytes;
+	int error;
+
+	*memory = (struct pv_machine_memory){
+		.fd = -1,
+		.bytes = bytes,
+		.low_bytes = bytes < PV_HOLE_BEGIN ? bytes : PV_HOLE_BEGIN,
+	};
+	if (options->has_huge_pages && bytes % HUGE_BYTES)
+		return pv_sentence_wrong(sentence, "option '--memory': with hugepages=on the size "
+		                                   "must be a multiple of 2M");
+	error = map(memory, options);
+	if (!error && !make_table(memory))
+		error = -ENOMEM;
+	if (!error)
+		return true;
+	pv_machine_memory_destroy(memory);
+	return is_not_to_be_had(options, error, sentence);
 }
 
 int pv_machine_memory_show(const struct pv_machine_memory *memory, struct pv_kvm *kvm)
@@ -63,8 +145,10 @@ void pv_machine_memory_destroy(struct pv_machine_memory *memory)
 {
 	if (memory->host)
 		munmap(memory->host, memory->bytes);
+	if (memory->fd >= 0)
+		close(memory->fd);
 	free(memory->table);
-	*memory = (struct pv_machine_memory){ 0 };
+	*memory = (struct pv_machine_memory){ .fd = -1 };
 }
 
 void *pv_machine_memory_at(const struct pv_machine_memory *memory, uint64_t gpa, uint64_t bytes)

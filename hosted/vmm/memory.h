@@ -18,13 +18,24 @@
 
 struct pv_machine_memory {
 	uint8_t *host;
+	int fd; /* of shared memory; or -1 */
 	uint64_t bytes;
 	uint64_t low_bytes; /* below the hole */
 	struct pv_mem *table;
 };
 
+struct pv_machine_memory_options {
+	uint64_t bytes;
+	bool is_shared;      /* behind a descriptor, which other processes can be given */
+	bool has_huge_pages; /* of the host's pool, all there from the beginning */
+};
+
+/* False with a sentence about the option --memory. */
+bool pv_machine_memory_create(struct pv_machine_memory *memory,
+                              const struct pv_machine_memory_options *options,
+                              char sentence[static PV_SENTENCE_BYTES]);
+
 /* Returns 0 or -errno. */
-int pv_machine_memory_create(struct pv_machine_memory *memory, uint64_t bytes);
 int pv_machine_memory_show(const struct pv_machine_memory *memory, struct pv_kvm *kvm);
 void pv_machine_memory_destroy(struct pv_machine_memory *memory);
 

@@ -75,13 +75,20 @@ static void update_line(struct pv_serial *serial)
 
 static void write_out(struct pv_serial *serial)
 {
+	bool has_dropped = false;
+
 	while (serial->outs > 0) {
 		unsigned int run = PV_SERIAL_OUT_MAX - serial->out_begin;
-		ssize_t done = write(serial->out_fd, serial->out + serial->out_begin,
+		ssize_t done = write(serial->console->out_fd, serial->out + serial->out_begin,
 		                     serial->outs < run ? serial->outs : run);
 
 		if (done < 0 && errno == EINTR)
 			continue;
+		if (done < 0 && errno == EAGAIN && !has_dropped) {
+			has_dropped = pv_console_make_room(serial->console);
+			if (has_dropped)
+				continue;
+		}
 		if (done < 0 && errno == EAGAIN)
 			return;
 		/* Nobody listens any more. */
@@ -106,7 +113,8 @@ static void read_in(struct pv_serial *serial)
 	ssize_t got = 0;
 
 	while (serial->ins < PV_SERIAL_IN_MAX && got >= 0) {
-		got = read(serial->in_fd, serial->in + serial->ins, PV_SERIAL_IN_MAX - serial->ins);
+		got = read(serial->console->in_fd, serial->in + serial->ins,
+		           PV_SERIAL_IN_MAX - serial->ins);
 		if (got == 0 || (got < 0 && errno != EINTR))
 			break;
 		if (got > 0)
@@ -152,7 +160,7 @@ static void send(struct pv_serial *serial, uint8_t byte)
 		put_in(serial, byte);
 		return;
 	}
-	if (serial->out_fd < 0)
+	if (serial->console->out_fd < 0)
 		return;
 	/* A driver that does not ask whether there is room loses what does not fit, as on a line.
 	 */
@@ -278,10 +286,11 @@ const struct pv_io_ops pv_serial_io_ops = { io_read, io_write };
 
 /* ---- its life ---- */
 
-int pv_serial_init(struct pv_serial *serial, struct pv_loop *loop, int in_fd, int out_fd)
+int pv_serial_init(struct pv_serial *serial, struct pv_loop *loop, const struct pv_console *console)
 {
-	serial->in_fd = in_fd;
-	serial->out_fd = out_fd;
+	int in_fd = console->in_fd, out_fd = console->out_fd;
+
+	serial->console = console;
 	pv_serial_reset(serial);
 	if (in_fd >= 0 && !pv_loop_watch(loop, in_fd, POLLIN, readable, serial))
 		return -ENOMEM;
@@ -302,7 +311,7 @@ void pv_serial_reset(struct pv_serial *serial)
 
 void pv_serial_flush(struct pv_serial *serial)
 {
-	struct pollfd room = { .fd = serial->out_fd, .events = POLLOUT };
+	struct pollfd room = { .fd = serial->console->out_fd, .events = POLLOUT };
 
 	for (int i = 0; serial->outs > 0 && i < FLUSH_TRIES; i++) {
 		write_out(serial);

@@ -4,13 +4,14 @@
  * host's end of the line.
  *
  * What the guest sends is kept until the host takes it; when there is no more room the transmitter
- * is not empty, so that the guest waits, and nothing is lost.  What comes from the host is taken as
- * fast as the guest reads it.
+ * is not empty, so that the guest waits, and nothing is lost, unless the console would rather drop
+ * what nobody reads.  What comes from the host is taken as fast as the guest reads it.
  */
 #ifndef PV_HOSTED_VMM_SERIAL_H
 #define PV_HOSTED_VMM_SERIAL_H
 
 #include "hosted/loop/loop.h"
+#include "hosted/vmm/console.h"
 #include "hosted/vmm/io.h"
 
 #define PV_SERIAL_PORTS   8u
@@ -21,7 +22,7 @@ struct pv_serial {
 	/* Pulls the interrupt's line. */
 	void (*set_line)(void *arg, bool is_high);
 	void *arg;
-	int in_fd, out_fd;  /* -1: none */
+	const struct pv_console *console;
 	bool is_in_waiting; /* more than fits is there to be read */
 
 	uint8_t enabled, line_control, modem_control, scratch, fifo_control;
@@ -38,10 +39,11 @@ struct pv_serial {
 extern const struct pv_io_ops pv_serial_io_ops;
 
 /*
- * Control side. The descriptors are non-blocking, stay the caller's, and are watched as long as
- * there is the loop. Returns 0 or -ENOMEM.
+ * Control side. The console stays the caller's, and is watched as long as there is the loop.
+ * Returns 0 or -ENOMEM.
  */
-int pv_serial_init(struct pv_serial *serial, struct pv_loop *loop, int in_fd, int out_fd);
+int pv_serial_init(struct pv_serial *serial, struct pv_loop *loop,
+                   const struct pv_console *console);
 
 /* As when the power came on; what was sent already is still written. */
 void pv_serial_reset(struct pv_serial *serial);

@@ -14,18 +14,19 @@ import qemu
 VERSION_1 = 32
 REBOOTS = 10 if "PV_LONG" in os.environ else 3
 # Guests take 10 s each when the machine is not busy.
-LIMIT_S = 1200 if "PV_LONG" in os.environ else 400
+LIMIT_S = 1200 if "PV_LONG" in os.environ else 600
 CASES = {
-    "modern": ("--cpus 2 --memory 5G", "LEGACY=0"),
-    "legacy": ("--cpus 1 --memory 300M", "LEGACY=1"),
-    "no MSI": ("--cpus 4 --memory 256M", "LEGACY=0 pci=nomsi"),
-    "reboots": ("--cpus 2 --memory 256M", f"LEGACY=0 REBOOTS={REBOOTS}"),
+    "modern": ("--cpus 2 --memory 5G,shared=on", "LEGACY=0", ",iothreads=2"),
+    "legacy": ("--cpus 1 --memory 300M", "LEGACY=1", ",queues=1"),
+    "no MSI": ("--cpus 4 --memory 256M", "LEGACY=0 pci=nomsi", ""),
+    "reboots": ("--cpus 2 --memory 256M,hugepages=on", f"LEGACY=0 REBOOTS={REBOOTS}", ""),
 }
-REBOOT_EXIT = ("--cpus 1 --memory 256M --on-reboot exit", f"LEGACY=0 REBOOTS={REBOOTS}")
+REBOOT_EXIT = ("--cpus 1 --memory 256M --on-reboot exit", f"LEGACY=0 REBOOTS={REBOOTS}", "")
 
 SCRIPT = """
+sysctl -q vm.nr_hugepages=128
 run() {{
-	"$PARAVANE" run --kernel {kernel} --initrd {ramdisk} --disk path=/tmp/disk.img,id=disk \\
+	"$PARAVANE" run --kernel {kernel} --initrd {ramdisk} --disk path=/tmp/disk.img,id=disk$keys \\
 		--disk path={tools},readonly=on,serial=tools,locking=off,queues=1 "$@" </dev/null
 }}
 fresh() {{
@@ -35,24 +36,25 @@ fresh() {{
 """
 
 
-def case_lines(name, options, words):
+def case_lines(name, options, words, keys):
     append = f"console=null quiet panic=-1 LINE=/dev/ttyS0 WHAT={name.replace(' ', '-')} {words}"
-    return f"fresh\nrun {options} --append {shlex.quote(append)}\necho \"@@case {name} $?\"\n"
+    return f"fresh\nkeys={keys}\nrun {options} --append {shlex.quote(append)}\necho \"@@case {name} $?\"\n"
 
 
 # Whoever ends it twice has it ended at once, with what was written on the disk.
 ENDED = """
 fresh
-run --append "console=null quiet LINE=/dev/ttyS0 SLEEPS=1" >/tmp/log 2>&1 &
+run --append "console=null quiet LINE=/dev/ttyS0 SLEEPS=1" --console file=/tmp/log --pidfile /tmp/pid &
 pid=$!
 while ! grep -q "guest runs" /tmp/log; do kill -0 $pid && sleep 0.2 || break; done
-monitor=$(cat /proc/$pid/task/$pid/children)
-monitor=${monitor:-$pid}
+monitor=$(cat /tmp/pid)
 kill -TERM $monitor; sleep 0.5
 kill -0 $monitor && echo "@@ok the first signal asks the guest"
 kill -TERM $monitor
 wait $pid
-echo "@@case ended $?"
+status=$?
+[ ! -e /tmp/pid ] && echo "@@ok its pidfile goes with it"
+echo "@@case ended $status"
 """
 
 
@@ -71,8 +73,8 @@ def body(report, test):
     initramfs.initramfs(ramdisk, modules, "monitor.sh")
     script = SCRIPT.format(kernel=kernel, ramdisk=ramdisk,
                            tools=initramfs.tools_image(test.guests))
-    for name, (options, words) in CASES.items():
-        script += case_lines(name, options, words)
+    for name, case in CASES.items():
+        script += case_lines(name, *case)
     script += case_lines("exit on reboot", *REBOOT_EXIT) + ENDED
     cases = in_box.judge(report, run_in_box(test, script))
     report.equal(sorted(cases), sorted([*CASES, "exit on reboot", "ended"]), "all cases ran")

@@ -53,6 +53,18 @@ class Run(unittest.TestCase):
         self.refused([*kernel, "--disk", "path=x,werror=panic"], "option '--disk': 'werror'")
         self.refused([*kernel, *["--disk", "path=x"] * 33], "may be given 32 times at most")
 
+    def test_keys_of_memory_follow_its_size(self):
+        kernel = ["--kernel", "/nowhere", "--memory"]
+        self.refused([*kernel, "1M"], "option '--memory': 'size' takes a size from 32 MiB")
+        self.refused([*kernel, "size=1M"], "option '--memory': 'size' takes a size from 32 MiB")
+        self.refused([*kernel, "lots"], "option '--memory': 'size' takes a size such as")
+        self.refused([*kernel, "size="], "option '--memory': 'size' needs a value")
+        self.refused([*kernel, "512M,shard=on"],
+                     "option '--memory': unknown key 'shard'; did you mean 'shared'?")
+        self.refused([*kernel, "512M,size=1G"], "option '--memory': 'size' is given twice")
+        self.refused([*kernel, "512M,shared=yes"],
+                     "option '--memory': 'shared' is on or off, not 'yes'")
+
     def test_numbers_have_bounds(self):
         for option, value in (("--cpus", "0"), ("--cpus", "256"), ("--memory", "1M"),
                               ("--memory", "lots"), ("--console", "loud"),

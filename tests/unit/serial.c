@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 static struct rig {
 	struct pv_serial serial;
 	struct pv_loop *loop;
+	struct pv_console console;
 	int in[2], out[2];
 	bool is_line_high;
 	unsigned int edges;
@@ -43,14 +45,16 @@ static int setup(void **state)
 	assert_int_equal(fcntl(rig.out[1], F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
 	rig.serial.set_line = set_line;
 	rig.serial.arg = &rig;
-	assert_int_equal(pv_serial_init(&rig.serial, rig.loop, rig.in[0], rig.out[1]), 0);
+	rig.console = (struct pv_console){ .in_fd = rig.in[0], .out_fd = rig.out[1], .pty_fd = -1 };
+	assert_int_equal(pv_serial_init(&rig.serial, rig.loop, &rig.console), 0);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	pv_loop_destroy(rig.loop);
+	if (rig.loop)
+		pv_loop_destroy(rig.loop);
 	for (int i = 0; i < 2; i++) {
 		close(rig.in[i]);
 		close(rig.out[i]);
@@ -203,6 +207,82 @@ static void any_access_is_answered(void **state)
 	assert_int_equal(in(0), 'a');
 }
 
+/* A terminal that nobody looks at holds nobody back, and has the end of what was sent. */
+static void a_pty_drops_what_nobody_reads(void **state)
+{
+	char sentence[PV_SENTENCE_BYTES], text[65536];
+	struct pv_console console;
+	ssize_t bytes, got = 0;
+	int fd;
+
+	(void)state;
+	assert_true(pv_console_open(&console, "pty", sentence));
+	rig.serial.console = &console;
+	for (unsigned int i = 0; i < 300000; i++) {
+		assert_int_equal(in(5) & 0x20, 0x20);
+		out(0, (uint8_t)('a' + i % 26));
+	}
+	fd = open(console.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+	assert_true(fd >= 0);
+	while ((bytes = read(fd, text + got, sizeof(text) - (size_t)got)) > 0 || got == 0)
+		got += bytes > 0 ? bytes : 0;
+	assert_int_equal(text[got - 1], 'a' + 299999 % 26);
+	for (ssize_t i = 1; i < got; i++)
+		assert_int_equal((text[i] - 'a') % 26, (text[i - 1] - 'a' + 1) % 26);
+	close(fd);
+	pv_console_close(&console);
+	rig.serial.console = &rig.console;
+}
+
+static void what_is_typed_at_a_pty_is_read_as_it_is(void **state)
+{
+	char sentence[PV_SENTENCE_BYTES], text[8];
+	struct pv_console console;
+	struct pv_serial serial = { .set_line = set_line, .arg = &rig };
+	int fd;
+
+	(void)state;
+	assert_true(pv_console_open(&console, "pty", sentence));
+	assert_int_equal(pv_serial_init(&serial, rig.loop, &console), 0);
+	fd = open(console.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+	assert_int_equal(write(fd, "\003\r", 2), 2);
+	run_loop();
+	assert_int_equal(pv_serial_io_ops.read(&serial, 0, 1), 3);
+	assert_int_equal(pv_serial_io_ops.read(&serial, 0, 1), '\r');
+	assert_int_equal(read(fd, text, sizeof(text)), -1); /* no echo */
+	close(fd);
+	pv_loop_destroy(rig.loop);
+	pv_console_close(&console);
+	rig.loop = NULL;
+}
+
+static void a_console_is_a_file_or_nothing(void **state)
+{
+	char path[] = "/tmp/pv-console-XXXXXX", option[64], sentence[PV_SENTENCE_BYTES], text[8];
+	struct pv_console console;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(write(fd, "old text", 8), 8);
+	snprintf(option, sizeof(option), "file=%s", path);
+	assert_true(pv_console_open(&console, option, sentence));
+	assert_int_equal(console.in_fd, -1);
+	rig.serial.console = &console;
+	out(0, 'n');
+	rig.serial.console = &rig.console;
+	pv_console_close(&console);
+	assert_int_equal(pread(fd, text, sizeof(text), 0), 1);
+	close(fd);
+	unlink(path);
+	assert_true(pv_console_open(&console, "off", sentence));
+	assert_int_equal(console.out_fd, -1);
+	pv_console_close(&console);
+	assert_false(pv_console_open(&console, "file=/nowhere/log", sentence));
+	assert_false(pv_console_open(&console, "file=", sentence));
+	assert_string_equal(sentence,
+	                    "option '--console' takes stdio, pty, file=PATH or off, not 'file='");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -214,6 +294,9 @@ int main(void)
 		TEST(an_empty_transmitter_is_told_once),
 		TEST(it_is_found),
 		TEST(any_access_is_answered),
+		TEST(a_pty_drops_what_nobody_reads),
+		TEST(what_is_typed_at_a_pty_is_read_as_it_is),
+		TEST(a_console_is_a_file_or_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,25 @@ class Sockets(Case):
             self.assertTrue(self.socket.exists())
 
 
+class Pidfile(Case):
+    def test_it_is_there_when_all_is_and_goes_with_the_program(self):
+        file, disk = self.path / 'pid', ('--blk-file', self.disk)
+        file.write_text('1234567 of one that crashed')
+        process, _ = self.start(*disk, '--socket-path', self.socket, '--pidfile', file)
+        self.assertEqual(file.read_text(), f'{process.pid}\n')
+        self.assertIn(f"option '--pidfile': {file} is that of a program that runs",
+                      self.refuse_serve('--null', '1M', '--socket-path', self.path / 's2',
+                                        '--pidfile', file))
+        self.assertEqual(file.read_text(), f'{process.pid}\n')
+        process.terminate()
+        self.assert_ends_well(process)
+
+    def test_one_that_cannot_be_written_is_named(self):
+        self.assertIn("'--pidfile'",
+                      self.refuse_serve('--blk-file', self.disk, '--socket-path', self.socket,
+                                        '--pidfile', self.path / 'no' / 'pid'))
+
+
 class Control(Case):
     def serve(self, *words):
         process, _ = self.start('--socket-path', self.socket, '--qmp', f'unix:{self.qmp}', *words)
