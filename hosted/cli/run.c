@@ -18,15 +18,16 @@
 #define QUEUES_DEFAULT  16u
 #define QUEUE_SIZE      256u
 #define EXIT_KVM_FAILED 3
+#define EXIT_PANICKED   4
 
-enum on_reboot { ON_REBOOT_RESET, ON_REBOOT_EXIT };
-
+/* As enum pv_machine_action has them. */
 static const char *const on_reboots[] = { "reset", "exit", NULL };
+static const char *const on_panics[] = { "reset", "exit", "pause", "ignore", NULL };
 
 struct machine_options {
 	const char *kernel, *initrd, *append, *console, *memory, *name;
 	uint64_t cpus;
-	unsigned int on_reboot;
+	unsigned int on_panic, on_reboot;
 	struct pv_option_texts disks;
 };
 
@@ -46,6 +47,9 @@ static const struct pv_option machine_options[] = {
 	{ "console", "stdio|pty|file=PATH|off",
 	  "where the serial port COM1 leads to (default stdio); a pty's path is said on stderr",
 	  PV_OPTION_TEXT_AT(MACHINE, console) },
+	{ "on-panic", "exit|pause|reset|ignore",
+	  "what becomes of a guest whose kernel says that it has panicked (default exit)",
+	  PV_OPTION_CHOICE_AT(MACHINE, on_panic, on_panics) },
 	{ "on-reboot", "reset|exit", "what becomes of a guest that reboots (default reset)",
 	  PV_OPTION_CHOICE_AT(MACHINE, on_reboot, on_reboots) },
 	{ "disk", "KEY=VALUE,...",
@@ -222,6 +226,12 @@ static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
 	return is_good;
 }
 
+static const int statuses[] = {
+	[PV_MACHINE_OFF] = EXIT_SUCCESS,
+	[PV_MACHINE_PANICKED] = EXIT_PANICKED,
+	[PV_MACHINE_FAILED] = EXIT_KVM_FAILED,
+};
+
 static int run_on(const struct pv_console *console, const struct wishes *wishes,
                   struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
 {
@@ -229,12 +239,13 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 	struct pv_machine_options wanted = {
 		.boot = { options->kernel, options->initrd, options->append,
 		          (unsigned int)options->cpus },
-		.on_reset = options->on_reboot == ON_REBOOT_EXIT ? PV_MACHINE_ENDS
-		                                                 : PV_MACHINE_RESETS,
+		.on_reset = (enum pv_machine_action)options->on_reboot,
+		.on_panic = (enum pv_machine_action)options->on_panic,
 		.console = console,
 	};
 	struct pv_machine *machine;
-	bool is_good, has_failed;
+	bool is_good;
+	int status;
 
 	if (!plan_memory(&wanted.memory, options->memory, sentence) ||
 	    !pv_machine_create(&machine, &wanted, sentence)) {
@@ -244,11 +255,11 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 	if (console->path[0])
 		fprintf(stderr, "%s: the console is %s\n", command.name, console->path);
 	is_good = run_machine(machine, wishes, set, sentence);
-	has_failed = pv_machine_how_ended(machine) == PV_MACHINE_FAILED;
+	status = statuses[pv_machine_how_ended(machine)];
 	pv_machine_destroy(machine);
 	if (!is_good)
 		return fail(sentence);
-	return has_failed ? EXIT_KVM_FAILED : EXIT_SUCCESS;
+	return status;
 }
 
 static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
@@ -270,8 +281,10 @@ static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYT
 
 int pv_cli_run(int argc, char **argv)
 {
-	struct wishes wishes = { .machine = { .console = "stdio", .cpus = 1 },
-		                 .service = PV_SERVICE_DEFAULTS };
+	struct wishes wishes = {
+		.machine = { .console = "stdio", .cpus = 1, .on_panic = PV_MACHINE_ENDS },
+		.service = PV_SERVICE_DEFAULTS
+	};
 	void *const values[] = { &wishes.machine, &wishes.service };
 	char sentence[PV_SENTENCE_BYTES];
 

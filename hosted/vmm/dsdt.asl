@@ -69,6 +69,17 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "PARAVN", "PARAVANE", 0x00000001)
             })
         }
 
+        /* Where a kernel says that it has panicked: QEMU's pvpanic. */
+        Device (PEVT)
+        {
+            Name (_HID, "QEMU0001")
+            Name (_STA, 0x0F)
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x0505, 0x0505, 0x01, 0x01)
+            })
+        }
+
         Device (RTC0)
         {
             Name (_HID, EisaId ("PNP0B00"))

@@ -21,7 +21,7 @@
 #define WAIT_NS 1000000
 
 /* What the guest asked for, for the control loop to do. */
-enum wish { WISH_NOTHING, WISH_OFF, WISH_RESET, WISH_FAILED };
+enum wish { WISH_NOTHING, WISH_OFF, WISH_RESET, WISH_PANIC, WISH_FAILED };
 
 struct pv_machine {
 	struct pv_loop_lock loop_lock;
@@ -45,6 +45,7 @@ struct pv_machine {
 	bool is_resetting, is_ending;
 	/* By its user, who may change his mind before all devices are at rest. */
 	bool is_stopping, is_stopped, goes_on_once_stopped;
+	bool has_crash_kernel, is_panicked;
 	/* Devices that a reset, a stop and the end wait for; one more until all have been asked. */
 	unsigned int resetting, pausing, ending;
 	enum pv_machine_end end;
@@ -121,7 +122,15 @@ static void set_sci(void *arg, bool is_high)
 	pv_kvm_irq_line(&machine->kvm, PV_SCI_IRQ, is_high);
 }
 
-static const struct pv_platform_ops platform_ops = { power_off, reset, set_sci };
+static void panicked(void *arg, bool has_crash_kernel)
+{
+	struct pv_machine *machine = arg;
+
+	machine->has_crash_kernel = has_crash_kernel;
+	wish(machine, WISH_PANIC);
+}
+
+static const struct pv_platform_ops platform_ops = { power_off, reset, set_sci, panicked };
 
 static void set_serial_line(void *arg, bool is_high)
 {
@@ -168,7 +177,7 @@ static void restart(struct pv_machine *machine)
 	}
 	if (machine->listener)
 		machine->listener->was_reset(machine->listener_arg, !machine->is_reset_by_host);
-	machine->is_reset_by_host = false;
+	machine->is_reset_by_host = machine->is_panicked = false;
 	if (!machine->is_stopped)
 		pv_vcpus_resume(&machine->vcpus);
 }
@@ -199,25 +208,6 @@ static void reset_machine(struct pv_machine *machine)
 	for (unsigned int i = 0; i < machine->devices; i++)
 		pv_bug_on(pv_device_reset(machine->device[i], waiter) != 0);
 	device_was_reset(machine);
-}
-
-static void grant(struct pv_loop_message *message)
-{
-	struct pv_machine *machine =
-		(struct pv_machine *)((char *)message - offsetof(struct pv_machine, message));
-	enum wish granted = machine->wish;
-
-	machine->wish = WISH_NOTHING;
-	/* A reset that is under way is as good as another. */
-	if (machine->is_ending || (machine->is_resetting && granted == WISH_RESET))
-		return;
-	pv_vcpus_pause(&machine->vcpus);
-	if (granted == WISH_RESET) {
-		reset_machine(machine);
-		return;
-	}
-	machine->end = granted == WISH_FAILED ? PV_MACHINE_FAILED : PV_MACHINE_OFF;
-	pv_service_end(machine->service, granted == WISH_FAILED ? "host-error" : "guest-shutdown");
 }
 
 /* ---- the service's guest ---- */
@@ -274,7 +264,7 @@ static const struct pv_service_guest_ops guest_ops = { begin, asked_to_end, end 
 
 static void go_on(struct pv_machine *machine)
 {
-	machine->is_stopped = machine->goes_on_once_stopped = false;
+	machine->is_stopped = machine->goes_on_once_stopped = machine->is_panicked = false;
 	for (unsigned int i = 0; i < machine->devices; i++)
 		pv_device_resume(machine->device[i]);
 	if (machine->listener)
@@ -333,6 +323,69 @@ void pv_machine_cont(struct pv_machine *machine)
 bool pv_machine_is_stopped(const struct pv_machine *machine)
 {
 	return machine->is_stopped && !machine->goes_on_once_stopped;
+}
+
+bool pv_machine_is_panicked(const struct pv_machine *machine)
+{
+	return machine->is_panicked;
+}
+
+/* ---- granting wishes ---- */
+
+static void end_machine(struct pv_machine *machine, enum pv_machine_end end, const char *reason)
+{
+	machine->end = end;
+	pv_service_end(machine->service, reason);
+}
+
+static void grant_panic(struct pv_machine *machine)
+{
+	enum pv_machine_action action = machine->options.on_panic;
+
+	if (machine->has_crash_kernel)
+		action = PV_MACHINE_RUNS;
+	if (machine->listener)
+		machine->listener->has_panicked(machine->listener_arg, action,
+		                                machine->has_crash_kernel);
+	switch (action) {
+	case PV_MACHINE_RESETS:
+		reset_machine(machine);
+		break;
+	case PV_MACHINE_ENDS:
+		pv_log("vm", PV_LOG_ERROR, "the guest has panicked");
+		end_machine(machine, PV_MACHINE_PANICKED, "guest-panic");
+		break;
+	case PV_MACHINE_STOPS:
+		machine->is_panicked = true;
+		pv_machine_stop(machine);
+		break;
+	case PV_MACHINE_RUNS:
+		break;
+	}
+}
+
+static void grant(struct pv_loop_message *message)
+{
+	struct pv_machine *machine =
+		(struct pv_machine *)((char *)message - offsetof(struct pv_machine, message));
+	enum wish granted = machine->wish;
+
+	machine->wish = WISH_NOTHING;
+	/* A reset that is under way is as good as another, or as what it puts an end to. */
+	if (machine->is_ending ||
+	    (machine->is_resetting && (granted == WISH_RESET || granted == WISH_PANIC)))
+		return;
+	pv_vcpus_pause(&machine->vcpus);
+	if (granted == WISH_RESET)
+		reset_machine(machine);
+	else if (granted == WISH_PANIC)
+		grant_panic(machine);
+	else if (granted == WISH_FAILED)
+		end_machine(machine, PV_MACHINE_FAILED, "host-error");
+	else
+		end_machine(machine, PV_MACHINE_OFF, "guest-shutdown");
+	if (!machine->is_ending && !machine->is_resetting && !machine->is_stopped)
+		pv_vcpus_resume(&machine->vcpus);
 }
 
 /* ---- buttons ---- */

@@ -17,19 +17,21 @@
 
 struct pv_machine;
 
-/* What becomes of a machine that asks for a reset. */
-enum pv_machine_on_reset { PV_MACHINE_RESETS, PV_MACHINE_ENDS };
+/* What becomes of a machine that asks for a reset, or whose guest has panicked. */
+enum pv_machine_action { PV_MACHINE_RESETS, PV_MACHINE_ENDS, PV_MACHINE_STOPS, PV_MACHINE_RUNS };
 
 struct pv_machine_options {
 	struct pv_boot_options boot;
 	struct pv_machine_memory_options memory;
-	enum pv_machine_on_reset on_reset;
+	enum pv_machine_action on_reset; /* one of the first two */
+	enum pv_machine_action on_panic;
 	const struct pv_console *console; /* outlives it */
 };
 
 /* How it ended. */
 enum pv_machine_end {
-	PV_MACHINE_OFF,    /* the guest, or who was asked to end it, switched it off */
+	PV_MACHINE_OFF, /* the guest, or who was asked to end it, switched it off */
+	PV_MACHINE_PANICKED,
 	PV_MACHINE_FAILED, /* KVM could not go on */
 };
 
@@ -73,6 +75,9 @@ void pv_machine_cont(struct pv_machine *machine);
 /* From the call of pv_machine_stop() to that of pv_machine_cont(). Control side. */
 bool pv_machine_is_stopped(const struct pv_machine *machine);
 
+/* Was it stopped because its guest had panicked? Until it goes on or is reset. Control side. */
+bool pv_machine_is_panicked(const struct pv_machine *machine);
+
 /* The thread ids of its processors, 0 for those beyond. */
 int pv_machine_cpu_thread(const struct pv_machine *machine, unsigned int cpu);
 
@@ -81,6 +86,8 @@ struct pv_machine_listener {
 	void (*was_reset)(void *arg, bool by_guest); /* or by its button */
 	void (*has_stopped)(void *arg);
 	void (*goes_on)(void *arg);
+	/* The action comes next; with a crash kernel the guest helps itself, and runs. */
+	void (*has_panicked)(void *arg, enum pv_machine_action action, bool has_crash_kernel);
 };
 
 void pv_machine_set_listener(struct pv_machine *machine, const struct pv_machine_listener *listener,

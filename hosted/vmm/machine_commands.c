@@ -103,6 +103,22 @@ static void goes_on(void *arg)
 	pv_blk_commands_resume(&commands->blk);
 }
 
+static void has_panicked(void *arg, enum pv_machine_action action, bool has_crash_kernel)
+{
+	static const char *const names[] = {
+		[PV_MACHINE_RESETS] = "reset",
+		[PV_MACHINE_ENDS] = "poweroff",
+		[PV_MACHINE_STOPS] = "pause",
+		[PV_MACHINE_RUNS] = "run",
+	};
+	struct pv_machine_commands *commands = arg;
+	struct json_object *data = json_object_new_object();
+
+	json_object_object_add(data, "action", json_object_new_string(names[action]));
+	pv_qmp_event(commands->qmp, has_crash_kernel ? "GUEST_CRASHLOADED" : "GUEST_PANICKED",
+	             data);
+}
+
 static void stop_for_disk(void *arg)
 {
 	pv_machine_stop(arg);
@@ -115,6 +131,8 @@ const char *pv_machine_commands_status(void *arg)
 
 	if (!pv_machine_is_stopped(commands->machine))
 		return "running";
+	if (pv_machine_is_panicked(commands->machine))
+		return "guest-panicked";
 	return strcmp(of_disks, "running") == 0 ? "paused" : of_disks;
 }
 
@@ -155,7 +173,8 @@ void pv_machine_commands_register(struct pv_machine_commands *commands, struct p
                                   struct pv_machine *machine, const char *name,
                                   const struct pv_disk_set *set)
 {
-	static const struct pv_machine_listener listener = { was_reset, has_stopped, goes_on };
+	static const struct pv_machine_listener listener = { was_reset, has_stopped, goes_on,
+		                                             has_panicked };
 
 	*commands = (struct pv_machine_commands){ .machine = machine, .qmp = qmp, .name = name };
 	pv_blk_commands_register_for_machine(&commands->blk, qmp, set->disk, set->disks,

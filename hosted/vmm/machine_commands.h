@@ -27,7 +27,8 @@ void pv_machine_commands_register(struct pv_machine_commands *commands, struct p
                                   struct pv_machine *machine, const char *name,
                                   const struct pv_disk_set *set);
 
-/* What query-status is to say: "running", "paused", or "io-error" where a disk has stopped it. */
+/* What query-status is to say: "running", "paused", "io-error" where a disk has stopped it,
+ * "guest-panicked". */
 const char *pv_machine_commands_status(void *commands);
 
 #endif

@@ -229,6 +229,33 @@ static void reset_write(void *arg, uint64_t offset, unsigned int bytes, uint64_t
 
 static const struct pv_io_ops reset_ops = { read_zero, reset_write };
 
+/* ---- a panic (QEMU's docs/specs/pvpanic) ---- */
+
+#define PANIC_PANICKED     0x01u
+#define PANIC_CRASH_LOADED 0x02u
+
+static uint64_t panic_read(void *arg, uint64_t offset, unsigned int bytes)
+{
+	(void)arg;
+	(void)offset;
+	(void)bytes;
+	return PANIC_PANICKED | PANIC_CRASH_LOADED;
+}
+
+static void panic_write(void *arg, uint64_t offset, unsigned int bytes, uint64_t value)
+{
+	const struct pv_platform *platform = arg;
+
+	(void)offset;
+	(void)bytes;
+	if (value & PANIC_PANICKED)
+		platform->ops->panicked(platform->arg, false);
+	else if (value & PANIC_CRASH_LOADED)
+		platform->ops->panicked(platform->arg, true);
+}
+
+static const struct pv_io_ops panic_ops = { panic_read, panic_write };
+
 /* ---- all of it ---- */
 
 void pv_platform_init(struct pv_platform *platform, struct pv_io_space *ports,
@@ -241,6 +268,7 @@ void pv_platform_init(struct pv_platform *platform, struct pv_io_space *ports,
 		{ 0x70, 2, &cmos_ops, platform },
 		{ KEYBOARD_STATUS_PORT, 1, &keyboard_ops, platform },
 		{ PV_RESET_PORT, 1, &reset_ops, platform },
+		{ PV_PANIC_PORT, 1, &panic_ops, platform },
 	};
 
 	platform->ops = ops;

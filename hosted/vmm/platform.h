@@ -12,6 +12,7 @@
 #define PV_PM_CONTROL_PORT 0x604u
 #define PV_PM_TIMER_PORT   0x608u
 #define PV_RESET_PORT      0xcf9u
+#define PV_PANIC_PORT      0x505u
 #define PV_RESET_VALUE     0x06u
 #define PV_SCI_IRQ         9u
 
@@ -22,6 +23,8 @@ struct pv_platform_ops {
 	void (*power_off)(void *arg);
 	void (*reset)(void *arg);
 	void (*set_sci)(void *arg, bool is_high);
+	/* With a crash kernel the guest goes on there. */
+	void (*panicked)(void *arg, bool has_crash_kernel);
 };
 
 struct pv_platform {

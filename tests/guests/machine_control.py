@@ -27,9 +27,9 @@ FOLDER = "/tmp"
 DISK = os.path.join(FOLDER, "disk.img")
 SOCKET = os.path.join(FOLDER, "qmp")
 BEFORE_MIB, AFTER_MIB = 64, 96
-START_S = 60
+START_S = 150
 # A guest that is busy hears its button late.
-ANSWER_S = 60
+ANSWER_S = 100
 # Longer than what a guest calls locked up.
 LONG_STOP_S = 6
 
@@ -49,13 +49,13 @@ def same(text, got, wanted):
 class Machine:
     """A machine of ours; what its guest says is passed on, and remembered."""
 
-    def __init__(self, words):
+    def __init__(self, words, *options):
         with open(DISK, "wb") as image:
             image.truncate(BEFORE_MIB << 20)
         append = f"console=null quiet panic=-1 LINE=/dev/ttyS0 LEGACY=0 {words}"
         self.process = subprocess.Popen(
             [sys.argv[1], "run", *sys.argv[3:], "--append", append, "--qmp", "unix:" + SOCKET,
-             "--disk", f"path={DISK},id=disk"],
+             "--disk", f"path={DISK},id=disk", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.heard = []
         self.listener = threading.Thread(target=self.listen)
@@ -74,6 +74,7 @@ class Machine:
         while sum("the guest runs" in line for line in self.heard) < times:
             if time.monotonic() > deadline or self.process.poll() is not None:
                 say("bad", "the guest runs")
+                self.process.kill()
                 sys.exit(1)
             time.sleep(0.05)
 
@@ -175,5 +176,23 @@ def killed():
     say("case", "killed", 0)
 
 
+def panicked():
+    machine = Machine("PANICS=1", "--on-panic", "pause")
+    for times in (1, 2):
+        machine.wait_until_guest_runs(times)
+        same(f"a panic is told, time {times}", machine.qmp.wait_for("GUEST_PANICKED"),
+             {"action": "pause"})
+        machine.qmp.wait_for("STOP")
+        same("the guest waits where it panicked", machine.status(), "guest-panicked")
+        machine.qmp.command("system_reset")
+        machine.qmp.wait_for("RESET")
+        same("a reset puts an end to that", machine.status(), "paused")
+        machine.qmp.command("cont")
+    machine.qmp.command("quit")
+    say("case", "panicked", machine.end())
+    same("a panic ends the program with a status of its own", Machine("PANICS=1").end(), 4)
+
+
 controlled()
+panicked()
 killed()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A machine that is controlled from outside: a verified load on its disk, until its power button is
-# pressed. With CRASHES it has a file system under load until somebody kills it.
+# pressed. With CRASHES it has a file system under load until somebody kills it;
+# with PANICS its kernel does that itself.
 # shellcheck shell=sh
 if [ -n "${CRASHES-}" ]; then
 	check "mkfs.ext4 makes a file system" mkfs.ext4 -q -F "$DISK"
@@ -11,6 +12,11 @@ if [ -n "${CRASHES-}" ]; then
 	ok "the guest runs"
 	fio --name=load --thread --ioengine=io_uring --directory="$MNT" --rw=randwrite --bs=4k \
 		--iodepth=16 --size=16m --fsync=16 --time_based --runtime=600 >"$SCRATCH/out" 2>&1
+fi
+
+if [ -n "${PANICS-}" ]; then
+	ok "the guest runs"
+	echo c >/proc/sysrq-trigger
 fi
 
 # What lies in a folder of this name is what acpid does about the button.
