@@ -133,7 +133,7 @@ static void set_doorbells(struct pv_pci_slot *slot, unsigned int bar,
 
 	if (bar == PV_VIRTIO_PCI_BAR_MSIX)
 		return;
-	for (uint16_t i = 0; i < slot->virtio.device->queues; i++) {
+	for (uint16_t i = 0; i < slot->queues; i++) {
 		struct pv_kvm_doorbell doorbell = {
 			.address = window->base + (is_legacy ? VIRTIO_PCI_LEGACY_QUEUE_NOTIFY
 			                                     : pv_virtio_pci_notify_offset(i)),
@@ -221,19 +221,18 @@ static void host_kick(struct pv_virtio_pci *virtio, uint16_t queue)
 	signal_fd(slot_of_virtio(virtio)->kick_fd[queue]);
 }
 
-static void host_wait_for_reset(struct pv_virtio_pci *virtio)
+static void host_wait(struct pv_virtio_pci *virtio)
 {
 	const struct pv_pci_bus_options *options = &slot_of_virtio(virtio)->pci->options;
 
-	for (int i = 0; i < 1000 && pv_device_status(virtio->device) != 0; i++)
-		options->wait(options->arg);
+	options->wait(options->arg);
 }
 
 static const struct pv_virtio_pci_host_ops host_ops = {
 	.route = host_route,
 	.send = host_send,
 	.kick = host_kick,
-	.wait_for_reset = host_wait_for_reset,
+	.wait = host_wait,
 };
 
 /* A lane's thread: the queue has no vector. */
@@ -294,7 +293,7 @@ static int make_events(struct pv_pci_slot *slot)
 		slot->vector[i] = (struct vector){ event(), PV_KVM_GSI_NONE, false };
 		is_good = is_good && slot->vector[i].fd >= 0;
 	}
-	for (uint16_t i = 0; i < virtio->device->queues; i++) {
+	for (uint16_t i = 0; i < slot->queues; i++) {
 		slot->kick_fd[i] = event();
 		is_good = is_good && slot->kick_fd[i] >= 0 &&
 		          pv_host_set_kick(slot->host, i, slot->kick_fd[i], false) == 0;

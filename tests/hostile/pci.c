@@ -247,7 +247,7 @@ static uint32_t noise_config_read(struct pv_pci_port *port, uint32_t offset, uns
 	(void)port;
 	noise.accesses++;
 	assert_in_range(offset, 0, PCI_CONFIG_BYTES - bytes);
-	return (uint32_t)pv_pci_get(noise.config + offset, bytes);
+	return (uint32_t)pv_access_get(noise.config + offset, bytes);
 }
 
 static void noise_config_write(struct pv_pci_port *port, uint32_t offset, unsigned int bytes,
@@ -372,7 +372,7 @@ static void a_list_of_capabilities_that_loops_ends(void **state)
 	noise.port.ops = &noise_ops;
 	for (uint32_t at = 0x40; at < 0x100; at += 4) {
 		memset(noise.config, 0, sizeof(noise.config));
-		pv_pci_put(noise.config + PCI_VENDOR_ID, VIRTIO_PCI_VENDOR, 2);
+		pv_access_put(noise.config + PCI_VENDOR_ID, VIRTIO_PCI_VENDOR, 2);
 		noise.config[PCI_STATUS] = PCI_STATUS_CAPABILITIES;
 		noise.config[PCI_CAPABILITIES] = (uint8_t)at;
 		noise.config[at] = PCI_CAP_ID_VENDOR;

@@ -276,7 +276,7 @@ ON_EVERY_RING(each_queue_has_its_vector)
 		assert_int_equal(vector->message.data, 0x41u + i % QUEUES);
 		finish_all();
 	}
-	assert_int_equal(rig.pci.virtio.isr, 0);
+	assert_int_equal(rig.pci.virtio.transport.isr, 0);
 }
 
 static void mask(uint32_t vector, bool is_masked)

@@ -94,20 +94,19 @@ static void host_kick(struct pv_virtio_pci *virtio, uint16_t queue)
 	of_virtio(virtio)->couple.lane[queue].is_kicked = true;
 }
 
-static void host_wait_for_reset(struct pv_virtio_pci *virtio)
+static void host_wait(struct pv_virtio_pci *virtio)
 {
 	struct pv_pci_couple *pci = of_virtio(virtio);
 
-	pci->reset_waits++;
-	for (int i = 0; i < 1000 && pv_device_status(pci->couple.device) != 0; i++)
-		pv_couple_run(&pci->couple);
+	pci->waits++;
+	pv_couple_run(&pci->couple);
 }
 
 static const struct pv_virtio_pci_host_ops host_ops = {
 	.route = host_route,
 	.send = host_send,
 	.kick = host_kick,
-	.wait_for_reset = host_wait_for_reset,
+	.wait = host_wait,
 };
 
 static void on_interrupt(struct pv_couple *couple, uint16_t queue)

@@ -29,7 +29,7 @@ struct pv_pci_couple {
 	uint16_t route[PV_COUPLE_QUEUES];
 	uint32_t intx_raised;
 	uint32_t windows_changed;
-	uint32_t reset_waits;
+	uint32_t waits;
 };
 
 /* The device comes next: its port is `pci->couple.port`. */

@@ -205,7 +205,7 @@ static void registers_can_be_reached_through_configuration_space(void **state)
 	assert_int_equal(config(at + 16, 2), QUEUES);
 	config_write(at + 8, 4, offsetof(struct virtio_pci_common_cfg, queue_select));
 	config_write(at + 16, 2, 2);
-	assert_int_equal(rig.pci.virtio.queue_select, 2);
+	assert_int_equal(rig.pci.virtio.transport.queue_select, 2);
 	/* Of a width that cannot be, past the end, and of no BAR: nothing. */
 	config_write(at + 12, 4, 3);
 	config_write(at + 16, 4, 1);
@@ -214,7 +214,7 @@ static void registers_can_be_reached_through_configuration_space(void **state)
 	config_write(at + 16, 4, 1);
 	config_write(at + 4, 1, 0xff);
 	config_write(at + 16, 4, 1);
-	assert_int_equal(rig.pci.virtio.queue_select, 2);
+	assert_int_equal(rig.pci.virtio.transport.queue_select, 2);
 }
 
 /* ---- the modern registers ---- */
@@ -276,10 +276,10 @@ static void features_that_cannot_be_had_are_refused(void **state)
 	modern_write(CFG(device_status), 1, 3 | VIRTIO_STATUS_FEATURES_OK);
 	assert_int_equal(modern(CFG(device_status), 1), 3 | VIRTIO_STATUS_FEATURES_OK);
 	modern_write(CFG(driver_feature), 4, 0);
-	assert_int_equal(rig.pci.virtio.driver_features, VIRTIO_F_VERSION_1);
+	assert_int_equal(rig.pci.virtio.transport.driver_features, VIRTIO_F_VERSION_1);
 	modern_write(CFG(device_status), 1, 0);
 	assert_int_equal(modern(CFG(device_status), 1), 0);
-	assert_int_equal(rig.pci.virtio.driver_features, 0);
+	assert_int_equal(rig.pci.virtio.transport.driver_features, 0);
 }
 
 static void a_queue_that_cannot_start_asks_for_a_reset(void **state)
@@ -407,7 +407,7 @@ static void a_legacy_reset_is_waited_for(void **state)
 	pv_couple_run(&rig.pci.couple);
 	assert_int_equal(rig.store.pendings, 1);
 	legacy_write(VIRTIO_PCI_LEGACY_DEVICE_STATUS, 1, 0);
-	assert_int_equal(rig.pci.reset_waits, 1);
+	assert_int_equal(rig.pci.waits, 1000);
 	assert_int_not_equal(legacy(VIRTIO_PCI_LEGACY_DEVICE_STATUS, 1), 0);
 	pv_slow_store_finish_one(&rig.store);
 	pv_couple_wake(&rig.pci.couple, 0);

@@ -6,44 +6,26 @@
 
 /* ---- registers ---- */
 
-void pv_pci_put(void *to, uint64_t value, unsigned int bytes)
-{
-	uint8_t *byte = to;
-
-	for (unsigned int i = 0; i < bytes; i++)
-		byte[i] = (uint8_t)(value >> 8 * i);
-}
-
-uint64_t pv_pci_get(const void *from, unsigned int bytes)
-{
-	const uint8_t *byte = from;
-	uint64_t value = 0;
-
-	for (unsigned int i = 0; i < bytes; i++)
-		value |= (uint64_t)byte[i] << 8 * i;
-	return value;
-}
-
 uint16_t pv_pci_get16(const struct pv_pci_function *function, uint32_t offset)
 {
-	return (uint16_t)pv_pci_get(function->config + offset, 2);
+	return (uint16_t)pv_access_get(function->config + offset, 2);
 }
 
 uint32_t pv_pci_get32(const struct pv_pci_function *function, uint32_t offset)
 {
-	return (uint32_t)pv_pci_get(function->config + offset, 4);
+	return (uint32_t)pv_access_get(function->config + offset, 4);
 }
 
 static void set(struct pv_pci_function *function, uint32_t offset, uint64_t value,
                 unsigned int bytes)
 {
-	pv_pci_put(function->config + offset, value, bytes);
+	pv_access_put(function->config + offset, value, bytes);
 }
 
 static void allow(struct pv_pci_function *function, uint32_t offset, uint64_t mask,
                   unsigned int bytes)
 {
-	pv_pci_put(function->writable + offset, mask, bytes);
+	pv_access_put(function->writable + offset, mask, bytes);
 }
 
 /* ---- making one ---- */
@@ -125,8 +107,9 @@ bool pv_pci_window(const struct pv_pci_function *function, unsigned int bar,
 		return false;
 	window->is_io = is_io(function, bar);
 	window->bytes = function->bar_bytes[bar];
-	window->base = pv_pci_get(function->config + PCI_BAR(bar), is_64(function, bar) ? 8 : 4) &
-	               ~(window->bytes - 1);
+	window->base =
+		pv_access_get(function->config + PCI_BAR(bar), is_64(function, bar) ? 8 : 4) &
+		~(window->bytes - 1);
 	if (!(command & (window->is_io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
 		return false;
 	/* An address that was never given, or the answer to "how large are you?". */
@@ -143,15 +126,10 @@ void pv_pci_place_bar(struct pv_pci_function *function, unsigned int bar, uint64
 	set(function, PCI_BAR(bar), base | flags, bytes);
 }
 
-static bool is_width(unsigned int bytes)
-{
-	return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
-}
-
 static bool is_in_bar(const struct pv_pci_function *function, unsigned int bar, uint64_t offset,
                       unsigned int bytes)
 {
-	return bar < PCI_BARS && is_width(bytes) && offset < function->bar_bytes[bar] &&
+	return bar < PCI_BARS && pv_access_is_good(bytes) && offset < function->bar_bytes[bar] &&
 	       bytes <= function->bar_bytes[bar] - offset;
 }
 
@@ -179,7 +157,8 @@ static bool touches(uint32_t offset, uint32_t bytes, uint32_t from, uint32_t end
 
 static bool is_in_config(uint32_t offset, unsigned int bytes)
 {
-	return is_width(bytes) && offset < PCI_CONFIG_BYTES && bytes <= PCI_CONFIG_BYTES - offset;
+	return pv_access_is_good(bytes) && offset < PCI_CONFIG_BYTES &&
+	       bytes <= PCI_CONFIG_BYTES - offset;
 }
 
 uint64_t pv_pci_config_read(struct pv_pci_function *function, uint32_t offset, unsigned int bytes)
@@ -190,7 +169,7 @@ uint64_t pv_pci_config_read(struct pv_pci_function *function, uint32_t offset, u
 		return 0;
 	if (function->ops->config_about_to_be_read)
 		function->ops->config_about_to_be_read(function, offset, bytes);
-	value = pv_pci_get(function->config + offset, bytes);
+	value = pv_access_get(function->config + offset, bytes);
 	if (touches(offset, bytes, PCI_STATUS, PCI_STATUS + 1) && function->ops->has_intx &&
 	    function->ops->has_intx(function))
 		value |= (uint64_t)PCI_STATUS_INTERRUPT << 8 * (PCI_STATUS - offset);

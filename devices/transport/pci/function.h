@@ -21,6 +21,7 @@
 
 #include "abi/pci.h"
 #include "devices/core/state.h"
+#include "devices/transport/access.h"
 
 struct pv_pci_function;
 struct pv_msix;
@@ -153,9 +154,5 @@ void pv_pci_msix_switched(struct pv_pci_function *function);
 
 uint16_t pv_pci_get16(const struct pv_pci_function *function, uint32_t offset);
 uint32_t pv_pci_get32(const struct pv_pci_function *function, uint32_t offset);
-
-/* `bytes` of `value`, little-endian, and back: what an access of that width carries. */
-void pv_pci_put(void *to, uint64_t value, unsigned int bytes);
-uint64_t pv_pci_get(const void *from, unsigned int bytes);
 
 #endif

@@ -42,10 +42,10 @@ void pv_msix_init(struct pv_msix *msix, struct pv_pci_function *function, unsign
 		                  .pba_offset = table_bytes(vectors),
 		                  .table = storage,
 		                  .is_active = (bool *)storage + table_bytes(vectors) };
-	pv_pci_put(capability + PCI_MSIX_CONTROL, vectors - 1u, 2);
-	pv_pci_put(writable + PCI_MSIX_CONTROL, PCI_MSIX_ENABLE | PCI_MSIX_FUNCTION_MASK, 2);
-	pv_pci_put(capability + PCI_MSIX_TABLE, bar, 4);
-	pv_pci_put(capability + PCI_MSIX_PBA, msix->pba_offset | bar, 4);
+	pv_access_put(capability + PCI_MSIX_CONTROL, vectors - 1u, 2);
+	pv_access_put(writable + PCI_MSIX_CONTROL, PCI_MSIX_ENABLE | PCI_MSIX_FUNCTION_MASK, 2);
+	pv_access_put(capability + PCI_MSIX_TABLE, bar, 4);
+	pv_access_put(capability + PCI_MSIX_PBA, msix->pba_offset | bar, 4);
 	msix->capability = pv_pci_add_capability(function, PCI_CAP_ID_MSIX, capability, writable,
 	                                         PCI_MSIX_BYTES);
 	pv_pci_add_bar(function, bar, PV_PCI_BAR_MEMORY, pv_msix_bar_bytes(vectors));
@@ -144,7 +144,7 @@ void pv_msix_write(struct pv_msix *msix, uint32_t offset, unsigned int bytes, ui
 
 	if ((bytes != 4 && bytes != 8) || offset % bytes || offset >= msix->pba_offset)
 		return;
-	pv_pci_put((uint8_t *)msix->table + offset, value, bytes);
+	pv_access_put((uint8_t *)msix->table + offset, value, bytes);
 	msix->table[vector].control =
 		pv_le32_of(pv_le32_get(msix->table[vector].control) & PCI_MSIX_VECTOR_MASKED);
 	apply_vector(msix, vector);

@@ -11,23 +11,23 @@ static struct pv_virtio_pci *virtio_of(const struct pv_pci_function *function)
 	return (struct pv_virtio_pci *)function;
 }
 
+static struct pv_virtio_pci *virtio_of_transport(struct pv_transport *transport)
+{
+	return (struct pv_virtio_pci *)((char *)transport -
+	                                offsetof(struct pv_virtio_pci, transport));
+}
+
 /* ---- interrupts ---- */
 
 static void raise(struct pv_virtio_pci *virtio, uint32_t isr)
 {
-	/* Seen by whoever asks has_intx() when it hears that something was raised. */
-	__atomic_fetch_or(&virtio->isr, isr, __ATOMIC_SEQ_CST);
+	pv_transport_isr_raise(&virtio->transport, isr);
 	virtio->function.bus->intx_raised(&virtio->function);
-}
-
-uint8_t pv_virtio_pci_isr_read(struct pv_virtio_pci *virtio)
-{
-	return (uint8_t)__atomic_exchange_n(&virtio->isr, 0, __ATOMIC_SEQ_CST);
 }
 
 static bool has_intx(const struct pv_pci_function *function)
 {
-	return __atomic_load_n(&virtio_of(function)->isr, __ATOMIC_SEQ_CST) != 0 &&
+	return pv_transport_isr(&virtio_of(function)->transport) != 0 &&
 	       pv_pci_intx_is_on(function);
 }
 
@@ -52,178 +52,67 @@ uint16_t pv_virtio_pci_vector_checked(const struct pv_virtio_pci *virtio, uint64
 
 static void route(struct pv_virtio_pci *virtio, uint16_t queue)
 {
-	uint16_t vector = virtio->queue[queue].vector;
+	uint16_t vector = (uint16_t)virtio->transport.queue[queue].own;
 
 	if (!pv_msix_is_enabled(&virtio->msix))
 		vector = PV_VIRTIO_PCI_BY_CALL;
 	virtio->host->route(virtio, queue, vector);
 }
 
-void pv_virtio_pci_queue_vector_set(struct pv_virtio_pci *virtio, uint16_t queue, uint16_t vector)
+uint16_t pv_virtio_pci_queue_vector(const struct pv_virtio_pci *virtio)
 {
-	virtio->queue[queue].vector = vector;
+	const struct pv_transport_queue *queue = pv_transport_selected(&virtio->transport);
+
+	return queue ? (uint16_t)queue->own : VIRTIO_MSI_NO_VECTOR;
+}
+
+static void vector_set(struct pv_virtio_pci *virtio, uint16_t queue, uint64_t vector)
+{
+	virtio->transport.queue[queue].own = pv_virtio_pci_vector_checked(virtio, vector);
 	route(virtio, queue);
+}
+
+void pv_virtio_pci_queue_vector_set(struct pv_virtio_pci *virtio, uint64_t vector)
+{
+	if (pv_transport_selected(&virtio->transport))
+		vector_set(virtio, (uint16_t)virtio->transport.queue_select, vector);
 }
 
 static void msix_switched(struct pv_pci_function *function)
 {
 	struct pv_virtio_pci *virtio = virtio_of(function);
 
-	for (uint16_t i = 0; i < virtio->device->queues; i++)
+	for (uint16_t i = 0; i < virtio->transport.device->queues; i++)
 		route(virtio, i);
 }
 
-/* ---- queues ---- */
+/* ---- what happens behind the registers ---- */
 
-struct pv_virtio_pci_queue *pv_virtio_pci_selected(const struct pv_virtio_pci *virtio)
+static void kick(struct pv_transport *transport, uint16_t queue)
 {
-	return virtio->queue_select < virtio->device->queues ? &virtio->queue[virtio->queue_select]
-	                                                     : NULL;
+	struct pv_virtio_pci *virtio = virtio_of_transport(transport);
+
+	virtio->host->kick(virtio, queue);
 }
 
-void pv_virtio_pci_kick(struct pv_virtio_pci *virtio, uint32_t queue)
+static void wait(struct pv_transport *transport)
 {
-	if (queue < virtio->device->queues)
-		virtio->host->kick(virtio, (uint16_t)queue);
+	struct pv_virtio_pci *virtio = virtio_of_transport(transport);
+
+	virtio->host->wait(virtio);
 }
 
-static void forget_queue(struct pv_virtio_pci *virtio, uint16_t index)
+static void queue_forgotten(struct pv_transport *transport, uint16_t queue)
 {
-	virtio->queue[index] = (struct pv_virtio_pci_queue){ .virtio = virtio,
-		                                             .size = virtio->device->queue_size_max,
-		                                             .vector = VIRTIO_MSI_NO_VECTOR };
-	route(virtio, index);
+	vector_set(virtio_of_transport(transport), queue, VIRTIO_MSI_NO_VECTOR);
 }
 
-static void complain(const struct pv_virtio_pci *virtio, const char *line)
+static void forgotten(struct pv_transport *transport)
 {
-	struct pv_port *port = virtio->device->port;
-
-	port->ops->log(port, PV_LOG_WARNING, line);
+	virtio_of_transport(transport)->config_vector = VIRTIO_MSI_NO_VECTOR;
 }
 
-void pv_virtio_pci_queue_start(struct pv_virtio_pci *virtio, uint16_t index)
-{
-	const struct pv_virtio_pci_queue *queue = &virtio->queue[index];
-	const struct pv_ring_config config = {
-		.size = queue->size,
-		.desc_area = pv_gpa_of(queue->desc),
-		.driver_area = pv_gpa_of(queue->driver),
-		.device_area = pv_gpa_of(queue->device),
-	};
-	const struct pv_ring_position position = pv_ring_position_fresh();
-	int err = pv_device_queue_set(virtio->device, index, &config, &position);
-
-	if (!err)
-		err = pv_device_queue_start(virtio->device, index);
-	if (!err)
-		return;
-	complain(virtio, err == -PV_ELOCKED
-	                         ? "a queue does not start: its disk is locked by somebody else"
-	                         : "a queue does not start: its size or areas cannot be");
-	pv_device_needs_reset(virtio->device);
-}
-
-static void start_enabled(struct pv_virtio_pci *virtio)
-{
-	for (uint16_t i = 0; i < virtio->device->queues; i++)
-		if (virtio->queue[i].is_enabled && virtio->device->queue[i].state == PV_QUEUE_IDLE)
-			pv_virtio_pci_queue_start(virtio, i);
-}
-
-/* One after the other: a device stops one queue at a time. */
-static void reset_next(struct pv_virtio_pci *virtio);
-
-static void queue_stopped(void *arg)
-{
-	struct pv_virtio_pci_queue *queue = arg;
-	struct pv_virtio_pci *virtio = queue->virtio;
-
-	virtio->is_stopping_queue = false;
-	forget_queue(virtio, (uint16_t)(queue - virtio->queue));
-	reset_next(virtio);
-}
-
-static void reset_next(struct pv_virtio_pci *virtio)
-{
-	for (uint16_t i = 0; i < virtio->device->queues && !virtio->is_stopping_queue; i++) {
-		const struct pv_waiter waiter = { queue_stopped, &virtio->queue[i] };
-
-		if (!virtio->queue[i].is_resetting)
-			continue;
-		/* It may be stopped before this returns. */
-		virtio->is_stopping_queue = true;
-		if (pv_device_queue_stop(virtio->device, i, waiter)) {
-			virtio->is_stopping_queue = false;
-			return;
-		}
-	}
-}
-
-void pv_virtio_pci_queue_reset(struct pv_virtio_pci *virtio, uint16_t index)
-{
-	if (!virtio->queue[index].is_enabled)
-		return;
-	virtio->queue[index].is_resetting = true;
-	reset_next(virtio);
-}
-
-/* ---- status ---- */
-
-static void forget(struct pv_virtio_pci *virtio)
-{
-	virtio->device_feature_select = 0;
-	virtio->driver_feature_select = 0;
-	virtio->driver_features = 0;
-	virtio->config_vector = VIRTIO_MSI_NO_VECTOR;
-	virtio->queue_select = 0;
-	for (uint16_t i = 0; i < virtio->device->queues; i++)
-		forget_queue(virtio, i);
-	__atomic_store_n(&virtio->isr, 0, __ATOMIC_SEQ_CST);
-}
-
-/* A queue that was stopping is answered before: its waiter finds nothing to be reset any more. */
-static void reset_device(struct pv_virtio_pci *virtio)
-{
-	pv_device_status_set(virtio->device, 0);
-	forget(virtio);
-}
-
-void pv_virtio_pci_status_set(struct pv_virtio_pci *virtio, uint8_t status)
-{
-	uint8_t before = pv_device_status(virtio->device);
-
-	if (status == 0) {
-		reset_device(virtio);
-		return;
-	}
-	pv_device_status_set(virtio->device, status);
-	if (pv_device_status(virtio->device) & ~before & VIRTIO_STATUS_DRIVER_OK)
-		start_enabled(virtio);
-}
-
-/* ---- the device's configuration ---- */
-
-/* What lies beyond its end reads as zero. */
-uint64_t pv_virtio_pci_config_read(const struct pv_virtio_pci *virtio, uint32_t offset,
-                                   unsigned int bytes)
-{
-	uint8_t data[8] = { 0 };
-
-	if (pv_device_config_read(virtio->device, offset, data, bytes))
-		for (unsigned int i = 0; i < bytes; i++)
-			pv_device_config_read(virtio->device, offset + i, data + i, 1);
-	return pv_pci_get(data, bytes);
-}
-
-static void config_write(struct pv_virtio_pci *virtio, uint32_t offset, unsigned int bytes,
-                         uint64_t value)
-{
-	uint8_t data[8];
-
-	pv_pci_put(data, value, bytes);
-	pv_device_config_write(virtio->device, offset, data, bytes);
-}
+static const struct pv_transport_ops transport_ops = { kick, wait, queue_forgotten, forgotten };
 
 /* ---- BARs ---- */
 
@@ -235,9 +124,9 @@ static uint64_t modern_read(struct pv_virtio_pci *virtio, uint32_t offset, unsig
 	case COMMON_AT:
 		return pv_virtio_pci_common_read(virtio, at, bytes);
 	case ISR_AT:
-		return at == 0 ? pv_virtio_pci_isr_read(virtio) : 0;
+		return at == 0 ? (uint8_t)pv_transport_isr_take(&virtio->transport) : 0;
 	case DEVICE_AT:
-		return pv_virtio_pci_config_read(virtio, at, bytes);
+		return pv_transport_config_read(&virtio->transport, at, bytes);
 	default:
 		return 0;
 	}
@@ -253,10 +142,10 @@ static void modern_write(struct pv_virtio_pci *virtio, uint32_t offset, unsigned
 		pv_virtio_pci_common_write(virtio, at, bytes, value);
 		break;
 	case DEVICE_AT:
-		config_write(virtio, at, bytes, value);
+		pv_transport_config_write(&virtio->transport, at, bytes, value);
 		break;
 	case NOTIFY_AT:
-		pv_virtio_pci_kick(virtio, at / NOTIFY_STRIDE);
+		pv_transport_kick(&virtio->transport, at / NOTIFY_STRIDE);
 		break;
 	default:
 		break;
@@ -341,7 +230,7 @@ static void config_written(struct pv_pci_function *function, uint32_t offset, ui
 
 	if (cfg_access(virtio, offset, bytes, &access))
 		pv_pci_bar_write(function, access.bar, access.offset, access.bytes,
-		                 pv_pci_get(cfg_data(virtio), access.bytes));
+		                 pv_access_get(cfg_data(virtio), access.bytes));
 }
 
 static void config_about_to_be_read(struct pv_pci_function *function, uint32_t offset,
@@ -351,9 +240,9 @@ static void config_about_to_be_read(struct pv_pci_function *function, uint32_t o
 	struct cfg_access access;
 
 	if (cfg_access(virtio, offset, bytes, &access))
-		pv_pci_put(cfg_data(virtio),
-		           pv_pci_bar_read(function, access.bar, access.offset, access.bytes),
-		           access.bytes);
+		pv_access_put(cfg_data(virtio),
+		              pv_pci_bar_read(function, access.bar, access.offset, access.bytes),
+		              access.bytes);
 }
 
 /* ---- making one ---- */
@@ -441,7 +330,7 @@ static uint16_t vectors_of(const struct pv_device *device)
 
 static size_t queues_bytes(const struct pv_device *device)
 {
-	return sizeof(struct pv_virtio_pci_queue) * device->queues;
+	return sizeof(struct pv_transport_queue) * device->queues;
 }
 
 size_t pv_virtio_pci_storage_bytes(const struct pv_device *device)
@@ -456,8 +345,7 @@ void pv_virtio_pci_init(struct pv_virtio_pci *virtio, const struct pv_virtio_pci
 	struct pv_device *device = options->device;
 
 	pv_bug_on(device->queues > QUEUES_MAX);
-	*virtio =
-		(struct pv_virtio_pci){ .host = options->host, .device = device, .queue = storage };
+	*virtio = (struct pv_virtio_pci){ .host = options->host };
 	pv_pci_init(&virtio->function, &pci_ops, options->bus, &identity);
 	pv_msix_init(&virtio->msix, &virtio->function, PV_VIRTIO_PCI_BAR_MSIX, vectors_of(device),
 	             (uint8_t *)storage + queues_bytes(device));
@@ -471,12 +359,12 @@ void pv_virtio_pci_init(struct pv_virtio_pci *virtio, const struct pv_virtio_pci
 	add_region(virtio, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_AT, REGION_BYTES);
 	add_region(virtio, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_AT, REGION_BYTES);
 	virtio->pci_cfg = add_pci_cfg(virtio);
-	forget(virtio);
+	pv_transport_init(&virtio->transport, &transport_ops, device, storage);
 }
 
 void pv_virtio_pci_reset(struct pv_virtio_pci *virtio)
 {
-	reset_device(virtio);
+	pv_transport_reset(&virtio->transport);
 	pv_pci_reset(&virtio->function);
 }
 
@@ -485,50 +373,16 @@ void pv_virtio_pci_reset(struct pv_virtio_pci *virtio)
 void pv_virtio_pci_save(const struct pv_virtio_pci *virtio, struct pv_state_writer *to)
 {
 	pv_pci_save(&virtio->function, to);
-	pv_state_put_u32(to, __atomic_load_n(&virtio->isr, __ATOMIC_SEQ_CST));
-	pv_state_put_u32(to, virtio->device_feature_select);
-	pv_state_put_u32(to, virtio->driver_feature_select);
-	pv_state_put_u64(to, virtio->driver_features);
 	pv_state_put_u16(to, virtio->config_vector);
-	pv_state_put_u16(to, virtio->queue_select);
-	for (uint16_t i = 0; i < virtio->device->queues; i++) {
-		const struct pv_virtio_pci_queue *queue = &virtio->queue[i];
-
-		pv_state_put_u16(to, queue->size);
-		pv_state_put_u16(to, queue->vector);
-		pv_state_put_u8(to, queue->is_enabled);
-		pv_state_put_u8(to, queue->is_resetting);
-		pv_state_put_u64(to, queue->desc);
-		pv_state_put_u64(to, queue->driver);
-		pv_state_put_u64(to, queue->device);
-	}
-}
-
-static void load_queue(struct pv_virtio_pci_queue *queue, struct pv_state_reader *from)
-{
-	queue->size = pv_state_get_u16(from);
-	queue->vector = pv_virtio_pci_vector_checked(queue->virtio, pv_state_get_u16(from));
-	queue->is_enabled = pv_state_get_u8(from) == 1;
-	queue->is_resetting = pv_state_get_u8(from) == 1;
-	queue->desc = pv_state_get_u64(from);
-	queue->driver = pv_state_get_u64(from);
-	queue->device = pv_state_get_u64(from);
-	pv_state_check(from, queue->size <= queue->virtio->device->queue_size_max);
+	pv_transport_save(&virtio->transport, to);
 }
 
 void pv_virtio_pci_load(struct pv_virtio_pci *virtio, struct pv_state_reader *from)
 {
 	pv_pci_load(&virtio->function, from);
-	__atomic_store_n(&virtio->isr, pv_state_get_u32(from), __ATOMIC_SEQ_CST);
-	virtio->device_feature_select = pv_state_get_u32(from);
-	virtio->driver_feature_select = pv_state_get_u32(from);
-	virtio->driver_features = pv_state_get_u64(from);
 	virtio->config_vector = pv_virtio_pci_vector_checked(virtio, pv_state_get_u16(from));
-	virtio->queue_select = pv_state_get_u16(from);
-	for (uint16_t i = 0; i < virtio->device->queues; i++) {
-		load_queue(&virtio->queue[i], from);
-		route(virtio, i);
-	}
+	pv_transport_load(&virtio->transport, from);
+	for (uint16_t i = 0; i < virtio->transport.device->queues; i++)
+		vector_set(virtio, i, virtio->transport.queue[i].own);
 	virtio->function.bus->intx_raised(&virtio->function);
-	reset_next(virtio);
 }

@@ -2,16 +2,15 @@
 /*
  * A virtio device as a PCI function (virtio 1.3, section 4.1), modern or transitional.
  *
- * The registers are a front for the device's operations of devices/core: what the driver writes
- * about queues is collected here, and when it says DRIVER_OK, or enables a queue later, the queues
- * start. Kicks and interrupts are not this file's way as a rule: the host listens at the
- * notification address of each queue (pv_virtio_pci_notify_offset) and lets queues send their own
- * vectors (`route`).
+ * What the registers do to the device is the same for all transports (transport.h); here are where
+ * they lie, and the vectors.  Kicks and interrupts are not this file's way as a rule: the host
+ * listens at the notification address of each queue (pv_virtio_pci_notify_offset) and lets queues
+ * send their own vectors (`route`).
  *
  * A transitional device has the legacy registers in BAR 0 besides; a driver uses one set or the
  * other.
  *
- *   virtio.c         the function, its interrupts, what both sets of registers do to the device
+ *   virtio.c         the function and its interrupts
  *   virtio_common.c  the modern registers
  *   virtio_legacy.c  the legacy ones
  */
@@ -19,8 +18,8 @@
 #define PV_DEVICES_PCI_VIRTIO_H
 
 #include "abi/virtio_pci.h"
-#include "devices/core/device.h"
 #include "devices/transport/pci/msix.h"
+#include "devices/transport/transport.h"
 
 struct pv_virtio_pci;
 
@@ -39,35 +38,21 @@ struct pv_virtio_pci_host_ops {
 	/* A kick that came as an access to a register. */
 	void (*kick)(struct pv_virtio_pci *virtio, uint16_t queue);
 
-	/* A legacy driver takes the device for reset when it has written 0: waits, if not for ever.
+	/*
+	 * A legacy driver takes a reset for done when it has written it: lets some time pass, until
+	 * something has happened on the control side. Called again while it is not done, but not
+	 * for ever.
 	 */
-	void (*wait_for_reset)(struct pv_virtio_pci *virtio);
-};
-
-struct pv_virtio_pci_queue {
-	struct pv_virtio_pci *virtio;
-	uint16_t size;
-	uint16_t vector;
-	bool is_enabled;
-	bool is_resetting;
-	uint64_t desc, driver, device;
+	void (*wait)(struct pv_virtio_pci *virtio);
 };
 
 struct pv_virtio_pci {
 	struct pv_pci_function function;
+	struct pv_transport transport; /* a queue's own is its vector */
 	struct pv_msix msix;
 	const struct pv_virtio_pci_host_ops *host;
-	struct pv_device *device;
-	uint32_t isr; /* any thread, atomic */
-
-	uint32_t device_feature_select;
-	uint32_t driver_feature_select;
-	uint64_t driver_features;
 	uint16_t config_vector;
-	uint16_t queue_select;
 	uint16_t pci_cfg; /* the offset of that capability */
-	bool is_stopping_queue;
-	struct pv_virtio_pci_queue *queue;
 };
 
 struct pv_virtio_pci_options {

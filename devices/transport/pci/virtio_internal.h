@@ -17,18 +17,10 @@
 #define LEGACY_BYTES 256u
 
 /* virtio.c */
-uint8_t pv_virtio_pci_isr_read(struct pv_virtio_pci *virtio);
-void pv_virtio_pci_status_set(struct pv_virtio_pci *virtio, uint8_t status);
-void pv_virtio_pci_kick(struct pv_virtio_pci *virtio, uint32_t queue);
 uint16_t pv_virtio_pci_vector_checked(const struct pv_virtio_pci *virtio, uint64_t vector);
-void pv_virtio_pci_queue_vector_set(struct pv_virtio_pci *virtio, uint16_t queue, uint16_t vector);
-void pv_virtio_pci_queue_start(struct pv_virtio_pci *virtio, uint16_t queue);
-/* The queue goes back to the beginning; `is_resetting` until it is there. */
-void pv_virtio_pci_queue_reset(struct pv_virtio_pci *virtio, uint16_t queue);
-/* What is selected; NULL where there is none. */
-struct pv_virtio_pci_queue *pv_virtio_pci_selected(const struct pv_virtio_pci *virtio);
-uint64_t pv_virtio_pci_config_read(const struct pv_virtio_pci *virtio, uint32_t offset,
-                                   unsigned int bytes);
+/* Of the selected queue. */
+uint16_t pv_virtio_pci_queue_vector(const struct pv_virtio_pci *virtio);
+void pv_virtio_pci_queue_vector_set(struct pv_virtio_pci *virtio, uint64_t vector);
 
 /* virtio_common.c */
 uint64_t pv_virtio_pci_common_read(const struct pv_virtio_pci *virtio, uint32_t offset,
