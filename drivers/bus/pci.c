@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/bus/pci.h"
 
+#include "drivers/bus/config.h"
 #include "ring/err.h"
 
 #define COMMON(field) ((uint32_t)offsetof(struct virtio_pci_common_cfg, field))
@@ -77,48 +78,37 @@ static bool is_in(const struct pv_pci_region *region, uint32_t offset, uint32_t 
 	return region->is_there && offset <= region->bytes && bytes <= region->bytes - offset;
 }
 
-/* The widest access that fits. */
-static unsigned int width_at(uint32_t offset, uint32_t bytes)
+static uint32_t config_register_read(struct pv_bus *generic, uint32_t offset, unsigned int bytes)
 {
-	if (offset % 4 == 0 && bytes >= 4)
-		return 4;
-	return offset % 2 == 0 && bytes >= 2 ? 2 : 1;
+	const struct pv_pci_bus *bus = bus_of(generic);
+
+	return region_read(bus, &bus->config, offset, bytes);
 }
+
+static void config_register_write(struct pv_bus *generic, uint32_t offset, unsigned int bytes,
+                                  uint32_t value)
+{
+	const struct pv_pci_bus *bus = bus_of(generic);
+
+	region_write(bus, &bus->config, offset, bytes, value);
+}
+
+static const struct pv_config_access config_access = { config_register_read,
+	                                               config_register_write };
 
 static int config_read(struct pv_bus *generic, uint32_t offset, void *to, uint32_t bytes)
 {
-	const struct pv_pci_bus *bus = bus_of(generic);
-	uint8_t *byte = to;
-
-	if (!is_in(&bus->config, offset, bytes))
+	if (!is_in(&bus_of(generic)->config, offset, bytes))
 		return -PV_EINVAL;
-	for (uint32_t end = offset + bytes; offset < end;) {
-		unsigned int width = width_at(offset, end - offset);
-		uint32_t value = region_read(bus, &bus->config, offset, width);
-
-		for (unsigned int i = 0; i < width; i++)
-			*byte++ = (uint8_t)(value >> 8 * i);
-		offset += width;
-	}
+	pv_config_read(&config_access, generic, offset, to, bytes);
 	return 0;
 }
 
 static int config_write(struct pv_bus *generic, uint32_t offset, const void *from, uint32_t bytes)
 {
-	const struct pv_pci_bus *bus = bus_of(generic);
-	const uint8_t *byte = from;
-
-	if (!is_in(&bus->config, offset, bytes))
+	if (!is_in(&bus_of(generic)->config, offset, bytes))
 		return -PV_EINVAL;
-	for (uint32_t end = offset + bytes; offset < end;) {
-		unsigned int width = width_at(offset, end - offset);
-		uint32_t value = 0;
-
-		for (unsigned int i = 0; i < width; i++)
-			value |= (uint32_t)*byte++ << 8 * i;
-		region_write(bus, &bus->config, offset, width, value);
-		offset += width;
-	}
+	pv_config_write(&config_access, generic, offset, from, bytes);
 	return 0;
 }
 

@@ -50,9 +50,16 @@ struct pv_bus_ops {
 	void (*kick)(struct pv_bus *bus, uint16_t index);
 };
 
+/*
+ * A legacy device (section 1.3.1) knows no VERSION_1 and no FEATURES_OK, and finds a queue by the
+ * page that it begins at, its used ring on a page of its own (section 2.7.2).
+ */
+#define PV_BUS_LEGACY_PAGE_BYTES 4096u
+
 struct pv_bus {
 	const struct pv_bus_ops *ops;
 	uint16_t device_id;
+	bool is_legacy;
 };
 
 #endif

@@ -46,10 +46,11 @@ static int reset(struct pv_driver *driver)
 	return error;
 }
 
-/* Section 3.1.1, steps 4 to 6. */
+/* Section 3.1.1, steps 4 to 6; a legacy device cannot object (section 3.1.2). */
 static int negotiate(struct pv_driver *driver, const struct pv_driver_wish *wish)
 {
-	const uint64_t required = wish->required | VIRTIO_F_VERSION_1;
+	const bool is_legacy = driver->bus->is_legacy;
+	const uint64_t required = wish->required | (is_legacy ? 0 : VIRTIO_F_VERSION_1);
 	uint8_t status;
 	int error = driver->bus->ops->features_get(driver->bus, &driver->offered);
 
@@ -59,8 +60,9 @@ static int negotiate(struct pv_driver *driver, const struct pv_driver_wish *wish
 	if ((driver->features & required) != required)
 		return -PV_EFEATURES;
 	error = driver->bus->ops->features_set(driver->bus, driver->features);
-	if (!error)
-		error = status_add(driver, VIRTIO_STATUS_FEATURES_OK);
+	if (error || is_legacy)
+		return error;
+	error = status_add(driver, VIRTIO_STATUS_FEATURES_OK);
 	if (!error)
 		error = status_get(driver, &status);
 	if (error)

@@ -32,7 +32,7 @@
 #define PV_DRIVER_TIMEOUT_NS 1000000000ull
 
 struct pv_driver_wish {
-	uint64_t required;   /* without these it is of no use; VERSION_1 always is */
+	uint64_t required;   /* without these it is of no use; VERSION_1 is, but on legacy buses */
 	uint64_t wanted;     /* accepted when offered */
 	uint64_t timeout_ns; /* for the confirmation of a reset; 0: PV_DRIVER_TIMEOUT_NS */
 };

@@ -7,9 +7,9 @@
 #define LINE_BYTES 64u
 #define PAGE_BYTES 4096u
 
-static uint64_t round_up(uint64_t bytes)
+static uint64_t round_up(uint64_t bytes, uint64_t align)
 {
-	return (bytes + LINE_BYTES - 1) & ~(uint64_t)(LINE_BYTES - 1);
+	return (bytes + align - 1) & ~(align - 1);
 }
 
 static uint16_t largest_power_of_two(uint16_t size)
@@ -42,13 +42,16 @@ static bool alloc_rings(struct pv_driver_queue *queue)
 {
 	struct pv_os *os = queue->driver->os;
 	struct pv_ring_bytes bytes = pv_ring_bytes(queue->driver->features, queue->place.size);
-	const uint64_t driver_at = round_up(bytes.desc_area);
-	const uint64_t device_at = driver_at + round_up(bytes.driver_area);
+	const bool is_legacy = queue->driver->bus->is_legacy;
+	/* A legacy device expects no gap before the second area, and the third on a page. */
+	const uint64_t align = is_legacy ? PV_BUS_LEGACY_PAGE_BYTES : LINE_BYTES;
+	const uint64_t driver_at = round_up(bytes.desc_area, is_legacy ? 1 : align);
+	const uint64_t device_at = round_up(driver_at + bytes.driver_area, align);
 	struct pv_gpa gpa;
 	uint8_t *rings;
 
-	queue->rings_bytes = (size_t)(device_at + round_up(bytes.device_area));
-	rings = os->ops->shared_alloc(os, queue->rings_bytes, LINE_BYTES, &gpa);
+	queue->rings_bytes = (size_t)(device_at + round_up(bytes.device_area, LINE_BYTES));
+	rings = os->ops->shared_alloc(os, queue->rings_bytes, align, &gpa);
 	if (!rings)
 		return false;
 	queue->memory.desc_area = rings;

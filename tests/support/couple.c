@@ -134,16 +134,16 @@ static struct pv_couple *of_os(struct pv_os *os)
 }
 
 /*
- * A driver allocates, for each queue, its rings and then its request slots on cache lines, and its
- * indirect tables on pages. Rings must be whole; everything else is cut for the device.
+ * A driver allocates, for each queue, its rings, then its indirect tables on pages, if it has any,
+ * and its request slots on cache lines. Rings must be whole; everything else is cut for the device.
  */
 static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr)
 {
 	struct pv_couple *couple = of_os(os);
-	bool is_ring = align <= 64 && couple->is_ring_next;
+	bool is_ring = couple->is_ring_next;
 
 	pv_bug_on(couple->is_sealed);
-	if (align <= 64)
+	if (align <= 64 || is_ring)
 		couple->is_ring_next = !couple->is_ring_next;
 	*addr = pv_twin_alloc(&couple->twin, bytes, is_ring ? PV_WHOLE : PV_CUT, couple->region_max,
 	                      &couple->random);
