@@ -85,14 +85,54 @@ static uint32_t window_read(struct pv_mmio_port *port, uint32_t offset, unsigned
 	return value;
 }
 
-/* Before the device looks at memory the driver has had all that it will have. */
+/*
+ * Before the device looks at memory the driver has had all that it will have. A legacy device would
+ * look as soon as it hears of a queue: it hears of them when the driver has them all.
+ */
+static bool is_held_back(struct pv_mmio_couple *mmio, uint32_t offset, uint32_t value)
+{
+	struct pv_mmio_couple_queue *queue = &mmio->placed[mmio->selected % PV_COUPLE_QUEUES];
+
+	if (!mmio->mmio.is_legacy || mmio->couple.is_sealed)
+		return false;
+	if (offset == VIRTIO_MMIO_QUEUE_SEL)
+		mmio->selected = value;
+	else if (offset == VIRTIO_MMIO_QUEUE_SIZE)
+		queue->size = value;
+	else if (offset == VIRTIO_MMIO_LEGACY_QUEUE_ALIGN)
+		queue->align = value;
+	else if (offset == VIRTIO_MMIO_LEGACY_QUEUE_PFN)
+		queue->page = value;
+	return offset == VIRTIO_MMIO_LEGACY_QUEUE_PFN;
+}
+
+static void tell_of_queues(struct pv_mmio_couple *mmio)
+{
+	for (uint32_t i = 0; i < PV_COUPLE_QUEUES; i++) {
+		const struct pv_mmio_couple_queue *queue = &mmio->placed[i];
+		struct pv_virtio_mmio *to = &mmio->mmio;
+
+		if (queue->page == 0)
+			continue;
+		pv_virtio_mmio_write(to, VIRTIO_MMIO_QUEUE_SEL, 4, i);
+		pv_virtio_mmio_write(to, VIRTIO_MMIO_QUEUE_SIZE, 4, queue->size);
+		pv_virtio_mmio_write(to, VIRTIO_MMIO_LEGACY_QUEUE_ALIGN, 4, queue->align);
+		pv_virtio_mmio_write(to, VIRTIO_MMIO_LEGACY_QUEUE_PFN, 4, queue->page);
+	}
+	memset(mmio->placed, 0, sizeof(mmio->placed));
+}
+
 static void window_write(struct pv_mmio_port *port, uint32_t offset, unsigned int bytes,
                          uint32_t value)
 {
 	struct pv_mmio_couple *mmio = of_port(port);
 
-	if (offset == VIRTIO_MMIO_STATUS && value & VIRTIO_STATUS_DRIVER_OK)
+	if (is_held_back(mmio, offset, value))
+		return;
+	if (offset == VIRTIO_MMIO_STATUS && value & VIRTIO_STATUS_DRIVER_OK) {
 		pv_couple_seal(&mmio->couple);
+		tell_of_queues(mmio);
+	}
 	pv_virtio_mmio_write(&mmio->mmio, offset, bytes, value);
 }
 

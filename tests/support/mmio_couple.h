@@ -12,6 +12,11 @@
 
 #define PV_MMIO_COUPLE_VENDOR 0x54534554u
 
+/* A queue that a legacy driver has placed. */
+struct pv_mmio_couple_queue {
+	uint32_t size, align, page;
+};
+
 struct pv_mmio_couple {
 	struct pv_couple couple;
 	struct pv_virtio_mmio mmio;
@@ -21,6 +26,8 @@ struct pv_mmio_couple {
 	bool is_line_high;
 	uint32_t raised; /* times that the line went up */
 	uint32_t waits;
+	uint32_t selected;
+	struct pv_mmio_couple_queue placed[PV_COUPLE_QUEUES]; /* and not told yet; page 0: none */
 };
 
 /* The device comes next: its port is `mmio->couple.port`. */
