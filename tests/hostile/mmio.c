@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * MMIO under hostile peers: a driver that reads and writes registers at random, of any width and at
+ * any offset; and a device whose registers are noise, under our driver's bus.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "devices/blk/blk.h"
+#include "drivers/blk/blk.h"
+#include "ring/err.h"
+#include "tests/support/mmio_couple.h"
+#include "tests/support/slow_store.h"
+
+#define DISK_BYTES 65536u
+#define QUEUES     3u
+#define STEPS      200000u
+#define AREA_BYTES 16384u
+#define WINDOW     4096u
+
+static struct rig {
+	struct pv_mmio_couple mmio;
+	struct pv_random random;
+	struct pv_slow_store store;
+	uint8_t disk[DISK_BYTES];
+	void *storage;
+	struct pv_gpa area; /* of guest memory, for rings and buffers of the wildest kind */
+} rig;
+
+/* Of odd numbers the device is of version 1. */
+static void rig_open(uint64_t number)
+{
+	const struct pv_blk_options options = { .queues = QUEUES, .queue_size_max = 64 };
+	struct pv_device *device;
+
+	memset(&rig, 0, sizeof(rig));
+	rig.random = pv_random_start(pv_random_seed(), number);
+	pv_mmio_couple_open(&rig.mmio, 4u << 20, rig.random);
+	rig.storage = aligned_alloc(64, (pv_blk_bytes(QUEUES) + 63) & ~63ul);
+	memset(rig.storage, 0, pv_blk_bytes(QUEUES));
+	pv_slow_store_open(&rig.store, rig.disk, DISK_BYTES, &rig.random);
+	device = pv_blk_init(rig.storage, &rig.mmio.couple.port, &rig.store.blk, &options);
+	pv_mmio_couple_set_device(&rig.mmio, device, PV_VIEW_DEVICE, number % 2);
+	rig.area = pv_twin_alloc(&rig.mmio.couple.twin, AREA_BYTES, PV_WHOLE, 0, &rig.random);
+}
+
+static void rig_close(void)
+{
+	pv_mmio_couple_close(&rig.mmio);
+	free(rig.storage);
+}
+
+static uint64_t get(uint64_t offset, unsigned int bytes)
+{
+	return pv_virtio_mmio_read(&rig.mmio.mmio, offset, bytes);
+}
+
+static void set(uint64_t offset, unsigned int bytes, uint64_t value)
+{
+	pv_virtio_mmio_write(&rig.mmio.mmio, offset, bytes, value);
+}
+
+static void run_device(void)
+{
+	if (pv_slow_store_finish_one(&rig.store))
+		for (uint16_t i = 0; i < QUEUES; i++)
+			pv_couple_wake(&rig.mmio.couple, i);
+	pv_couple_run(&rig.mmio.couple);
+	if (pv_random_chance(&rig.random, 10))
+		pv_couple_sleep(&rig.mmio.couple);
+}
+
+/* ---- a driver of noise ---- */
+
+static uint32_t below(uint32_t limit)
+{
+	return pv_random_below(&rig.random, limit);
+}
+
+static unsigned int any_width(void)
+{
+	static const unsigned int widths[] = { 1, 2, 4, 4, 4, 4, 4, 8, 0, 3, 16, 4096 };
+
+	return widths[below(sizeof(widths) / sizeof(widths[0]))];
+}
+
+/* Values that mean something more often than not. */
+static uint64_t any_value(void)
+{
+	switch (below(8)) {
+	case 0:
+		return 0;
+	case 1:
+		return 1;
+	case 2:
+		return below(16);
+	case 3:
+		return rig.area.v + below(AREA_BYTES) / 16 * 16;
+	case 4:
+		return (rig.area.v + below(AREA_BYTES)) / 4096;
+	case 5:
+		return 1ull << below(64);
+	case 6:
+		return UINT64_MAX;
+	default:
+		return (uint64_t)below(UINT32_MAX) << 32 | below(UINT32_MAX);
+	}
+}
+
+static uint64_t any_offset(void)
+{
+	if (pv_random_chance(&rig.random, 1))
+		return any_value();
+	return below(10) ? below(VIRTIO_MMIO_CONFIG / 4) * 4 : below(WINDOW + 16);
+}
+
+static void one_access(void)
+{
+	if (below(3) == 0)
+		get(any_offset(), any_width());
+	else
+		set(any_offset(), any_width(), any_value());
+}
+
+static void set_area(uint32_t low, uint64_t address)
+{
+	set(low, 4, (uint32_t)address);
+	set(low + 4, 4, address >> 32);
+}
+
+/* Noise alone seldom gets a queue to run. */
+static void start_a_queue(void)
+{
+	set(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 4, 1);
+	set(VIRTIO_MMIO_DRIVER_FEATURES, 4, VIRTIO_F_VERSION_1 >> 32);
+	set(VIRTIO_MMIO_QUEUE_SEL, 4, below(QUEUES));
+	set(VIRTIO_MMIO_QUEUE_SIZE, 4, 1u << below(7));
+	set_area(VIRTIO_MMIO_QUEUE_DESC_LOW, rig.area.v);
+	set_area(VIRTIO_MMIO_QUEUE_DRIVER_LOW, rig.area.v + 4096);
+	set_area(VIRTIO_MMIO_QUEUE_DEVICE_LOW, rig.area.v + 8192);
+	set(VIRTIO_MMIO_QUEUE_READY, 4, 1);
+	set(VIRTIO_MMIO_LEGACY_GUEST_PAGE_SIZE, 4, 4096);
+	set(VIRTIO_MMIO_LEGACY_QUEUE_ALIGN, 4, 1u << below(13));
+	set(VIRTIO_MMIO_LEGACY_QUEUE_PFN, 4, rig.area.v / 4096);
+	set(VIRTIO_MMIO_STATUS, 4,
+	    VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
+	set(VIRTIO_MMIO_STATUS, 4, VIRTIO_STATUS_DRIVER_OK);
+}
+
+static void scribble(void)
+{
+	uint8_t *memory = pv_twin_driver(&rig.mmio.couple.twin, rig.area);
+
+	memory[below(AREA_BYTES)] = (uint8_t)below(256);
+}
+
+/* A driver that means well comes after it: a reset is all it needs. */
+static void expect_service(void)
+{
+	const struct pv_blkdrv_options options = { .queues = QUEUES };
+	struct pv_blkdrv *driver;
+	char id[VIRTIO_BLK_ID_BYTES + 1];
+
+	assert_int_equal(pv_mmio_couple_probe(&rig.mmio), 0);
+	assert_int_equal(
+		pv_blkdrv_create(&driver, &rig.mmio.bus.bus, &rig.mmio.couple.os, &options), 0);
+	rig.store.at_once_percent = 100;
+	assert_int_equal(pv_blkdrv_id(pv_blkdrv_queue(driver, QUEUES - 1), id, 1000000000ull), 0);
+	pv_blkdrv_destroy(driver);
+}
+
+static void settle(void)
+{
+	for (int i = 0; pv_device_status(rig.mmio.couple.device) != 0; i++) {
+		assert_in_range(i, 0, 10000);
+		for (uint16_t queue = 0; queue < QUEUES; queue++)
+			pv_couple_wake(&rig.mmio.couple, queue);
+		run_device();
+	}
+}
+
+/* Each offset with each width, some values each; what was never one does nothing. */
+static void every_offset_and_width_is_answered(void **state)
+{
+	static const unsigned int widths[] = { 0, 1, 2, 3, 4, 5, 8, 16 };
+	static const uint64_t values[] = { 0, 1, 0x80, UINT64_MAX };
+
+	(void)state;
+	for (uint64_t number = 0; number < 2; number++) {
+		rig_open(number);
+		for (uint64_t at = 0; at < WINDOW + 64; at++)
+			for (size_t i = 0; i < 8; i++) {
+				uint64_t value = get(at, widths[i]);
+
+				if (widths[i] < 8)
+					assert_int_equal(value >> 8 * widths[i], 0);
+				for (size_t k = 0; k < 4; k++)
+					set(at, widths[i], values[k]);
+			}
+		assert_int_equal(get(UINT64_MAX, 4), 0);
+		assert_int_equal(get(UINT64_MAX - 3, 4), 0);
+		set(UINT64_MAX - 3, 4, 1);
+		pv_virtio_mmio_reset(&rig.mmio.mmio);
+		settle();
+		expect_service();
+		rig_close();
+	}
+}
+
+static void registers_answer_whatever_is_done_to_them(void **state)
+{
+	(void)state;
+	for (uint64_t number = 0; number < 4; number++) {
+		uint32_t starts = 0;
+
+		rig_open(number);
+		for (uint32_t i = 0; i < 4096; i++)
+			scribble();
+		/* Before the driver of the end has its memory nothing can be sealed: give it some.
+		 */
+		pv_couple_seal(&rig.mmio.couple);
+		for (uint32_t i = 0; i < STEPS; i++) {
+			one_access();
+			if (below(200) == 0)
+				start_a_queue();
+			scribble();
+			starts += rig.mmio.couple.allocs > 0;
+			run_device();
+			assert_int_equal(rig.mmio.is_line_high,
+			                 get(VIRTIO_MMIO_INTERRUPT_STATUS, 4) != 0);
+		}
+		/* It did get as far as running queues. */
+		assert_true(starts > 0);
+		pv_virtio_mmio_reset(&rig.mmio.mmio);
+		settle();
+		assert_int_equal(rig.mmio.couple.allocs, 0);
+		rig_close();
+	}
+}
+
+static void a_driver_after_noise_is_served(void **state)
+{
+	(void)state;
+	for (uint64_t number = 0; number < 20; number++) {
+		rig_open(number);
+		/* Whatever was set, no queue can start: there is no memory yet. */
+		for (uint32_t i = 0; i < 2000; i++)
+			if (pv_device_is_idle(rig.mmio.couple.device))
+				one_access();
+		pv_virtio_mmio_reset(&rig.mmio.mmio);
+		settle();
+		expect_service();
+		rig_close();
+	}
+}
+
+/* ---- a device of noise ---- */
+
+static struct noise {
+	struct pv_mmio_port port;
+	struct pv_random random;
+	uint32_t bytes;
+	uint32_t fixed[3]; /* magic, version and id */
+	bool is_stuck;     /* all else reads as ones */
+	uint64_t accesses;
+} noise;
+
+static uint32_t noise_bytes(struct pv_mmio_port *port)
+{
+	(void)port;
+	return noise.bytes;
+}
+
+static void check_access(uint32_t offset, unsigned int bytes)
+{
+	noise.accesses++;
+	assert_true(bytes == 1 || bytes == 2 || bytes == 4);
+	assert_int_equal(offset % bytes, 0);
+	assert_true((uint64_t)offset + bytes <= noise.bytes);
+	if (offset < VIRTIO_MMIO_CONFIG)
+		assert_int_equal(bytes, 4);
+}
+
+static uint32_t noise_read(struct pv_mmio_port *port, uint32_t offset, unsigned int bytes)
+{
+	(void)port;
+	check_access(offset, bytes);
+	if (offset <= VIRTIO_MMIO_DEVICE_ID)
+		return noise.fixed[offset / 4];
+	if (noise.is_stuck)
+		return UINT32_MAX;
+	return pv_random_below(&noise.random, pv_random_chance(&noise.random, 50) ? 4 : UINT32_MAX);
+}
+
+static void noise_write(struct pv_mmio_port *port, uint32_t offset, unsigned int bytes,
+                        uint32_t value)
+{
+	(void)port;
+	(void)value;
+	check_access(offset, bytes);
+	assert_true(offset > VIRTIO_MMIO_VENDOR_ID);
+}
+
+static const struct pv_mmio_port_ops noise_ops = {
+	.bytes = noise_bytes,
+	.read = noise_read,
+	.write = noise_write,
+};
+
+static void noise_open(uint32_t bytes, uint32_t version)
+{
+	noise = (struct noise){ .port = { .ops = &noise_ops },
+		                .random = pv_random_start(pv_random_seed(), 1),
+		                .bytes = bytes,
+		                .fixed = { VIRTIO_MMIO_MAGIC, version, 2 } };
+}
+
+static void use_bus(struct pv_mmio_bus *mmio)
+{
+	struct pv_bus *bus = &mmio->bus;
+	const struct pv_bus_queue queue = {
+		.size = 8,
+		.desc_area = { 4096 },
+		.driver_area = { 4096 + 128 },
+		.device_area = { 8192 },
+	};
+	uint8_t bytes[300], status;
+	uint64_t features;
+	uint32_t generation;
+	uint16_t size;
+
+	bus->ops->features_get(bus, &features);
+	if (mmio->bus.is_legacy)
+		assert_int_equal(features >> 32, 0);
+	bus->ops->features_set(bus, features);
+	bus->ops->status_set(bus, 1);
+	bus->ops->status_get(bus, &status);
+	bus->ops->config_generation(bus, &generation);
+	for (uint32_t i = 0; i < 8; i++) {
+		bus->ops->config_read(bus, i, bytes, pv_random_below(&noise.random, 300));
+		bus->ops->config_write(bus, i, bytes, i);
+	}
+	for (uint16_t i = 0; i < 4; i++) {
+		bus->ops->queue_size_max(bus, i, &size);
+		assert_in_range(size, 0, VIRTQ_SIZE_MAX);
+		if (bus->ops->queue_enable(bus, i, &queue) == 0)
+			bus->ops->kick(bus, i);
+		bus->ops->queue_reset(bus, i);
+	}
+	assert_in_range(pv_mmio_bus_interrupt_take(mmio), 0, 3);
+}
+
+static void registers_of_noise_are_survived(void **state)
+{
+	struct pv_mmio_bus bus;
+
+	(void)state;
+	noise_open(WINDOW, 2);
+	for (uint32_t i = 0; i < 20000; i++) {
+		noise.bytes = VIRTIO_MMIO_CONFIG + pv_random_below(&noise.random, 400);
+		noise.fixed[1] = 1 + i % 2;
+		noise.accesses = 0;
+		assert_int_equal(pv_mmio_bus_init(&bus, &noise.port), 0);
+		use_bus(&bus);
+		assert_in_range(noise.accesses, 1, 4000);
+	}
+}
+
+/* Section 4.2.3.1.1: who is no device is left alone after the register that says so. */
+static void what_is_no_device_is_left_alone(void **state)
+{
+	static const struct {
+		uint32_t bytes, magic, version, id;
+		uint64_t accesses;
+	} cases[] = {
+		{ VIRTIO_MMIO_CONFIG - 1, VIRTIO_MMIO_MAGIC, 2, 2, 0 },
+		{ WINDOW, VIRTIO_MMIO_MAGIC + 1, 2, 2, 1 },
+		{ WINDOW, UINT32_MAX, UINT32_MAX, UINT32_MAX, 1 },
+		{ WINDOW, VIRTIO_MMIO_MAGIC, 0, 2, 2 },
+		{ WINDOW, VIRTIO_MMIO_MAGIC, 3, 2, 2 },
+		{ WINDOW, VIRTIO_MMIO_MAGIC, 2, 0, 3 },
+		{ WINDOW, VIRTIO_MMIO_MAGIC, 1, 0x10000, 3 },
+	};
+	struct pv_mmio_bus bus;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		noise_open(cases[i].bytes, cases[i].version);
+		noise.fixed[0] = cases[i].magic;
+		noise.fixed[2] = cases[i].id;
+		assert_int_equal(pv_mmio_bus_init(&bus, &noise.port), -PV_ENOTSUP);
+		assert_int_equal(noise.accesses, cases[i].accesses);
+	}
+}
+
+/* A device whose registers are stuck: nothing is waited for for ever, and no queue given away. */
+static void a_device_that_is_stuck_is_given_up(void **state)
+{
+	const struct pv_bus_queue queue = { .size = 8 };
+	struct pv_mmio_bus bus;
+	uint16_t size;
+
+	(void)state;
+	noise_open(WINDOW, 2);
+	noise.is_stuck = true;
+	assert_int_equal(pv_mmio_bus_init(&bus, &noise.port), 0);
+	assert_int_equal(bus.bus.ops->queue_size_max(&bus.bus, 0, &size), 0);
+	assert_int_equal(size, VIRTQ_SIZE_MAX);
+	assert_int_equal(bus.bus.ops->queue_enable(&bus.bus, 0, &queue), -PV_EBROKEN);
+	assert_int_equal(bus.bus.ops->queue_reset(&bus.bus, 0), -PV_ETIMEDOUT);
+	assert_in_range(noise.accesses, 1, 2000000);
+}
+
+/* Areas that a legacy device would look for elsewhere are not given to it. */
+static void a_legacy_device_gets_pages_only(void **state)
+{
+	static const struct pv_bus_queue queues[] = {
+		{ 8, { 4096 + 64 }, { 4096 + 64 + 128 }, { 8192 } },
+		{ 8, { 4096 }, { 4096 + 192 }, { 8192 } },
+		{ 8, { 4096 }, { 4096 + 128 }, { 4096 + 192 } },
+		{ 8, { 4096ull << 32 }, { (4096ull << 32) + 128 }, { (4096ull << 32) + 4096 } },
+	};
+	struct pv_mmio_bus bus;
+
+	(void)state;
+	noise_open(WINDOW, 1);
+	assert_int_equal(pv_mmio_bus_init(&bus, &noise.port), 0);
+	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++)
+		assert_int_equal(bus.bus.ops->queue_enable(&bus.bus, 0, &queues[i]), -PV_EINVAL);
+	assert_int_equal(bus.bus.ops->queue_reset(&bus.bus, 0), -PV_ENOTSUP);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_offset_and_width_is_answered),
+		cmocka_unit_test(registers_answer_whatever_is_done_to_them),
+		cmocka_unit_test(a_driver_after_noise_is_served),
+		cmocka_unit_test(registers_of_noise_are_survived),
+		cmocka_unit_test(what_is_no_device_is_left_alone),
+		cmocka_unit_test(a_device_that_is_stuck_is_given_up),
+		cmocka_unit_test(a_legacy_device_gets_pages_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
