@@ -53,9 +53,9 @@ static const struct pv_option machine_options[] = {
 	{ "on-reboot", "reset|exit", "what becomes of a guest that reboots (default reset)",
 	  PV_OPTION_CHOICE_AT(MACHINE, on_reboot, on_reboots) },
 	{ "disk", "KEY=VALUE,...",
-	  "a disk: path=FILE, and id=NAME, readonly=on, queues=N, iothreads=N for event loops of "
-	  "its own, or any of the options of a disk that 'serve blk' has; may be given more than "
-	  "once",
+	  "a disk: path=FILE, and id=NAME, bus=pci|mmio, readonly=on, queues=N, iothreads=N for "
+	  "event loops of its own, or any of the options of a disk that 'serve blk' has; may be "
+	  "given more than once",
 	  PV_OPTION_TEXTS_AT(MACHINE, disks) },
 	{ 0 },
 };
@@ -108,6 +108,8 @@ static bool plan_memory(MEMORY *memory, const char *text, char sentence[static P
 
 #define KEYS_MAX 64u
 
+static const char *const buses[] = { [PV_DISK_ON_PCI] = "pci", [PV_DISK_ON_MMIO] = "mmio", NULL };
+
 /* What a key is called here, and in the table of disks. */
 static const struct {
 	const char *key, *option;
@@ -115,8 +117,9 @@ static const struct {
 
 #define IOTHREADS_MAX 16u
 #define PLAN          struct pv_disk_plan
-static const struct pv_option export_keys[] = {
+static const struct pv_option plan_keys[] = {
 	{ "id", "NAME", "its name", PV_OPTION_TEXT_AT(PLAN, export.name) },
+	{ "bus", "pci|mmio", "where it is", PV_OPTION_CHOICE_AT(PLAN, bus, buses) },
 	{ "iothreads", "N", "event loops of its own",
 	  PV_OPTION_NUMBER_AT(PLAN, export.own_loops, 0, IOTHREADS_MAX) },
 	{ 0 },
@@ -143,12 +146,25 @@ static void list_keys(struct pv_option keys[KEYS_MAX])
 		keys[count] = *disk_option(aliases[i].option);
 		keys[count++].name = aliases[i].key;
 	}
-	for (const struct pv_option *o = export_keys; o->name; o++)
+	for (const struct pv_option *o = plan_keys; o->name; o++)
 		keys[count++] = *o;
 	for (const struct pv_option *o = pv_disk_option_group.options;
 	     o->name && count < KEYS_MAX - 1; o++)
 		keys[count++] = *o;
 	keys[count] = (struct pv_option){ 0 };
+}
+
+static bool are_few_on_mmio(const struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < set->disks; i++)
+		count += set->plan[i].bus == PV_DISK_ON_MMIO;
+	return count <= PV_MACHINE_MMIO_DEVICES ||
+	       pv_sentence_wrong(sentence,
+	                         "option '--disk': bus=mmio has room for %u disks, not %u; leave "
+	                         "the others on pci",
+	                         PV_MACHINE_MMIO_DEVICES, count);
 }
 
 static bool plan_disks(struct pv_disk_set *set, const struct machine_options *options,
@@ -171,15 +187,25 @@ static bool plan_disks(struct pv_disk_set *set, const struct machine_options *op
 			return false;
 		}
 	}
-	return true;
+	if (are_few_on_mmio(set, sentence))
+		return true;
+	pv_disk_set_close(set);
+	return false;
+}
+
+static bool add_disk(struct pv_machine *machine, const struct pv_disk *disk, unsigned int bus,
+                     char sentence[static PV_SENTENCE_BYTES])
+{
+	if (bus == PV_DISK_ON_MMIO)
+		return pv_machine_add_mmio(machine, disk->device, disk->host, sentence);
+	return pv_machine_add(machine, disk->device, disk->host, PCI_CLASS_STORAGE_SCSI, sentence);
 }
 
 static bool add_disks(struct pv_machine *machine, const struct pv_disk_set *set,
                       char sentence[static PV_SENTENCE_BYTES])
 {
 	for (unsigned int i = 0; i < set->opened; i++)
-		if (!pv_machine_add(machine, set->disk[i].device, set->disk[i].host,
-		                    PCI_CLASS_STORAGE_SCSI, sentence))
+		if (!add_disk(machine, &set->disk[i], set->plan[i].bus, sentence))
 			return false;
 	return true;
 }

@@ -10,10 +10,14 @@
 #include "hosted/control/disk.h"
 #include "hosted/control/service.h"
 
+/* Where a machine has a disk. */
+enum pv_disk_bus { PV_DISK_ON_PCI, PV_DISK_ON_MMIO };
+
 /* What was asked for. Start with PV_DISK_PLAN_DEFAULTS. */
 struct pv_disk_plan {
 	struct pv_disk_options disk;
 	struct pv_export_options export;
+	unsigned int bus; /* enum pv_disk_bus; of no matter where there is no machine */
 };
 
 #define PV_DISK_PLAN_DEFAULTS                                                                      \

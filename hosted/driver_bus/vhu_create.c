@@ -90,7 +90,7 @@ int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *
 	made->frontend = made->link->frontend;
 	made->protocol_features = pv_vhu_frontend_protocol_features(made->frontend);
 	pv_vhu_bus_connection_watch(made);
-	made->bus = (struct pv_bus){ &pv_vhu_bus_ops, options->device_id };
+	made->bus = (struct pv_bus){ .ops = &pv_vhu_bus_ops, .device_id = options->device_id };
 	made->os = (struct pv_os){ &pv_vhu_os_ops };
 	made->queue_size_max = options->queue_size_max ? options->queue_size_max
 	                                               : QUEUE_SIZE_DEFAULT;

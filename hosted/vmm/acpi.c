@@ -5,6 +5,7 @@
 
 #include "dsdt.h"
 #include "hosted/vmm/memory.h"
+#include "hosted/vmm/mmio_bus.h"
 #include "hosted/vmm/platform.h"
 #include "ring/err.h"
 
@@ -240,6 +241,83 @@ static uint32_t build_mcfg(struct builder *builder)
 	return end(builder, &t);
 }
 
+/* ---- devices that are in no table of the DSDT: how many there are only the machine knows ---- */
+
+/* Section 20.2. */
+#define AML_NAME            0x08u
+#define AML_BYTE            0x0au
+#define AML_STRING          0x0du
+#define AML_SCOPE           0x10u
+#define AML_BUFFER          0x11u
+#define AML_EXTENDED        0x5bu
+#define AML_EXTENDED_DEVICE 0x82u
+
+/* Section 6.4: a range of memory, an interrupt of one pin, the end. */
+#define RESOURCES_BYTES        23u
+#define IRQ_CONSUMER_EDGE_HIGH 0x03u
+
+/* What a package's length says includes itself: one byte here, two for the scope below. */
+#define BUFFER_BYTES (1 + 2 + RESOURCES_BYTES)
+#define DEVICE_BYTES (1 + 4 + 15 + 7 + 5 + 1 + BUFFER_BYTES)
+
+static void put_name(struct table *t, const char *name)
+{
+	put(t, AML_NAME, 1);
+	put_text(t, name, 4);
+}
+
+static void put_resources(struct table *t, unsigned int slot)
+{
+	put(t, AML_BUFFER, 1);
+	put(t, BUFFER_BYTES, 1);
+	put(t, AML_BYTE, 1);
+	put(t, RESOURCES_BYTES, 1);
+	put(t, 0x86, 1);
+	put(t, 9, 2);
+	put(t, 1, 1); /* it can be written to */
+	put(t, pv_mmio_slot_address(slot), 4);
+	put(t, PV_MMIO_SLOT_BYTES, 4);
+	put(t, 0x89, 1);
+	put(t, 6, 2);
+	put(t, IRQ_CONSUMER_EDGE_HIGH, 1);
+	put(t, 1, 1);
+	put(t, pv_mmio_slot_gsi(slot), 4);
+	put(t, 0x79, 1);
+	put(t, 0, 1);
+}
+
+static void put_mmio_device(struct table *t, unsigned int slot)
+{
+	put(t, AML_EXTENDED, 1);
+	put(t, AML_EXTENDED_DEVICE, 1);
+	put(t, DEVICE_BYTES, 1);
+	put_text(t, "VIO", 3);
+	put(t, '0' + slot, 1);
+	put_name(t, "_HID");
+	put(t, AML_STRING, 1);
+	put_text(t, "LNRO0005", 9); /* with its end */
+	put_name(t, "_UID");
+	put(t, AML_BYTE, 1);
+	put(t, slot, 1);
+	put_name(t, "_CRS");
+	put_resources(t, slot);
+}
+
+static uint32_t build_mmio_ssdt(struct builder *builder, unsigned int devices)
+{
+	struct table t = begin(builder, "SSDT", 2);
+	unsigned int bytes = 2 + 5 + devices * (2 + DEVICE_BYTES);
+
+	_Static_assert(DEVICE_BYTES < 64 && PV_MMIO_SLOTS <= 10, "lengths and names of one digit");
+	put(&t, AML_SCOPE, 1);
+	put(&t, 0x40 | (bytes & 0x0f), 1);
+	put(&t, bytes >> 4, 1);
+	put_text(&t, "\\_SB_", 5);
+	for (unsigned int i = 0; i < devices; i++)
+		put_mmio_device(&t, i);
+	return end(builder, &t);
+}
+
 static uint32_t build_xsdt(struct builder *builder, const uint32_t *tables, unsigned int count)
 {
 	struct table t = begin(builder, "XSDT", 1);
@@ -269,10 +347,11 @@ static void build_rsdp(uint8_t *memory, uint32_t xsdt)
 	memory[32] = checksum(memory, RSDP_BYTES);
 }
 
-void pv_acpi_build(uint8_t *memory, unsigned int cpus)
+void pv_acpi_build(uint8_t *memory, unsigned int cpus, unsigned int mmio_devices)
 {
 	struct builder builder = { .memory = memory };
-	uint32_t tables[3], facs;
+	uint32_t tables[4], facs;
+	unsigned int count = 3;
 
 	memset(memory, 0, PV_ACPI_BYTES);
 	advance(&builder, RSDP_BYTES);
@@ -280,5 +359,7 @@ void pv_acpi_build(uint8_t *memory, unsigned int cpus)
 	tables[0] = build_fadt(&builder, facs, build_dsdt(&builder));
 	tables[1] = build_madt(&builder, cpus);
 	tables[2] = build_mcfg(&builder);
-	build_rsdp(memory, build_xsdt(&builder, tables, 3));
+	if (mmio_devices > 0)
+		tables[count++] = build_mmio_ssdt(&builder, mmio_devices);
+	build_rsdp(memory, build_xsdt(&builder, tables, count));
 }

@@ -11,8 +11,8 @@
 
 /*
  * Writes all tables to `memory`, the machine's view of the room above; the pointer to the rest,
- * RSDP, is first. `cpus` is at most 255.
+ * RSDP, is first. `cpus` is at most 255; so many of the places of mmio_bus.h have a device.
  */
-void pv_acpi_build(uint8_t *memory, unsigned int cpus);
+void pv_acpi_build(uint8_t *memory, unsigned int cpus, unsigned int mmio_devices);
 
 #endif

@@ -369,6 +369,18 @@ static void load_gdt(const struct pv_machine_memory *memory)
 	memcpy(memory->host + PV_BOOT_GDT, gdt, sizeof(gdt));
 }
 
+static void load_acpi(const struct pv_boot *boot, const struct pv_machine_memory *memory)
+{
+	pv_acpi_build(memory->host + PV_ACPI_ADDRESS, boot->options.cpus, boot->mmio_devices);
+}
+
+void pv_boot_set_mmio_devices(struct pv_boot *boot, const struct pv_machine_memory *memory,
+                              unsigned int devices)
+{
+	boot->mmio_devices = devices;
+	load_acpi(boot, memory);
+}
+
 bool pv_boot_load(const struct pv_boot *boot, const struct pv_machine_memory *memory,
                   struct pv_boot_entry *entry, char sentence[static PV_SENTENCE_BYTES])
 {
@@ -376,7 +388,7 @@ bool pv_boot_load(const struct pv_boot *boot, const struct pv_machine_memory *me
 		return too_little(sentence, "a kernel");
 	load_gdt(memory);
 	load_command_line(boot, memory);
-	pv_acpi_build(memory->host + PV_ACPI_ADDRESS, boot->options.cpus);
+	load_acpi(boot, memory);
 	return bzimage_header(&boot->kernel) ? load_bzimage(boot, memory, entry, sentence)
 	                                     : load_pvh(boot, memory, entry, sentence);
 }

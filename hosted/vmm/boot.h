@@ -25,6 +25,7 @@ struct pv_boot_file {
 struct pv_boot {
 	struct pv_boot_options options;
 	struct pv_boot_file kernel, initrd;
+	unsigned int mmio_devices;
 };
 
 /* How the first processor begins. */
@@ -42,6 +43,10 @@ void pv_boot_close(struct pv_boot *boot);
 /* Puts everything into memory. The same. */
 bool pv_boot_load(const struct pv_boot *boot, const struct pv_machine_memory *memory,
                   struct pv_boot_entry *entry, char sentence[static PV_SENTENCE_BYTES]);
+
+/* There are so many devices on MMIO, here and at each load from now on: ACPI says so. */
+void pv_boot_set_mmio_devices(struct pv_boot *boot, const struct pv_machine_memory *memory,
+                              unsigned int devices);
 
 /* For the first processor in 64-bit mode: page tables that map the first 4 GiB, and a GDT. */
 #define PV_BOOT_GDT        0x500u

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "hosted/loop/log.h"
+#include "hosted/vmm/mmio_bus.h"
 #include "hosted/vmm/pci_bus.h"
 #include "hosted/vmm/platform.h"
 #include "hosted/vmm/serial.h"
@@ -36,8 +37,9 @@ struct pv_machine {
 	struct pv_platform platform;
 	struct pv_serial serial;
 	struct pv_machine_pci pci;
+	struct pv_machine_mmio mmio_bus;
 	struct pv_vcpus vcpus;
-	struct pv_device *device[PV_PCI_SLOTS];
+	struct pv_device *device[PV_PCI_SLOTS + PV_MMIO_SLOTS];
 	unsigned int devices;
 
 	struct pv_loop_message message; /* there is a wish */
@@ -204,6 +206,7 @@ static void reset_machine(struct pv_machine *machine)
 	pv_platform_reset(&machine->platform);
 	pv_serial_reset(&machine->serial);
 	pv_machine_pci_reset(&machine->pci);
+	pv_machine_mmio_reset(&machine->mmio_bus);
 	machine->resetting = machine->devices + 1;
 	for (unsigned int i = 0; i < machine->devices; i++)
 		pv_bug_on(pv_device_reset(machine->device[i], waiter) != 0);
@@ -486,6 +489,7 @@ void pv_machine_destroy(struct pv_machine *machine)
 	end_threads(machine);
 	pv_vcpus_fini(&machine->vcpus);
 	pv_machine_pci_fini(&machine->pci);
+	pv_machine_mmio_fini(&machine->mmio_bus);
 	pv_kvm_close(&machine->kvm);
 	pv_boot_close(&machine->boot);
 	pv_machine_memory_destroy(&machine->memory);
@@ -512,6 +516,12 @@ bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
 		.wait = wait_for_progress,
 		.arg = machine,
 	};
+	const struct pv_mmio_bus_options mmio = {
+		.kvm = &machine->kvm,
+		.memory = &machine->mmio,
+		.wait = wait_for_progress,
+		.arg = machine,
+	};
 	int error;
 
 	machine->service = service;
@@ -519,6 +529,7 @@ bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
 	error = pv_machine_pci_init(&machine->pci, &pci);
 	if (error)
 		return pv_sentence_wrong(sentence, "no PCI bus: %s", strerror(-error));
+	pv_machine_mmio_init(&machine->mmio_bus, &mmio);
 	pv_platform_init(&machine->platform, &machine->ports, &platform_ops, machine);
 	machine->serial.set_line = set_serial_line;
 	machine->serial.arg = machine;
@@ -530,6 +541,13 @@ bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
 	return true;
 }
 
+static bool has_device(struct pv_machine *machine, struct pv_device *device)
+{
+	pv_device_mem_set(device, machine->memory.table);
+	machine->device[machine->devices++] = device;
+	return true;
+}
+
 bool pv_machine_add(struct pv_machine *machine, struct pv_device *device, struct pv_host *host,
                     uint16_t class_code, char sentence[static PV_SENTENCE_BYTES])
 {
@@ -537,9 +555,20 @@ bool pv_machine_add(struct pv_machine *machine, struct pv_device *device, struct
 
 	if (error)
 		return pv_sentence_wrong(sentence, "no place on the PCI bus: %s", strerror(-error));
-	pv_device_mem_set(device, machine->memory.table);
-	machine->device[machine->devices++] = device;
-	return true;
+	return has_device(machine, device);
+}
+
+_Static_assert(PV_MACHINE_MMIO_DEVICES == PV_MMIO_SLOTS, "as many as there are places");
+
+bool pv_machine_add_mmio(struct pv_machine *machine, struct pv_device *device, struct pv_host *host,
+                         char sentence[static PV_SENTENCE_BYTES])
+{
+	int error = pv_machine_mmio_add(&machine->mmio_bus, device, host);
+
+	if (error)
+		return pv_sentence_wrong(sentence, "no place on MMIO: %s", strerror(-error));
+	pv_boot_set_mmio_devices(&machine->boot, &machine->memory, machine->mmio_bus.slots);
+	return has_device(machine, device);
 }
 
 enum pv_machine_end pv_machine_how_ended(const struct pv_machine *machine)

@@ -55,9 +55,14 @@ struct pv_loop_lock *pv_machine_lock(struct pv_machine *machine);
 bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
                      char sentence[static PV_SENTENCE_BYTES]);
 
-/* A device of the service's, in the next slot. The same. */
+/* A device of the service's, in the next slot of the PCI bus. The same. */
 bool pv_machine_add(struct pv_machine *machine, struct pv_device *device, struct pv_host *host,
                     uint16_t class_code, char sentence[static PV_SENTENCE_BYTES]);
+
+/* The same on MMIO, in one of a few places. */
+#define PV_MACHINE_MMIO_DEVICES 8u
+bool pv_machine_add_mmio(struct pv_machine *machine, struct pv_device *device, struct pv_host *host,
+                         char sentence[static PV_SENTENCE_BYTES]);
 
 /* The power button, and the reset button. Control side. */
 void pv_machine_press_power(struct pv_machine *machine);

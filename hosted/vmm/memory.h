@@ -7,14 +7,16 @@
 #include "ring/mem.h"
 
 /* Memory ends at the hole at the latest and goes on above 4 GiB. */
-#define PV_HOLE_BEGIN     0xc0000000ull
-#define PV_HOLE_END       0x100000000ull
-#define PV_PCI_MEMORY     0xc0000000u /* BARs */
-#define PV_PCI_MEMORY_END 0xe0000000u
-#define PV_PCI_ECAM       0xe0000000u /* configuration space of bus 0 */
-#define PV_PCI_ECAM_BYTES 0x100000u
-#define PV_PCI_IO         0xc000u
-#define PV_PCI_IO_END     0x10000u
+#define PV_HOLE_BEGIN      0xc0000000ull
+#define PV_HOLE_END        0x100000000ull
+#define PV_PCI_MEMORY      0xc0000000u /* BARs */
+#define PV_PCI_MEMORY_END  0xe0000000u
+#define PV_PCI_ECAM        0xe0000000u /* configuration space of bus 0 */
+#define PV_PCI_ECAM_BYTES  0x100000u
+#define PV_MMIO            0xe0100000u /* virtio devices without a bus */
+#define PV_MMIO_SLOT_BYTES 0x1000u
+#define PV_PCI_IO          0xc000u
+#define PV_PCI_IO_END      0x10000u
 
 struct pv_machine_memory {
 	uint8_t *host;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * #syscalls write read poll ioctl
+ * #syscalls read poll ioctl
  */
 #include "hosted/vmm/pci_bus.h"
 
@@ -8,9 +8,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "hosted/vmm/events.h"
 #include "hosted/vmm/memory.h"
 #include "ring/err.h"
 
@@ -38,23 +37,16 @@ struct pv_pci_slot {
 	struct pv_host *host;
 	void *storage;
 	uint32_t intx_gsi;
-	uint16_t queues;
 	int intx_fd, resample_fd;
+	uint16_t vectors;
 	struct vector *vector;
-	int *kick_fd;
+	struct pv_kick_events kicks;
 	struct shown shown[PCI_BARS];
 };
 
 static struct pv_pci_slot *slot_of(const struct pv_pci_function *function)
 {
 	return (struct pv_pci_slot *)function;
-}
-
-static void signal_fd(int fd)
-{
-	static const uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one));
 }
 
 /* ---- interrupts ---- */
@@ -94,7 +86,7 @@ static bool vector_is_pending(struct pv_pci_function *function, uint16_t index)
 static void intx_raised(struct pv_pci_function *function)
 {
 	if (function->ops->has_intx(function))
-		signal_fd(slot_of(function)->intx_fd);
+		pv_event_signal(slot_of(function)->intx_fd);
 }
 
 /* The guest has handled an interrupt of this pin: is there more? */
@@ -133,14 +125,14 @@ static void set_doorbells(struct pv_pci_slot *slot, unsigned int bar,
 
 	if (bar == PV_VIRTIO_PCI_BAR_MSIX)
 		return;
-	for (uint16_t i = 0; i < slot->queues; i++) {
+	for (uint16_t i = 0; i < slot->kicks.queues; i++) {
 		struct pv_kvm_doorbell doorbell = {
 			.address = window->base + (is_legacy ? VIRTIO_PCI_LEGACY_QUEUE_NOTIFY
 			                                     : pv_virtio_pci_notify_offset(i)),
 			.bytes = is_legacy ? 2 : 0,
 			.is_io = window->is_io,
 			.value = is_legacy ? &i : NULL,
-			.fd = slot->kick_fd[i],
+			.fd = slot->kicks.fd[i],
 		};
 
 		/* Without one the write leaves the guest, and the register kicks. */
@@ -213,12 +205,12 @@ static void host_route(struct pv_virtio_pci *virtio, uint16_t queue, uint16_t ve
 
 static void host_send(struct pv_virtio_pci *virtio, uint16_t vector)
 {
-	signal_fd(slot_of_virtio(virtio)->vector[vector].fd);
+	pv_event_signal(slot_of_virtio(virtio)->vector[vector].fd);
 }
 
 static void host_kick(struct pv_virtio_pci *virtio, uint16_t queue)
 {
-	signal_fd(slot_of_virtio(virtio)->kick_fd[queue]);
+	pv_event_signal(slot_of_virtio(virtio)->kicks.fd[queue]);
 }
 
 static void host_wait(struct pv_virtio_pci *virtio)
@@ -255,53 +247,38 @@ static const struct pv_host_ops transport_ops = { lane_call, config_changed };
 
 /* ---- a slot's life ---- */
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 /* The device may have gone; the watch ends with its loop. */
 static void slot_destroy(struct pv_pci_slot *slot)
 {
-	close_fd(slot->intx_fd);
-	close_fd(slot->resample_fd);
-	for (uint16_t i = 0; slot->vector && i < slot->queues + 1; i++)
-		close_fd(slot->vector[i].fd);
-	for (uint16_t i = 0; slot->kick_fd && i < slot->queues; i++)
-		close_fd(slot->kick_fd[i]);
+	pv_event_close(slot->intx_fd);
+	pv_event_close(slot->resample_fd);
+	for (uint16_t i = 0; i < slot->vectors; i++)
+		pv_event_close(slot->vector[i].fd);
+	pv_kick_events_close(&slot->kicks);
 	free(slot->vector);
-	free(slot->kick_fd);
 	free(slot->storage);
 	free(slot);
 }
 
-static int event(void)
-{
-	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
 static int make_events(struct pv_pci_slot *slot)
 {
-	const struct pv_virtio_pci *virtio = &slot->virtio;
 	bool is_good;
+	int error;
 
-	slot->intx_fd = event();
-	slot->resample_fd = event();
+	slot->intx_fd = pv_event_create();
+	slot->resample_fd = pv_event_create();
 	is_good = slot->intx_fd >= 0 && slot->resample_fd >= 0;
-	for (uint16_t i = 0; i < virtio->msix.vectors; i++) {
-		slot->vector[i] = (struct vector){ event(), PV_KVM_GSI_NONE, false };
+	for (uint16_t i = 0; i < slot->vectors; i++) {
+		slot->vector[i] = (struct vector){ pv_event_create(), PV_KVM_GSI_NONE, false };
 		is_good = is_good && slot->vector[i].fd >= 0;
-	}
-	for (uint16_t i = 0; i < slot->queues; i++) {
-		slot->kick_fd[i] = event();
-		is_good = is_good && slot->kick_fd[i] >= 0 &&
-		          pv_host_set_kick(slot->host, i, slot->kick_fd[i], false) == 0;
 	}
 	if (!is_good)
 		return -EMFILE;
-	return pv_kvm_irqfd(slot->pci->options.kvm, slot->intx_gsi, slot->intx_fd,
-	                    slot->resample_fd);
+	error = pv_kick_events_open(&slot->kicks, slot->host,
+	                            slot->virtio.transport.device->queues);
+	return error ? error
+	             : pv_kvm_irqfd(slot->pci->options.kvm, slot->intx_gsi, slot->intx_fd,
+	                            slot->resample_fd);
 }
 
 static int watch(struct pv_pci_slot *slot)
@@ -354,21 +331,18 @@ static int slot_create(struct pv_machine_pci *pci, unsigned int index, struct pv
 		return -ENOMEM;
 	*slot = (struct pv_pci_slot){ .pci = pci,
 		                      .host = host,
-		                      .queues = device->queues,
 		                      .storage = aligned_alloc(64, bytes),
 		                      .vector = calloc(device->queues + 1u, sizeof(*slot->vector)),
-		                      .kick_fd = calloc(device->queues, sizeof(*slot->kick_fd)),
 		                      .intx_gsi = INTX_GSI + index % INTX_GSIS,
 		                      .intx_fd = -1,
 		                      .resample_fd = -1 };
-	if (!slot->storage || !slot->vector || !slot->kick_fd) {
+	if (!slot->storage || !slot->vector) {
 		slot_destroy(slot);
 		return -ENOMEM;
 	}
-	for (uint16_t i = 0; i <= device->queues; i++)
+	slot->vectors = (uint16_t)(device->queues + 1);
+	for (uint16_t i = 0; i < slot->vectors; i++)
 		slot->vector[i].fd = -1;
-	for (uint16_t i = 0; i < device->queues; i++)
-		slot->kick_fd[i] = -1;
 	for (unsigned int bar = 0; bar < PCI_BARS; bar++)
 		slot->shown[bar] = (struct shown){ .slot = slot, .bar = bar };
 	memset(slot->storage, 0, bytes);

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # fetch-kernel.sh FOLDER [PACKAGE MODULE...]: a kernel of Debian's and some of its modules; the cloud
-# kernel and the modules of a virtio disk of the power button and of panics, unless told otherwise.
+# kernel and the modules of all that our machine has, unless told otherwise.
 # The package is fetched and unpacked, never installed: that would remake the user's own
 # initramfs and boot menu.  Leaves FOLDER/vmlinuz, FOLDER/modules/NN-NAME.ko in loading order.
 set -eu
 
 folder=$1
 meta=${2:-linux-image-cloud-amd64}
-modules="virtio_pci virtio_blk button evdev pvpanic-mmio"
+modules="virtio_pci virtio_mmio virtio_blk button evdev pvpanic-mmio"
 if [ $# -gt 2 ]; then
 	shift 2
 	modules=$*

@@ -31,16 +31,25 @@ def locked(folder):
         yield
 
 
+def digest_of(path, *words):
+    """Of a recipe: what was made by another one is made anew."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read() + " ".join(words).encode()).hexdigest()[:8]
+
+
 def kernel(folder, name="kernel", *package_and_modules):
     """The kernel's path and its modules' in loading order: see fetch-kernel.sh."""
     target = os.path.join(folder, name)
+    script = os.path.join(HERE, "fetch-kernel.sh")
+    recipe = os.path.join(target, "recipe-" + digest_of(script, *package_and_modules))
     with locked(folder):
-        if not os.path.exists(os.path.join(target, "vmlinuz")):
-            run = subprocess.run([os.path.join(HERE, "fetch-kernel.sh"), target,
-                                  *package_and_modules],
+        if not os.path.exists(recipe):
+            run = subprocess.run([script, target, *package_and_modules],
                                  capture_output=True, text=True, check=False)
             if run.returncode:
                 raise Skip(f"no kernel for QEMU guests: {run.stderr.strip().splitlines()[-1]}")
+            with open(recipe, "w", encoding="ascii"):
+                pass
     return (os.path.join(target, "vmlinuz"),
             sorted(glob.glob(os.path.join(target, "modules", "*.ko"))))
 
@@ -80,9 +89,7 @@ def tools_tree(root):
 
 def tools_image(folder):
     """The path of the image with the tools, made on first use."""
-    with open(__file__, "rb") as recipe:
-        digest = hashlib.sha256(recipe.read()).hexdigest()[:8]
-    image = os.path.join(folder, f"tools-{digest}.img")
+    image = os.path.join(folder, f"tools-{digest_of(__file__)}.img")
     with locked(folder):
         if os.path.exists(image):
             return image

@@ -52,6 +52,9 @@ class Run(unittest.TestCase):
         self.refused([*kernel, "--disk", "path=x,queues=0"], "option '--disk': 'queues'")
         self.refused([*kernel, "--disk", "path=x,werror=panic"], "option '--disk': 'werror'")
         self.refused([*kernel, *["--disk", "path=x"] * 33], "may be given 32 times at most")
+        self.refused([*kernel, "--disk", "path=x,bus=isa"], "option '--disk': 'bus'")
+        self.refused([*kernel, *["--disk", "path=x,bus=mmio"] * 9],
+                     "option '--disk': bus=mmio has room for 8 disks, not 9; leave the others on pci")
 
     def test_keys_of_memory_follow_its_size(self):
         kernel = ["--kernel", "/nowhere", "--memory"]
