@@ -19,8 +19,8 @@ value features "$(cat "$(disk_file device/features)")"
 value cpus "$(nproc)"
 value clock "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 value place "$(basename "$(dirname "$(readlink -f "$(disk_file device)")")")"
-value edges "$(grep -c "IO-APIC.*-edge.*virtio" /proc/interrupts)"
-value interrupts "$(grep -c "PCI-MSI.*virtio" /proc/interrupts) $(grep -c "fasteoi.*virtio" /proc/interrupts)"
+lines() { grep -c "$1.*virtio" /proc/interrupts; }
+value interrupts "$(lines PCI-MSI) $(lines fasteoi) $(lines "IO-APIC.*-edge")"
 check "fio writes and verifies: $WHAT" \
 	verified_fio bare --filename="$DISK" --rw=randwrite --bsrange=4k-64k --iodepth=16 --size=4m
 check "discard works: $WHAT" blkdiscard "$DISK"
