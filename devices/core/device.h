@@ -29,7 +29,7 @@ struct pv_virtio_ops {
 	/* May the driver have this combination? NULL: any subset of what is offered. */
 	bool (*features_are_good)(const struct pv_device *device, uint64_t features);
 
-	/* Reads the configuration; the range was checked. */
+	/* Reads the configuration; the range was checked. NULL, and below: there is none. */
 	void (*config_read)(const struct pv_device *device, uint16_t offset, void *to,
 	                    uint16_t bytes);
 
@@ -71,7 +71,7 @@ struct pv_virtio_ops {
 	/*
 	 * Control side, queue quiet. Writes the chains that it holds (pv_queue_chain_save). Loading
 	 * happens in a new device, right after queue_start: the chains are held again, and taken up
-	 * by the first run; what cannot be marks the state bad.
+	 * by the first run; what cannot be marks the state bad. NULL, both: it never holds any.
 	 */
 	void (*queue_save)(const struct pv_queue *queue, struct pv_state_writer *to);
 	void (*queue_load)(struct pv_queue *queue, struct pv_state_reader *from);

@@ -46,7 +46,7 @@ struct pv_queue {
 	/* Lane. */
 	uint16_t held;    /* chains in flight that nothing is working on */
 	bool is_draining; /* take nothing more */
-	bool is_stalled;  /* the device takes nothing until a queue_wake: a lane may sleep */
+	bool is_stalled;  /* nothing is taken until a queue_wake or its timer: a lane may sleep */
 	bool is_broke_reported;
 	bool is_bad_chain_reported;
 	bool is_quiet;         /* something was published whose interrupt is not decided yet */

@@ -231,7 +231,8 @@ static void save_queue(const struct pv_queue *queue, struct pv_state_writer *to)
 	if (!can_go_on(queue))
 		return;
 	save_order(&queue->ring, to);
-	virtio->queue_save(queue, to);
+	if (virtio->queue_save)
+		virtio->queue_save(queue, to);
 }
 
 /* Where a queue is and stood, as it was written. Returns its kind. */
@@ -256,6 +257,7 @@ static uint8_t load_place(struct pv_queue *queue, struct pv_state_reader *from)
 static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
 {
 	struct pv_device *device = queue->device;
+	const struct pv_virtio_ops *virtio = device->ops->virtio;
 	uint8_t kind = load_place(queue, from);
 	uint16_t ordered;
 
@@ -267,8 +269,8 @@ static void load_queue(struct pv_queue *queue, struct pv_state_reader *from)
 		return;
 	queue->state = PV_QUEUE_PAUSED;
 	ordered = load_order(&queue->ring, from);
-	if (!from->is_bad)
-		device->ops->virtio->queue_load(queue, from);
+	if (!from->is_bad && virtio->queue_load)
+		virtio->queue_load(queue, from);
 	pv_state_check(from, is_balanced(queue, ordered));
 }
 

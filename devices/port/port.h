@@ -11,6 +11,7 @@
 #define PV_DEVICES_PORT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct pv_device;
 struct pv_port;
@@ -58,6 +59,18 @@ struct pv_port_ops {
 
 	/* Control side. Have the lane of a running queue run it once, though nobody kicked. */
 	void (*queue_wake)(struct pv_port *port, struct pv_queue *queue);
+
+	/*
+	 * Lane. Have the lane run the queue once more when `ns` have passed, not before, though
+	 * nobody kicks: for a device that has stalled its queue until then. A queue has one timer:
+	 * the last call counts. It goes on while the queue is paused, and is over when it is
+	 * stopped, though one that was set before may still go off after the next start.
+	 * A device that uses it says so to who makes its host.
+	 */
+	void (*queue_timer)(struct pv_port *port, struct pv_queue *queue, uint64_t ns);
+
+	/* Any thread. The clock of that timer: it never goes back, and counts nanoseconds. */
+	uint64_t (*now_ns)(struct pv_port *port);
 
 	/* Control side. The configuration space, or NEEDS_RESET in the status, changed. */
 	void (*config_changed)(struct pv_port *port, struct pv_device *device);

@@ -94,6 +94,21 @@ static void queue_wake(struct pv_port *port, struct pv_queue *queue)
 	pv_couple_wake(of_port(port), queue->index);
 }
 
+static void queue_timer(struct pv_port *port, struct pv_queue *queue, uint64_t ns)
+{
+	struct pv_couple *couple = of_port(port);
+	struct pv_couple_lane *lane = &couple->lane[queue->index];
+
+	pv_bug_on(!lane->is_attached);
+	lane->has_timer = true;
+	lane->timer_ns = couple->now_ns + ns;
+}
+
+static uint64_t port_now_ns(struct pv_port *port)
+{
+	return of_port(port)->now_ns;
+}
+
 static void config_changed(struct pv_port *port, struct pv_device *device)
 {
 	struct pv_couple *couple = of_port(port);
@@ -122,6 +137,8 @@ static const struct pv_port_ops port_ops = {
 	.queue_broke = queue_broke,
 	.queue_event = queue_event,
 	.queue_wake = queue_wake,
+	.queue_timer = queue_timer,
+	.now_ns = port_now_ns,
 	.config_changed = config_changed,
 	.log = port_log,
 };
@@ -179,7 +196,7 @@ static void os_wait(struct pv_os *os, uint64_t ns)
 {
 	struct pv_couple *couple = of_os(os);
 
-	couple->now_ns += ns < 1000 ? ns : 1000;
+	pv_couple_pass(couple, ns < 1000 ? ns : 1000);
 	pv_couple_run(couple);
 }
 
@@ -360,6 +377,8 @@ void pv_couple_set_device(struct pv_couple *couple, struct pv_device *device,
 	couple->device = device;
 	couple->view = view;
 	couple->bus.device_id = device->ops->virtio->id;
+	for (uint16_t i = 0; i < PV_COUPLE_QUEUES; i++)
+		couple->lane[i].has_timer = false;
 	if (couple->is_sealed)
 		pv_device_mem_set(device, couple->twin.table[view]);
 }
@@ -408,4 +427,21 @@ void pv_couple_wake(struct pv_couple *couple, uint16_t queue)
 		pv_dev_ring_kicks_off(&couple->device->queue[queue].ring);
 	lane->is_asleep = false;
 	lane->has_ended = true;
+}
+
+/* A paused queue's timer waits for the lane that it will have. */
+static bool is_due(const struct pv_couple *couple, const struct pv_couple_lane *lane)
+{
+	return lane->is_attached && lane->has_timer && lane->timer_ns <= couple->now_ns;
+}
+
+void pv_couple_pass(struct pv_couple *couple, uint64_t ns)
+{
+	couple->now_ns += ns;
+	for (uint16_t i = 0; i < PV_COUPLE_QUEUES; i++) {
+		if (!is_due(couple, &couple->lane[i]))
+			continue;
+		couple->lane[i].has_timer = false;
+		pv_couple_wake(couple, i);
+	}
 }

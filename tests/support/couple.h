@@ -23,6 +23,8 @@ struct pv_couple_lane {
 	bool is_kicked;
 	bool has_ended; /* work of the device's own came to an end: no sleep before a run */
 	bool has_event; /* for the control side */
+	bool has_timer;
+	uint64_t timer_ns; /* when it goes off */
 	bool is_detaching;
 	bool is_interrupted; /* since the driver last looked */
 	struct pv_bus_queue place;
@@ -41,7 +43,7 @@ struct pv_couple {
 	uint16_t inflight_places;
 	uint32_t region_max; /* bytes of a region of request slots and indirect tables */
 	struct pv_couple_lane lane[PV_COUPLE_QUEUES];
-	uint64_t now_ns; /* virtual time; waiting moves it on */
+	uint64_t now_ns; /* virtual time, of both halves; waiting moves it on */
 	uint32_t interrupts;
 	uint32_t config_changes;
 	uint32_t needs_resets;
@@ -74,6 +76,9 @@ bool pv_couple_run(struct pv_couple *couple);
 
 /* Lanes without work go to sleep: they ask for kicks, and look once more. */
 void pv_couple_sleep(struct pv_couple *couple);
+
+/* Time passes; who waits for a timer that goes off is awake for the next run. */
+void pv_couple_pass(struct pv_couple *couple, uint64_t ns);
 
 /* The device's own work has come to an end for a lane: it runs even if it was asleep. */
 void pv_couple_wake(struct pv_couple *couple, uint16_t queue);

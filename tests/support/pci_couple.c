@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/virtio_ids.h"
 #include "ring/err.h"
 
 #define MEMBER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
@@ -204,7 +205,8 @@ void pv_pci_couple_set_device(struct pv_pci_couple *pci, struct pv_device *devic
 		.bus = &bus_ops,
 		.host = &host_ops,
 		.device = device,
-		.class_code = PCI_CLASS_STORAGE_SCSI,
+		.class_code = device->ops->virtio->id == VIRTIO_ID_ENTROPY ? PCI_CLASS_OTHERS
+		                                                           : PCI_CLASS_STORAGE_SCSI,
 		.is_transitional = is_transitional,
 	};
 	size_t bytes = (pv_virtio_pci_storage_bytes(device) + 63) & ~(size_t)63;
