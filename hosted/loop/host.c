@@ -2,7 +2,7 @@
 /*
  * The host of a device: its port, and the control side's end of its lanes.
  *
- * #syscalls mmap munmap fcntl fstat newfstatat
+ * #syscalls mmap munmap fcntl fstat newfstatat clock_gettime
  */
 #include "hosted/loop/host_internal.h"
 
@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "hosted/loop/clock.h"
 #include "hosted/loop/log.h"
 #include "ring/err.h"
 
@@ -149,7 +150,18 @@ static void port_queue_wake(struct pv_port *port, struct pv_queue *queue)
 	pv_lane_post(lane, &lane->wake);
 }
 
+static void port_queue_timer(struct pv_port *port, struct pv_queue *queue, uint64_t ns)
+{
+	pv_lane_set_timer(lane_of(host_of(port), queue->index), ns);
+}
+
 /* ---- the port: the rest ---- */
+
+static uint64_t port_now_ns(struct pv_port *port)
+{
+	(void)port;
+	return pv_clock_ns(CLOCK_MONOTONIC);
+}
 
 static void port_config_changed(struct pv_port *port, struct pv_device *device)
 {
@@ -174,6 +186,8 @@ static const struct pv_port_ops port_ops = {
 	.queue_broke = port_queue_broke,
 	.queue_event = port_queue_event,
 	.queue_wake = port_queue_wake,
+	.queue_timer = port_queue_timer,
+	.now_ns = port_now_ns,
 	.config_changed = port_config_changed,
 	.log = port_log,
 };
@@ -278,10 +292,20 @@ static void init_answers(struct pv_lane *lane)
 	lane->changed = (struct pv_lane_message){ .message.run = changed, .lane = lane };
 }
 
+static int make_timers(struct pv_host *host)
+{
+	int error = 0;
+
+	for (uint16_t i = 0; !error && i < host->lanes; i++)
+		error = pv_lane_make_timer(&host->lane[i]);
+	return error;
+}
+
 int pv_host_create(struct pv_host **created, const struct pv_host_options *options)
 {
 	size_t bytes = sizeof(struct pv_host) + options->queues * sizeof(struct pv_lane);
 	struct pv_host *host = aligned_alloc(_Alignof(struct pv_host), bytes);
+	int error;
 
 	if (!host)
 		return -ENOMEM;
@@ -298,8 +322,12 @@ int pv_host_create(struct pv_host **created, const struct pv_host_options *optio
 		pv_lane_init(&host->lane[i], host, options->loop[i % options->loops], i);
 		init_answers(&host->lane[i]);
 	}
-	*created = host;
-	return 0;
+	error = options->has_timers ? make_timers(host) : 0;
+	if (error)
+		pv_host_destroy(host);
+	else
+		*created = host;
+	return error;
 }
 
 void pv_host_destroy(struct pv_host *host)

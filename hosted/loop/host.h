@@ -34,6 +34,7 @@ struct pv_host_options {
 	struct pv_loop **loop; /* queue i runs on loop[i % loops] */
 	uint16_t loops;
 	uint16_t queues;
+	bool has_timers; /* the device uses the port's timer */
 };
 
 /* Returns 0 or -errno. The loops must outlive the host. */

@@ -76,6 +76,8 @@ struct pv_lane {
 	struct pv_watch *watch; /* of the kick */
 	struct pv_notifier kicks;
 	struct pv_notifier calls;
+	int timer_fd; /* -1: this device's queues have none */
+	struct pv_watch *timer_watch;
 	bool is_changing; /* something of the time before the change is in use */
 	bool is_waiting;  /* for that, or for the queue to become quiet */
 };
@@ -102,8 +104,11 @@ struct pv_host {
 	struct pv_lane lane[];
 };
 
-/* Empty handovers, and the functions that messages to the lane run there. */
+/* Empty handovers, no timer, and the functions that messages to the lane run there. */
 void pv_lane_init(struct pv_lane *lane, struct pv_host *host, struct pv_loop *loop, uint16_t index);
+
+/* Before the lane runs. Returns 0 or -errno. */
+int pv_lane_make_timer(struct pv_lane *lane);
 
 /* Closes what it holds. Nobody runs it any more. */
 void pv_lane_fini(struct pv_lane *lane);
@@ -120,6 +125,9 @@ struct pv_lane *pv_lane_received(struct pv_loop_message *message);
 /* Control side. The lane owns the descriptor from here on. */
 void pv_lane_hand_over(struct pv_lane *lane, struct pv_handover *handover,
                        const struct pv_notifier *notifier);
+
+/* Lane. It is run once more in so many nanoseconds. */
+void pv_lane_set_timer(struct pv_lane *lane, uint64_t ns);
 
 /* Lane. Tells the driver. */
 void pv_lane_interrupt(struct pv_lane *lane);

@@ -2,17 +2,20 @@
 /*
  * A lane: one queue on one loop.
  *
- * #syscalls write sendto poll close
+ * #syscalls write sendto poll close timerfd_settime
  */
 #include "hosted/loop/host_internal.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "hosted/loop/log.h"
+#include "ring/err.h"
 
 /* ---- messages ---- */
 
@@ -100,15 +103,13 @@ static void unwatch_kicks(struct pv_lane *lane)
 	lane->watch = NULL;
 }
 
-/* The watch has ended; without one the lane does not sleep. */
-static void cannot_be_kicked(struct pv_lane *lane, int error)
+/* A watch has ended; without it the lane does not sleep. */
+static void say_unwatched(const struct pv_lane *lane, const char *what, int error)
 {
 	char line[128];
 
-	snprintf(line, sizeof(line), "no kicks from the descriptor of queue %u: %s", lane->index,
-	         strerror(error));
+	snprintf(line, sizeof(line), "no %s of queue %u: %s", what, lane->index, strerror(error));
 	pv_log(lane->host->name, PV_LOG_WARNING, line);
-	unwatch_kicks(lane);
 }
 
 /*
@@ -121,10 +122,12 @@ static void kicked(void *arg, int events)
 {
 	struct pv_lane *lane = arg;
 
-	if (events < 0)
-		cannot_be_kicked(lane, -events);
-	else if (events & POLLIN)
+	if (events < 0) {
+		say_unwatched(lane, "kicks from the descriptor", -events);
+		unwatch_kicks(lane);
+	} else if (events & POLLIN) {
 		pv_queue_kicked(lane->queue);
+	}
 }
 
 static void watch_kicks(struct pv_lane *lane)
@@ -156,6 +159,53 @@ static void on_kick(struct pv_loop_message *message)
 static void on_wake(struct pv_loop_message *message)
 {
 	pv_lane_received(message);
+}
+
+/* ---- the timer ---- */
+
+int pv_lane_make_timer(struct pv_lane *lane)
+{
+	lane->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return lane->timer_fd < 0 ? -errno : 0;
+}
+
+static void unwatch_timer(struct pv_lane *lane)
+{
+	if (lane->timer_watch)
+		pv_loop_unwatch(lane->loop, lane->timer_watch);
+	lane->timer_watch = NULL;
+}
+
+/* The iteration that hears of it runs the queue too. To set it anew is as good as to read it. */
+static void timer_went_off(void *arg, int events)
+{
+	struct pv_lane *lane = arg;
+
+	if (events >= 0)
+		return;
+	say_unwatched(lane, "timer", -events);
+	unwatch_timer(lane);
+}
+
+/* One that went off while nobody watched is told of at once. */
+static void watch_timer(struct pv_lane *lane)
+{
+	if (lane->timer_fd >= 0)
+		lane->timer_watch =
+			pv_loop_watch(lane->loop, lane->timer_fd, POLLIN, timer_went_off, lane);
+}
+
+#define NS_PER_S 1000000000u
+
+/* Zero would be never. */
+void pv_lane_set_timer(struct pv_lane *lane, uint64_t ns)
+{
+	const struct itimerspec once = { .it_value = { .tv_sec = (time_t)(ns / NS_PER_S),
+		                                       .tv_nsec = (long)(ns % NS_PER_S) +
+		                                                  (ns == 0) } };
+
+	pv_bug_on(lane->timer_fd < 0);
+	pv_bug_on(timerfd_settime(lane->timer_fd, 0, &once, NULL));
 }
 
 /* ---- calls ---- */
@@ -231,6 +281,7 @@ static void let_go(struct pv_lane *lane)
 {
 	pv_loop_poller_remove(lane->loop, &lane->poller);
 	unwatch_kicks(lane);
+	unwatch_timer(lane);
 	lane->queue = NULL;
 	pv_lane_answer(lane, &lane->stopped);
 	/* Whoever stops it has it let go of what it holds before it hears of this. */
@@ -268,9 +319,11 @@ static bool lane_arm(struct pv_poller *poller)
 	struct pv_queue *queue = lane->queue;
 
 	/* Nothing more is taken: what it waits for wakes the loop by itself. */
-	if (queue->is_draining || queue->is_stalled || queue->ring.fault != PV_RING_SOUND)
+	if (queue->is_draining || queue->ring.fault != PV_RING_SOUND)
 		return false;
 	/* With no way to be woken it must not sleep. */
+	if (queue->is_stalled)
+		return lane->timer_fd >= 0 && !lane->timer_watch;
 	if (lane->kicks.is_polled || (lane->kicks.fd >= 0 && !lane->watch))
 		return true;
 	return pv_dev_ring_kicks_on(&queue->ring);
@@ -289,6 +342,7 @@ static void on_attach(struct pv_loop_message *message)
 	lane->is_waiting = false;
 	pv_loop_poller_add(lane->loop, &lane->poller);
 	watch_kicks(lane);
+	watch_timer(lane);
 	/* It is awake: a loop that never sleeps would be kicked for each request otherwise. */
 	pv_dev_ring_kicks_off(&lane->queue->ring);
 }
@@ -333,6 +387,7 @@ void pv_lane_init(struct pv_lane *lane, struct pv_host *host, struct pv_loop *lo
 	lane->poller = (struct pv_poller){ lane_poll, lane_arm, lane_disarm, NULL };
 	lane->kicks.fd = -1;
 	lane->calls.fd = -1;
+	lane->timer_fd = -1;
 	lane->new_kick.word = PV_HANDOVER_EMPTY;
 	lane->new_call.word = PV_HANDOVER_EMPTY;
 	init_message(lane, &lane->attach, on_attach);
@@ -351,4 +406,6 @@ void pv_lane_fini(struct pv_lane *lane)
 	pick_up(&lane->new_call, &lane->calls);
 	close_notifier(&lane->kicks);
 	close_notifier(&lane->calls);
+	if (lane->timer_fd >= 0)
+		close(lane->timer_fd);
 }

@@ -55,16 +55,47 @@ static void end_kept(struct pv_loop_message *message)
 	answer_kept((struct kept *)message, 'K');
 }
 
+static void keep(struct kept *kept, struct pv_chain *chain)
+{
+	memcpy(kept->iov[kept->count], chain->iov, sizeof(kept->iov[0]));
+	chain->iov = kept->iov[kept->count];
+	kept->chain[kept->count++] = *chain;
+}
+
+static void stall(struct pv_queue *queue, struct kept *kept)
+{
+	struct pv_port *port = queue->device->port;
+
+	kept->until_ns = port->ops->now_ns(port) + WORLD_TIMER_NS;
+	queue->is_stalled = true;
+	port->ops->queue_timer(port, queue, WORLD_TIMER_NS);
+}
+
+/* Returns whether the queue is stalled. */
+static bool look_at_timer(struct pv_queue *queue, struct kept *kept)
+{
+	struct pv_port *port = queue->device->port;
+
+	if (kept->until_ns == 0)
+		return false;
+	if (port->ops->now_ns(port) < kept->until_ns)
+		return true;
+	kept->until_ns = 0;
+	queue->is_stalled = false;
+	answer_kept(kept, 'T');
+	return false;
+}
+
 static void work_on(struct pv_queue *queue, struct kept *kept, struct pv_chain *chain)
 {
 	struct pv_cursor reader = pv_chain_reader(chain);
 	char command = 0;
 
 	pv_cursor_read(&reader, &command, 1);
-	if (command == 'k') {
-		memcpy(kept->iov[kept->count], chain->iov, sizeof(kept->iov[0]));
-		chain->iov = kept->iov[kept->count];
-		kept->chain[kept->count++] = *chain;
+	if (command == 'k' || command == 't') {
+		keep(kept, chain);
+		if (command == 't')
+			stall(queue, kept);
 	} else {
 		answer(queue, chain, (char)(command + 1));
 	}
@@ -74,10 +105,11 @@ static bool toy_run(struct pv_queue *queue)
 {
 	struct pv_iov iov[2];
 	struct pv_chain chain = { .iov = iov, .capacity = 2 };
+	struct kept *kept = &toy_of(queue)->kept[queue->index];
 	bool has_worked = false;
 
-	while (pv_queue_take(queue, &chain)) {
-		work_on(queue, &toy_of(queue)->kept[queue->index], &chain);
+	while (!look_at_timer(queue, kept) && pv_queue_take(queue, &chain)) {
+		work_on(queue, kept, &chain);
 		chain = (struct pv_chain){ .iov = iov, .capacity = 2 };
 		has_worked = true;
 	}
@@ -90,6 +122,7 @@ static int toy_start(struct pv_queue *queue)
 
 	kept->end.run = end_kept;
 	kept->queue = queue;
+	kept->until_ns = 0;
 	return 0;
 }
 
@@ -296,6 +329,7 @@ struct world *world_open(void)
 		.loop = world->lane,
 		.loops = WORLD_QUEUES,
 		.queues = WORLD_QUEUES,
+		.has_timers = true,
 	};
 
 	world->end.run = end_run;

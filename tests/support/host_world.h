@@ -22,8 +22,11 @@ extern bool world_is_one_loop;
 
 /*
  * A request is one byte of command and one of answer. 'k' is kept until the back-end, a message to
- * the lane, ends all that is kept; everything else is answered with the byte after it.
+ * the lane, ends all that is kept; 't' until WORLD_TIMER_NS have passed, with a timer, and the
+ * queue is stalled meanwhile; everything else is answered with the byte after it.
  */
+#define WORLD_TIMER_NS 30000000u
+
 struct kept {
 	struct pv_loop_message end;
 	struct pv_queue *queue;
@@ -31,6 +34,7 @@ struct kept {
 	struct pv_iov iov[WORLD_CHAINS][2];
 	uint16_t count;
 	bool is_held_when_draining;
+	uint64_t until_ns; /* the timer is set; 0: it is not */
 };
 
 struct toy {

@@ -278,6 +278,81 @@ static void a_call_socket_that_is_full_or_gone_harms_nobody(void **state)
 	world_close(world);
 }
 
+/* ---- the timer ---- */
+
+static void a_timer_runs_a_stalled_queue_in_time_and_not_before(void **state)
+{
+	struct world *world = world_open_running();
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		uint64_t begin_us = world_now_us();
+		volatile char *answer = world_send(world, 0, 0, 't');
+		volatile char *later = world_send(world, 0, 1, 'x');
+
+		world_take_until(world, 0, 2);
+		assert_true(world_now_us() - begin_us >= WORLD_TIMER_NS / 1000);
+		assert_int_equal(*answer, 'T');
+		assert_int_equal(*later, 'y');
+	}
+	world_close(world);
+}
+
+/* Neither kicks nor polls are made use of: the loop sleeps. */
+static void a_loop_whose_queues_wait_for_a_timer_sleeps(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_loop_counters before, after;
+
+	(void)state;
+	world_send(world, 0, 0, 't');
+	world_wait_until_taken(world, 1);
+	usleep(WORLD_TIMER_NS / 1000 / 3);
+	before = pv_loop_counters(world->lane[0]);
+	usleep(WORLD_TIMER_NS / 1000 / 3);
+	after = pv_loop_counters(world->lane[0]);
+	world_take_until(world, 0, 1);
+	/* One that the test runs itself never sleeps; a slow machine may have got to its time. */
+	if (!world_is_one_loop)
+		assert_in_range(after.iterations - before.iterations, 0, 20);
+	world_close(world);
+}
+
+static void a_timer_goes_on_through_a_pause_and_ends_with_the_queue(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_device *device = &world->toy.device;
+	struct pv_waiter waiter = { world_count, &world->stopped };
+	volatile char *answer;
+
+	(void)state;
+	world->toy.kept[0].is_held_when_draining = true;
+	answer = world_send(world, 0, 0, 't');
+	world_wait_until_taken(world, 1);
+	assert_int_equal(pv_device_pause(device, waiter), 0);
+	world_run_until(world, &world->stopped, 1);
+	usleep(WORLD_TIMER_NS / 1000);
+	world_run_in_vain(world);
+	assert_int_equal(*answer, 0);
+	world->toy.queue[0].held = 0;
+	pv_device_resume(device);
+	world_take_until(world, 0, 1);
+	assert_int_equal(*answer, 'T');
+	/* Stopped for good while it waits. */
+	answer = world_send(world, 0, 0, 't');
+	world_wait_until_taken(world, 2);
+	assert_int_equal(pv_device_queue_stop(device, 0, waiter), 0);
+	world_run_until(world, &world->stopped, 2);
+	assert_int_equal(*answer, 'F');
+	world_start_queue(world, 0);
+	for (int i = 0; i < 2; i++) {
+		world_send(world, 0, 0, 'x');
+		world_take_until(world, 0, 1);
+		usleep(WORLD_TIMER_NS / 1000);
+	}
+	world_close(world);
+}
+
 /* ---- the rest of the port ---- */
 
 static void memory_of_the_port_is_zeroed_and_aligned(void **state)
@@ -348,6 +423,9 @@ int main(void)
 		cmocka_unit_test(a_queue_whose_kicks_cannot_be_watched_is_served),
 		cmocka_unit_test(a_full_call_descriptor_holds_nobody_up),
 		cmocka_unit_test(a_call_socket_that_is_full_or_gone_harms_nobody),
+		cmocka_unit_test(a_timer_runs_a_stalled_queue_in_time_and_not_before),
+		cmocka_unit_test(a_loop_whose_queues_wait_for_a_timer_sleeps),
+		cmocka_unit_test(a_timer_goes_on_through_a_pause_and_ends_with_the_queue),
 		cmocka_unit_test(memory_of_the_port_is_zeroed_and_aligned),
 		cmocka_unit_test(log_lines_name_program_device_and_level),
 	};
