@@ -38,7 +38,7 @@ static void open_once(void)
 		&(struct pv_host_options){
 			.name = "fuzz", .control = loop, .loop = &loop, .loops = 1, .queues = 1 }));
 	fuzz_blk_open(&blk);
-	blk.device->port = pv_host_port(host);
+	blk.host.device->port = pv_host_port(host);
 	memory_fd = memfd_create("fuzz", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pv_bug_on(memory_fd < 0 || event_fd < 0 || ftruncate(memory_fd, MEMORY_BYTES));
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct pv_vhu_backend_options options = {
 		.control = loop,
 		.host = host,
-		.device = blk.device,
+		.device = blk.host.device,
 		.listen_fd = -1,
 		.finished = finished,
 	};
@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		open_once();
 	options.control = loop;
 	options.host = host;
-	options.device = blk.device;
+	options.device = blk.host.device;
 	pv_bug_on(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets));
 	fill_memory(&input);
 	for (uint32_t i = 0; i < MESSAGES_MAX && input.bytes > 0; i++)
@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	pv_loop_run(loop);
 	pv_vhu_backend_stop(backend, finished, NULL);
 	pv_loop_run(loop);
-	pv_bug_on(pv_device_status(blk.device) != 0);
+	pv_bug_on(pv_device_status(blk.host.device) != 0);
 	pv_vhu_backend_destroy(backend);
 	close(sockets[0]);
 	return 0;

@@ -118,9 +118,9 @@ bool fuzz_memory_has(const struct fuzz_memory *memory, const void *host, size_t 
 
 /* ---- the device's host ---- */
 
-static struct fuzz_blk *of_port(struct pv_port *port)
+static struct fuzz_host *of_port(struct pv_port *port)
 {
-	return (struct fuzz_blk *)port;
+	return (struct fuzz_host *)port;
 }
 
 static void *port_alloc(struct pv_port *port, size_t bytes)
@@ -165,6 +165,17 @@ static void queue_broke(struct pv_port *port, struct pv_queue *queue)
 	pv_device_needs_reset(queue->device);
 }
 
+static void queue_timer(struct pv_port *port, struct pv_queue *queue, uint64_t ns)
+{
+	pv_bug_on(!of_port(port)->is_attached || !queue->is_stalled);
+	(void)ns;
+}
+
+static uint64_t now_ns(struct pv_port *port)
+{
+	return of_port(port)->now_ns;
+}
+
 static void config_changed(struct pv_port *port, struct pv_device *device)
 {
 	(void)port;
@@ -185,6 +196,8 @@ static const struct pv_port_ops port_ops = {
 	.queue_detach = queue_detach,
 	.interrupt = interrupt,
 	.queue_broke = queue_broke,
+	.queue_timer = queue_timer,
+	.now_ns = now_ns,
 	.config_changed = config_changed,
 	.log = port_log,
 };
@@ -271,7 +284,22 @@ void fuzz_round_trip(struct pv_dev_ring *ring, const struct fuzz_memory *memory,
 	pv_bug_on(ring->in_flight != 0 || ring->in_flight_descs != 0 || ring->waiting != 0);
 }
 
-/* ---- the device ---- */
+/* ---- the devices ---- */
+
+static void *storage_of(size_t bytes)
+{
+	void *storage = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+
+	pv_bug_on(!storage);
+	return memset(storage, 0, bytes);
+}
+
+static void close_host(struct fuzz_host *host)
+{
+	pv_device_reset(host->device, (struct pv_waiter){ 0 });
+	pv_bug_on(pv_device_status(host->device) != 0 || host->device->is_resetting);
+	free(host->storage);
+}
 
 void fuzz_blk_open(struct fuzz_blk *blk)
 {
@@ -282,10 +310,9 @@ void fuzz_blk_open(struct fuzz_blk *blk)
 		.has_write_cache = true,
 		.is_in_order = true,
 	};
-	size_t bytes = (pv_blk_bytes(1) + 63) & ~(size_t)63;
 
 	*blk = (struct fuzz_blk){
-		.port = { .ops = &port_ops },
+		.host = { .port = { .ops = &port_ops }, .storage = storage_of(pv_blk_bytes(1)) },
 		.store = {
 			.ops = &store_ops,
 			.capacity_bytes = DISK_BYTES,
@@ -297,22 +324,54 @@ void fuzz_blk_open(struct fuzz_blk *blk)
 			},
 		},
 		.disk = calloc(1, DISK_BYTES),
-		.storage = aligned_alloc(64, bytes),
 	};
-	pv_bug_on(!blk->disk || !blk->storage);
-	memset(blk->storage, 0, bytes);
-	blk->device = pv_blk_init(blk->storage, &blk->port, &blk->store, &options);
+	pv_bug_on(!blk->disk);
+	blk->host.device = pv_blk_init(blk->host.storage, &blk->host.port, &blk->store, &options);
 }
 
 void fuzz_blk_close(struct fuzz_blk *blk)
 {
-	pv_device_reset(blk->device, (struct pv_waiter){ 0 });
-	pv_bug_on(pv_device_status(blk->device) != 0 || blk->device->is_resetting);
-	free(blk->storage);
+	close_host(&blk->host);
 	free(blk->disk);
 }
 
-int fuzz_blk_start(struct fuzz_blk *blk, const struct fuzz_memory *memory, uint64_t features)
+static size_t fill(struct pv_rng_source *source, void *to, size_t bytes)
+{
+	struct fuzz_rng *rng =
+		(struct fuzz_rng *)((char *)source - offsetof(struct fuzz_rng, source));
+	uint8_t choice = fuzz_u8(rng->input);
+
+	if (choice & 1)
+		bytes = bytes * (choice >> 1) / 128;
+	memset(to, choice, bytes);
+	return bytes;
+}
+
+static const struct pv_rng_source_ops source_ops = { .fill = fill };
+
+void fuzz_rng_open(struct fuzz_rng *rng, struct fuzz_input *input)
+{
+	struct pv_rng_options options = { .queue_size_max = FUZZ_SIZE, .is_in_order = true };
+	uint8_t limit = fuzz_u8(input);
+
+	if (limit & 1) {
+		options.max_bytes = limit;
+		options.period_ns = 1000;
+	}
+	*rng = (struct fuzz_rng){
+		.host = { .port = { .ops = &port_ops }, .storage = storage_of(pv_rng_bytes()) },
+		.source = { .ops = &source_ops },
+		.input = input,
+	};
+	rng->host.device = pv_rng_init(rng->host.storage, &rng->host.port, &rng->source, &options);
+}
+
+void fuzz_rng_close(struct fuzz_rng *rng)
+{
+	close_host(&rng->host);
+}
+
+int fuzz_host_start(struct fuzz_host *host, const struct fuzz_memory *memory, uint64_t features)
 {
 	const struct pv_ring_config config = {
 		.size = FUZZ_SIZE,
@@ -321,23 +380,23 @@ int fuzz_blk_start(struct fuzz_blk *blk, const struct fuzz_memory *memory, uint6
 		.device_area = pv_gpa_of(FUZZ_DEVICE_GPA),
 	};
 	const struct pv_ring_position position = pv_ring_position_fresh();
-	const uint64_t wanted = features | VIRTIO_F_VERSION_1 | VIRTIO_BLK_F_DISCARD |
-	                        VIRTIO_BLK_F_WRITE_ZEROES;
 	int err;
 
-	pv_device_mem_set(blk->device, memory->mem);
-	err = pv_device_features_set(blk->device, wanted);
-	pv_device_status_set(blk->device, 0xf);
+	pv_device_mem_set(host->device, memory->mem);
+	err = pv_device_features_set(host->device, features | VIRTIO_F_VERSION_1);
+	pv_device_status_set(host->device, 0xf);
 	if (!err)
-		err = pv_device_queue_set(blk->device, 0, &config, &position);
-	return err ? err : pv_device_queue_start(blk->device, 0);
+		err = pv_device_queue_set(host->device, 0, &config, &position);
+	return err ? err : pv_device_queue_start(host->device, 0);
 }
 
-void fuzz_blk_run(struct fuzz_blk *blk)
+void fuzz_host_run(struct fuzz_host *host)
 {
-	struct pv_queue *queue = &blk->device->queue[0];
+	struct pv_queue *queue = &host->device->queue[0];
 
-	for (int i = 0; i < RUNS && blk->is_attached; i++)
+	for (int i = 0; i < RUNS && host->is_attached; i++) {
+		host->now_ns += 300;
 		if (!pv_queue_run(queue) && !pv_dev_ring_kicks_on(&queue->ring))
 			break;
+	}
 }

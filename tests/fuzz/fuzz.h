@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "devices/blk/blk.h"
+#include "devices/rng/rng.h"
 #include "ring/dev_ring.h"
 #include "ring/mem.h"
 
@@ -89,22 +90,38 @@ void fuzz_round_trip(struct pv_dev_ring *ring, const struct fuzz_memory *memory,
 
 /* ---- a device ---- */
 
-struct fuzz_blk {
+/* One thread, and time that passes by a little with each run. */
+struct fuzz_host {
 	struct pv_port port;
+	struct pv_device *device;
+	void *storage; /* the device's */
+	bool is_attached;
+	uint64_t now_ns;
+};
+
+/* Starts the queue on the ring in memory. Returns 0 or why it does not start. */
+int fuzz_host_start(struct fuzz_host *host, const struct fuzz_memory *memory, uint64_t features);
+
+void fuzz_host_run(struct fuzz_host *host);
+
+struct fuzz_blk {
+	struct fuzz_host host;
 	struct pv_blk_store store;
 	uint8_t *disk;
-	void *storage;
-	struct pv_device *device;
-	bool is_attached;
 };
 
 /* A block device with one queue, on a store that answers at once. */
 void fuzz_blk_open(struct fuzz_blk *blk);
 void fuzz_blk_close(struct fuzz_blk *blk);
 
-/* Starts the queue on the ring in memory. Returns 0 or why it does not start. */
-int fuzz_blk_start(struct fuzz_blk *blk, const struct fuzz_memory *memory, uint64_t features);
+/* An entropy device whose source has a byte, its choice, or nothing, by the input. */
+struct fuzz_rng {
+	struct fuzz_host host;
+	struct pv_rng_source source;
+	struct fuzz_input *input;
+};
 
-void fuzz_blk_run(struct fuzz_blk *blk);
+void fuzz_rng_open(struct fuzz_rng *rng, struct fuzz_input *input);
+void fuzz_rng_close(struct fuzz_rng *rng);
 
 #endif

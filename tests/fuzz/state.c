@@ -39,13 +39,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	put_u32(state + 4, VERSION);
 	put_u32(state + 8, (uint32_t)input.bytes);
 	put_u32(state + 12, pv_state_checksum(state + HEADER_BYTES, input.bytes));
-	pv_device_mem_set(blk.device, memory.mem);
-	if (pv_device_load_own(blk.device, state, HEADER_BYTES + input.bytes) == 0)
-		pv_bug_on(blk.device->features || !pv_device_is_idle(blk.device));
-	pv_device_reset(blk.device, (struct pv_waiter){ 0 });
-	if (pv_device_load(blk.device, state, HEADER_BYTES + input.bytes) == 0) {
-		pv_device_resume(blk.device);
-		fuzz_blk_run(&blk);
+	pv_device_mem_set(blk.host.device, memory.mem);
+	if (pv_device_load_own(blk.host.device, state, HEADER_BYTES + input.bytes) == 0)
+		pv_bug_on(blk.host.device->features || !pv_device_is_idle(blk.host.device));
+	pv_device_reset(blk.host.device, (struct pv_waiter){ 0 });
+	if (pv_device_load(blk.host.device, state, HEADER_BYTES + input.bytes) == 0) {
+		pv_device_resume(blk.host.device);
+		fuzz_host_run(&blk.host);
 	}
 	free(state);
 	fuzz_blk_close(&blk);
