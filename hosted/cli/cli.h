@@ -7,6 +7,7 @@
 #define PV_HOSTED_CLI_H
 
 int pv_cli_serve_blk(int argc, char **argv);
+int pv_cli_serve_rng(int argc, char **argv);
 int pv_cli_bench_blk(int argc, char **argv);
 int pv_cli_run(int argc, char **argv);
 

@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ PROGRAM "bench blk", "measure a vhost-user block device", pv_cli_bench_blk },
 	{ PROGRAM "run", "run a virtual machine", pv_cli_run },
 	{ PROGRAM "serve blk", "serve a disk to virtual machines", pv_cli_serve_blk },
+	{ PROGRAM "serve rng", "serve random bytes to virtual machines", pv_cli_serve_rng },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

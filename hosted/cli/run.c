@@ -8,6 +8,7 @@
 #include "abi/pci.h"
 #include "hosted/cli/cli.h"
 #include "hosted/control/disk_set.h"
+#include "hosted/control/entropy.h"
 #include "hosted/control/sandbox.h"
 #include "hosted/vmm/machine_commands.h"
 
@@ -25,7 +26,7 @@ static const char *const on_reboots[] = { "reset", "exit", NULL };
 static const char *const on_panics[] = { "reset", "exit", "pause", "ignore", NULL };
 
 struct machine_options {
-	const char *kernel, *initrd, *append, *console, *memory, *name;
+	const char *kernel, *initrd, *append, *console, *memory, *name, *rng;
 	uint64_t cpus;
 	unsigned int on_panic, on_reboot;
 	struct pv_option_texts disks;
@@ -57,6 +58,9 @@ static const struct pv_option machine_options[] = {
 	  "event loops of its own, or any of the options of a disk that 'serve blk' has; may be "
 	  "given more than once",
 	  PV_OPTION_TEXTS_AT(MACHINE, disks) },
+	{ "rng", "on|off[,KEY=VALUE...]",
+	  "an entropy device (default on); max-bytes=SIZE,period=MILLISECONDS limit it",
+	  PV_OPTION_TEXT_AT(MACHINE, rng) },
 	{ 0 },
 };
 
@@ -210,6 +214,41 @@ static bool add_disks(struct pv_machine *machine, const struct pv_disk_set *set,
 	return true;
 }
 
+/* ---- the entropy device ---- */
+
+struct rng {
+	bool is_on;
+	struct pv_entropy_options options;
+	struct pv_entropy entropy;
+};
+
+static bool plan_rng(struct rng *rng, const struct machine_options *options,
+                     char sentence[static PV_SENTENCE_BYTES])
+{
+	/* It is in argv, which is ours to write to. */
+	char *text = (char *)(uintptr_t)options->rng;
+
+	*rng = (struct rng){ .is_on = true, .options = PV_ENTROPY_DEFAULTS };
+	return !text || pv_entropy_parse("rng", &rng->options, &rng->is_on, text, sentence);
+}
+
+static void extend_by_rng(struct pv_service_extent *extent, const struct rng *rng)
+{
+	extent->devices += rng->is_on;
+	extent->queues += rng->is_on ? PV_ENTROPY_QUEUES : 0;
+}
+
+static bool add_rng(struct pv_machine *machine, struct rng *rng, struct pv_service *service,
+                    char sentence[static PV_SENTENCE_BYTES])
+{
+	const struct pv_export_options export = PV_EXPORT_DEFAULTS;
+
+	return !rng->is_on ||
+	       (pv_entropy_open(&rng->entropy, &rng->options, &export, service, sentence) &&
+	        pv_machine_add(machine, rng->entropy.device, rng->entropy.host, PCI_CLASS_OTHERS,
+	                       sentence));
+}
+
 /* ---- running ---- */
 
 /* All that a command line says. */
@@ -218,35 +257,51 @@ struct wishes {
 	struct pv_service_options service;
 };
 
+/* The devices. Disks come first, and keep their slots whatever else there is. */
+struct board {
+	struct pv_disk_set disks;
+	struct rng rng;
+};
+
+static bool fill_board(struct board *board, struct pv_machine *machine, struct pv_service *service,
+                       char sentence[static PV_SENTENCE_BYTES])
+{
+	return pv_disk_set_open(&board->disks, service, sentence) &&
+	       add_disks(machine, &board->disks, sentence) &&
+	       add_rng(machine, &board->rng, service, sentence);
+}
+
 static bool run_service(struct pv_service *service, struct pv_machine *machine, const char *name,
-                        struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
+                        struct board *board, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_machine_commands commands;
 	struct pv_qmp *qmp = pv_service_qmp(service);
 
 	if (!pv_machine_join(machine, service, sentence) ||
-	    !pv_disk_set_open(set, service, sentence) || !add_disks(machine, set, sentence))
+	    !fill_board(board, machine, service, sentence))
 		return false;
 	if (qmp) {
-		pv_machine_commands_register(&commands, qmp, machine, name, set);
+		pv_machine_commands_register(&commands, qmp, machine, name, &board->disks);
 		pv_service_set_status(service, pv_machine_commands_status, &commands);
 	}
 	return pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
-	       pv_disk_set_sync(set, sentence);
+	       pv_disk_set_sync(&board->disks, sentence);
 }
 
 static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
-                        struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
+                        struct board *board, char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_service_extent extent = pv_disk_set_extent(set);
+	struct pv_service_extent extent = pv_disk_set_extent(&board->disks);
 	struct pv_service *service;
 	bool is_good, is_made;
 
+	extend_by_rng(&extent, &board->rng);
 	extent.is_for_guest = true;
 	extent.lock = pv_machine_lock(machine);
 	is_made = pv_service_create(&service, &wishes->service, &extent, sentence);
-	is_good = is_made && run_service(service, machine, wishes->machine.name, set, sentence);
-	pv_disk_set_close(set);
+	is_good = is_made && run_service(service, machine, wishes->machine.name, board, sentence);
+	pv_entropy_close(&board->rng.entropy);
+	pv_disk_set_close(&board->disks);
 	if (is_made)
 		pv_service_destroy(service);
 	return is_good;
@@ -259,7 +314,7 @@ static const int statuses[] = {
 };
 
 static int run_on(const struct pv_console *console, const struct wishes *wishes,
-                  struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
+                  struct board *board, char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct machine_options *options = &wishes->machine;
 	struct pv_machine_options wanted = {
@@ -275,12 +330,12 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 
 	if (!plan_memory(&wanted.memory, options->memory, sentence) ||
 	    !pv_machine_create(&machine, &wanted, sentence)) {
-		pv_disk_set_close(set);
+		pv_disk_set_close(&board->disks);
 		return fail(sentence);
 	}
 	if (console->path[0])
 		fprintf(stderr, "%s: the console is %s\n", command.name, console->path);
-	is_good = run_machine(machine, wishes, set, sentence);
+	is_good = run_machine(machine, wishes, board, sentence);
 	status = statuses[pv_machine_how_ended(machine)];
 	pv_machine_destroy(machine);
 	if (!is_good)
@@ -291,16 +346,17 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_console console;
-	struct pv_disk_set set;
+	struct board board;
 	int status;
 
-	if (!plan_disks(&set, &wishes->machine, sentence))
+	if (!plan_rng(&board.rng, &wishes->machine, sentence) ||
+	    !plan_disks(&board.disks, &wishes->machine, sentence))
 		return fail(sentence);
 	if (!pv_console_open(&console, wishes->machine.console, sentence)) {
-		pv_disk_set_close(&set);
+		pv_disk_set_close(&board.disks);
 		return fail(sentence);
 	}
-	status = run_on(&console, wishes, &set, sentence);
+	status = run_on(&console, wishes, &board, sentence);
 	pv_console_close(&console);
 	return status;
 }

@@ -7,6 +7,8 @@
 #include "hosted/control/disk_set.h"
 #include "hosted/loop/log.h"
 
+#define KIND "blk" /* of device */
+
 /* ---- plans ---- */
 
 static bool allocate(struct pv_disk_set *set, unsigned int disks,
@@ -70,7 +72,7 @@ bool pv_disk_set_many(struct pv_disk_set *set, const struct pv_config *config,
 
 struct pv_service_extent pv_disk_set_extent(const struct pv_disk_set *set)
 {
-	struct pv_service_extent extent = { .kind = "blk", .devices = set->disks };
+	struct pv_service_extent extent = { .kind = KIND, .devices = set->disks };
 
 	for (unsigned int i = 0; i < set->disks; i++) {
 		const struct pv_disk_plan *plan = &set->plan[i];
@@ -124,7 +126,7 @@ static bool is_file_free(const struct pv_disk_set *set, unsigned int i,
 static bool open_disk(struct pv_disk_set *set, unsigned int i, struct pv_service *service,
                       char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_export *export = pv_service_export(service, &set->plan[i].export, sentence);
+	struct pv_export *export = pv_service_export(service, KIND, &set->plan[i].export, sentence);
 	struct pv_disk *disk = &set->disk[i];
 	struct pv_host_options host;
 	char what[PV_DISK_TEXT_BYTES];

@@ -42,7 +42,7 @@ struct pv_service_options {
 };
 
 struct pv_export_options {
-	const char *name; /* NULL: a kind and a number, such as blk0 */
+	const char *name; /* NULL: its kind and a number, such as blk0 */
 	const char *socket_path;
 	int fd;
 	struct pv_option_list queue_loops;
@@ -66,7 +66,7 @@ extern const struct pv_option_group pv_export_option_group;
 struct pv_service_extent {
 	bool is_for_guest;         /* exports have no sockets: pv_service_set_guest() */
 	struct pv_loop_lock *lock; /* of the control side, for the guest's other threads; or NULL */
-	const char *kind;          /* of device: "blk" */
+	const char *kind;          /* of most of it: "blk"; whose log lines about all are */
 	unsigned int devices;
 	unsigned int queues;                         /* of all devices together, ... */
 	unsigned int queues_on_own_loops, own_loops; /* ... and of those that share none */
@@ -97,10 +97,11 @@ bool pv_service_create(struct pv_service **service, const struct pv_service_opti
 void pv_service_destroy(struct pv_service *service);
 
 /*
- * The next of the devices: its name, its descriptor if it was passed one, and the loops of its
- * queues. Returns it, the service's, or NULL with a sentence.
+ * The next of the devices, of a kind ("blk", for as long as the service lives): its name, its
+ * descriptor if it was passed one, and the loops of its queues. Returns it, the service's, or NULL
+ * with a sentence.
  */
-struct pv_export *pv_service_export(struct pv_service *service,
+struct pv_export *pv_service_export(struct pv_service *service, const char *kind,
                                     const struct pv_export_options *options,
                                     char sentence[static PV_SENTENCE_BYTES]);
 

@@ -23,7 +23,7 @@
 
 #define EXPORT struct pv_export_options
 static const struct pv_option export_options[] = {
-	{ "name", "TEXT", "its name in logs and control commands (default blk0, blk1, ...)",
+	{ "name", "TEXT", "its name in logs and control commands (default blk0, rng0, ...)",
 	  PV_OPTION_TEXT_AT(EXPORT, name) },
 	{ "socket-path", "PATH", "listen for front-ends on this unix socket",
 	  PV_OPTION_TEXT_AT(EXPORT, socket_path) },
@@ -138,15 +138,20 @@ static bool are_good(const struct pv_export *export, char sentence[static PV_SEN
 
 /* ---- birth and death ---- */
 
-static char *name_of(const struct pv_service *service, const struct pv_export_options *options)
+/* Each kind is counted by itself. */
+static char *name_of(const struct pv_service *service, const char *kind,
+                     const struct pv_export_options *options)
 {
 	char name[NAME_CHARS_MAX + 1];
+	unsigned int number = 0;
 
-	snprintf(name, sizeof(name), "%s%u", service->extent.kind, service->exports);
+	for (unsigned int i = 0; i < service->exports; i++)
+		number += strcmp(service->export[i].kind, kind) == 0;
+	snprintf(name, sizeof(name), "%s%u", kind, number);
 	return strdup(options->name ? options->name : name);
 }
 
-struct pv_export *pv_service_export(struct pv_service *service,
+struct pv_export *pv_service_export(struct pv_service *service, const char *kind,
                                     const struct pv_export_options *options,
                                     char sentence[static PV_SENTENCE_BYTES])
 {
@@ -154,9 +159,10 @@ struct pv_export *pv_service_export(struct pv_service *service,
 
 	pv_bug_on(service->exports == service->extent.devices);
 	*export = (struct pv_export){ .service = service,
+		                      .kind = kind,
 		                      .options = *options,
 		                      .listener.fd = -1,
-		                      .name = name_of(service, options) };
+		                      .name = name_of(service, kind, options) };
 	if (!export->name)
 		pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
 	else if (are_good(export, sentence) && adopt_fd(export, sentence) &&

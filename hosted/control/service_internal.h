@@ -17,6 +17,7 @@
 
 struct pv_export {
 	struct pv_service *service;
+	const char *kind;
 	char *name;
 	struct pv_export_options options;
 	struct pv_loop **loop; /* queue i runs on loop[i % loops] */
