@@ -96,6 +96,9 @@ static enum pv_vhu_handled get_protocol_features(struct pv_vhu_backend *backend,
 
 	if (backend->options.no_inband)
 		features &= ~VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
+	/* A front-end that has no use for it may take the offer for a mistake (QEMU warns). */
+	if (backend->options.device->ops->virtio->config_bytes == 0)
+		features &= ~VHOST_USER_PROTOCOL_F_CONFIG;
 	return pv_vhu_reply_u64(backend, message, features);
 }
 

@@ -67,7 +67,7 @@ class Box:
         self.folder = tempfile.mkdtemp(prefix="box-", dir=options.kernels)
         with open(os.path.join(self.folder, "command"), "w", encoding="utf-8") as script:
             script.write(f"cd {shlex.quote(os.getcwd())}\nexec {shlex.join(command)}\n")
-        vmlinuz, modules = initramfs.kernel(options.kernels, "box-kernel", PACKAGE, *MODULES)
+        vmlinuz, modules = initramfs.kernel(options.kernels, "box-kernel", PACKAGE, MODULES)
         ramdisk = os.path.join(self.folder, "initramfs")
         make_ramdisk(ramdisk, modules)
         self.argv = [

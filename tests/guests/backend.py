@@ -32,6 +32,8 @@ class Qmp(serving.Qmp):
 class Backend:
     """One `paravane serve blk` process on `image`, with a socket and a QMP server."""
 
+    DEVICE = "blk"
+
     def __init__(self, report, image, log_path, options=()):
         self.report = report
         self.image = image
@@ -64,12 +66,12 @@ class Backend:
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def disks(self):
+    def served(self):
         return ["--socket-path", self.path, "--blk-file", self.image]
 
     def launch(self, log):
-        argv = [os.environ["PARAVANE"], "serve", "blk", "--qmp", f"unix:{self.qmp_path}",
-                *self.disks(), *self.options]
+        argv = [os.environ["PARAVANE"], "serve", self.DEVICE, "--qmp", f"unix:{self.qmp_path}",
+                *self.served(), *self.options]
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self):
@@ -158,7 +160,7 @@ class TwoDisks(Backend):
         self.second_image = second_image
         self.second_path = os.path.join(self.directory, "second")
 
-    def disks(self):
+    def served(self):
         config = os.path.join(self.directory, "config")
         with open(config, "w", encoding="utf-8") as file:
             json.dump({"loops": 2, "disks": [
@@ -167,3 +169,15 @@ class TwoDisks(Backend):
                 for name, path, image in (("first", self.path, self.image),
                                           ("second", self.second_path, self.second_image))]}, file)
         return ["--config", config]
+
+
+class Entropy(Backend):
+    """One `paravane serve rng` process."""
+
+    DEVICE = "rng"
+
+    def __init__(self, report, log_path, options=()):
+        super().__init__(report, None, log_path, options)
+
+    def served(self):
+        return ["--socket-path", self.path]

@@ -1,18 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# fetch-kernel.sh FOLDER [PACKAGE MODULE...]: a kernel of Debian's and some of its modules; the cloud
-# kernel and the modules of all that our machine has, unless told otherwise.
+# fetch-kernel.sh FOLDER PACKAGE MODULE...: a kernel of Debian's and some of its modules.
 # The package is fetched and unpacked, never installed: that would remake the user's own
 # initramfs and boot menu.  Leaves FOLDER/vmlinuz, FOLDER/modules/NN-NAME.ko in loading order.
 set -eu
 
 folder=$1
-meta=${2:-linux-image-cloud-amd64}
-modules="virtio_pci virtio_mmio virtio_blk button evdev pvpanic-mmio"
-if [ $# -gt 2 ]; then
-	shift 2
-	modules=$*
-fi
+meta=$2
+shift 2
+modules=$*
 tools=$(cd "$(dirname "$0")/../../tools" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -29,7 +25,7 @@ download() {
 
 mkdir -p "$folder"
 cd "$folder"
-rm -rf tree modules vmlinuz ./*.deb
+rm -rf tree modules vmlinuz recipe-* ./*.deb
 : >download.log
 # Lists that are absent or old name a package that cannot be had.
 download || { "$tools/packages.sh" update && download; } ||

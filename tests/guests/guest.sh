@@ -57,3 +57,26 @@ verified_fio() {
 	fio --name="$job" --thread --ioengine=io_uring --direct=1 --verify=crc32c \
 		--verify_fatal=1 --verify_state_save=0 --end_fsync=1 --randrepeat=1 "$@"
 }
+
+# The devices that the kernel has random bytes from.
+rngs() { tr -d ' \n' </sys/class/misc/hw_random/rng_available; }
+
+# entropy on|off: /dev/hwrng has bytes, not the same twice, if there is a device.
+ENTROPY_BYTES=16384
+entropy() {
+	if [ "$1" = off ]; then
+		same "there is no entropy device: $WHAT" "$(rngs)" ""
+		return
+	fi
+	same "the entropy device is there: $WHAT" "$(rngs | sed 's/[0-9]*$//')" "virtio_rng."
+	for which in first second; do
+		check "/dev/hwrng has bytes: $WHAT" \
+			dd if=/dev/hwrng of="$SCRATCH/$which" bs=4k count=$((ENTROPY_BYTES / 8192)) iflag=fullblock
+	done
+	same "so many as were asked for: $WHAT" "$(cat "$SCRATCH/first" "$SCRATCH/second" | wc -c)" \
+		"$ENTROPY_BYTES"
+	refuses "they are not the same twice: $WHAT" cmp -s "$SCRATCH/first" "$SCRATCH/second"
+	# Random bytes cannot be made smaller.
+	check "they are random: $WHAT" \
+		test "$(gzip <"$SCRATCH/first" | wc -c)" -ge "$((ENTROPY_BYTES / 2))"
+}

@@ -37,7 +37,7 @@ for folder in proc sys dev; do
 done
 mount -t tmpfs tmpfs /tools/run
 mkdir /tools/run/scratch /tools/run/mnt
-cp /script/* /tools/run
+cp -r /script/* /modules /tools/run
 stty -F $line -echo -onlcr
 export DISK MNT=/run/mnt SCRATCH=/run/scratch LC_ALL=C
 chroot /tools /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c \

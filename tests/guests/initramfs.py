@@ -21,6 +21,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = ["dash", "fio", "mkfs.ext4", "e2fsck", "fstrim", "blkdiscard"]
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 BUSYBOX = "/bin/busybox"
+PACKAGE = "linux-image-cloud-amd64"
+# Those of virtio devices on both buses, of the power button and of panics.
+MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_rng", "button", "evdev",
+           "pvpanic-mmio"]
 
 
 @contextlib.contextmanager
@@ -37,14 +41,14 @@ def digest_of(path, *words):
         return hashlib.sha256(file.read() + " ".join(words).encode()).hexdigest()[:8]
 
 
-def kernel(folder, name="kernel", *package_and_modules):
+def kernel(folder, name="kernel", package=PACKAGE, modules=MODULES):
     """The kernel's path and its modules' in loading order: see fetch-kernel.sh."""
     target = os.path.join(folder, name)
     script = os.path.join(HERE, "fetch-kernel.sh")
-    recipe = os.path.join(target, "recipe-" + digest_of(script, *package_and_modules))
+    recipe = os.path.join(target, "recipe-" + digest_of(script, package, *modules))
     with locked(folder):
         if not os.path.exists(recipe):
-            run = subprocess.run([script, target, *package_and_modules],
+            run = subprocess.run([script, target, package, *modules],
                                  capture_output=True, text=True, check=False)
             if run.returncode:
                 raise Skip(f"no kernel for QEMU guests: {run.stderr.strip().splitlines()[-1]}")

@@ -20,9 +20,9 @@ def need():
 
 
 def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chardev="",
-         monitor=None, may_reboot=False, incoming=None, console="console", **values):
+         monitor=None, may_reboot=False, incoming=None, console="console", rng_path=None, **values):
     """A guest with one disk behind `socket_path` that runs scripts/`script`. `device` and
-    `chardev` are further options of those; `monitor` is the path of a QMP socket to open,
+    `chardev` are further options of those; behind `rng_path` is an entropy device; `monitor` is the path of a QMP socket to open,
     `incoming` that of one where a guest comes from elsewhere, to go on by `cont`; `console` names
     the log."""
     need()
@@ -42,6 +42,9 @@ def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chard
             "-kernel", vmlinuz, "-initrd", ramdisk,
             "-append", " ".join(["console=ttyS0 quiet panic=-1 tsc=reliable", *words]),
             "-serial", "stdio", "-serial", "chardev:script"]
+    if rng_path:
+        argv += ["-chardev", f"socket,id=rng,path={rng_path}",
+                 "-device", "vhost-user-rng-pci,chardev=rng"]
     if not may_reboot:
         argv.append("-no-reboot")
     if monitor:

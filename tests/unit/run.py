@@ -68,6 +68,18 @@ class Run(unittest.TestCase):
         self.refused([*kernel, "512M,shared=yes"],
                      "option '--memory': 'shared' is on or off, not 'yes'")
 
+    def test_an_entropy_device_is_on_or_off_and_limited_by_its_keys(self):
+        for value, words in (("maybe", "option '--rng' begins with on or off, not 'maybe'"),
+                             ("", "option '--rng' needs a value"),
+                             ("max-bytes=1k", "begins with on or off, not 'max-bytes=1k'"),
+                             ("off,period=5", "nothing goes with off; say on,period=5"),
+                             ("on,", "option '--rng': unknown key ''"),
+                             ("on,max-byte=1k", "did you mean 'max-bytes'?"),
+                             ("on,max-bytes=0", "option '--rng': 'max-bytes'"),
+                             ("on,max-bytes=9,period=0", "option '--rng': 'period'"),
+                             ("on,max-bytes=9,period=4294967296", "option '--rng': 'period'")):
+            self.refused(["--kernel", "/nowhere", "--rng", value], words)
+
     def test_numbers_have_bounds(self):
         for option, value in (("--cpus", "0"), ("--cpus", "256"), ("--memory", "1M"),
                               ("--memory", "lots"), ("--console", "loud"),

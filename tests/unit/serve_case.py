@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A folder, `paravane serve blk` in it, and what all tests of the program ask of it."""
+"""A folder, `paravane serve DEVICE` in it, and what all tests of the program ask of it."""
 
 import json
 import os
@@ -76,6 +76,8 @@ class FrontEnd:
 
 
 class Case(unittest.TestCase):
+    DEVICE = 'blk'
+
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix='pv-', dir='/tmp')
         self.addCleanup(self.folder.cleanup)
@@ -86,7 +88,7 @@ class Case(unittest.TestCase):
         self.qmp = self.path / 'q'
 
     def start(self, *words, **more):
-        process = subprocess.Popen([PROGRAM, 'serve', 'blk', *map(str, words)],
+        process = subprocess.Popen([PROGRAM, 'serve', self.DEVICE, *map(str, words)],
                                    stderr=subprocess.PIPE, text=True, **more)
         self.addCleanup(self.reap, process)
         line = process.stderr.readline()
@@ -148,6 +150,6 @@ class Case(unittest.TestCase):
         return said[0]
 
     def refuse_serve(self, *words, **more):
-        sentence = self.refuse('serve', 'blk', *words, **more)
-        self.assertTrue(sentence.startswith('paravane serve blk: '), sentence)
-        return sentence.removeprefix('paravane serve blk: ')
+        sentence = self.refuse('serve', self.DEVICE, *words, **more)
+        self.assertTrue(sentence.startswith(f'paravane serve {self.DEVICE}: '), sentence)
+        return sentence.removeprefix(f'paravane serve {self.DEVICE}: ')
