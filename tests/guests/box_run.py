@@ -18,7 +18,8 @@ CASES = {
 # Whoever ends it twice has it ended at once, with what was written on the disk.
 ENDED = """
 fresh
-run --append "console=null quiet LINE=/dev/ttyS0 SLEEPS=1" --console file=/tmp/log --pidfile /tmp/pid &
+run --rng off --append "console=null quiet LINE=/dev/ttyS0 SLEEPS=1 RNG=off WHAT=off" \\
+	--console file=/tmp/log --pidfile /tmp/pid &
 pid=$!
 while ! grep -q "guest runs" /tmp/log; do kill -0 $pid && sleep 0.2 || break; done
 monitor=$(cat /tmp/pid)
@@ -28,6 +29,7 @@ kill -TERM $monitor
 wait $pid
 status=$?
 [ ! -e /tmp/pid ] && echo "@@ok its pidfile goes with it"
+grep @@ /tmp/log
 echo "@@case ended $status"
 """
 

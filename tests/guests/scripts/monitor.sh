@@ -13,6 +13,7 @@ if [ -n "${REBOOTS-}" ]; then
 	return 0
 fi
 if [ -n "${SLEEPS-}" ]; then
+	entropy "${RNG:-on}"
 	ok "the guest runs"
 	sleep 1000
 fi
