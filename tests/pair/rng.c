@@ -77,6 +77,7 @@ static void one_step(bool may_move)
 static void run_steps(bool may_move)
 {
 	uint32_t steps = getenv("PV_LONG") ? 50 * STEPS : STEPS;
+	uint32_t allocs = rig.couple->allocs;
 
 	rig.source.dry_percent = pv_random_below(&rig.random, 30);
 	rig.source.short_percent = pv_random_below(&rig.random, 50);
@@ -84,6 +85,7 @@ static void run_steps(bool may_move)
 		one_step(may_move);
 	rng_rig_settle(&rig);
 	assert_int_equal(rig.couple->needs_resets, 0);
+	assert_int_equal(rig.couple->allocs, allocs);
 	assert_true(rig.done > 10);
 }
 

@@ -66,9 +66,9 @@ static void stall(struct pv_queue *queue, struct kept *kept)
 {
 	struct pv_port *port = queue->device->port;
 
-	kept->until_ns = port->ops->now_ns(port) + WORLD_TIMER_NS;
+	kept->until_ns = port->ops->now_ns(port) + toy_of(queue)->timer_ns;
 	queue->is_stalled = true;
-	port->ops->queue_timer(port, queue, WORLD_TIMER_NS);
+	port->ops->queue_timer(port, queue, toy_of(queue)->timer_ns);
 }
 
 /* Returns whether the queue is stalled. */
@@ -82,6 +82,7 @@ static bool look_at_timer(struct pv_queue *queue, struct kept *kept)
 		return true;
 	kept->until_ns = 0;
 	queue->is_stalled = false;
+	queue->held = 0;
 	answer_kept(kept, 'T');
 	return false;
 }
@@ -333,6 +334,7 @@ struct world *world_open(void)
 	};
 
 	world->end.run = end_run;
+	world->toy.timer_ns = WORLD_TIMER_NS;
 	set_up_memory(world);
 	set_up_loops(world);
 	options.control = world->control;

@@ -22,7 +22,7 @@ extern bool world_is_one_loop;
 
 /*
  * A request is one byte of command and one of answer. 'k' is kept until the back-end, a message to
- * the lane, ends all that is kept; 't' until WORLD_TIMER_NS have passed, with a timer, and the
+ * the lane, ends all that is kept; 't' until toy.timer_ns have passed, with a timer, and the
  * queue is stalled meanwhile; everything else is answered with the byte after it.
  */
 #define WORLD_TIMER_NS 30000000u
@@ -41,6 +41,7 @@ struct toy {
 	struct pv_device device;
 	struct pv_queue queue[WORLD_QUEUES];
 	struct kept kept[WORLD_QUEUES];
+	uint64_t timer_ns; /* WORLD_TIMER_NS, for the test to change before it asks */
 };
 
 struct world {
