@@ -16,7 +16,7 @@
 #include "ring/err.h"
 #include "tests/support/rng_rig.h"
 
-#define STEPS      3000u
+#define STEPS      1500u
 #define TIMEOUT_NS 10000000000ull
 #define MS         1000000ull
 

@@ -9,7 +9,7 @@
 #include "ring/err.h"
 #include "tests/support/rng_rig.h"
 
-#define MEMORY_BYTES (2u << 20)
+#define MEMORY_BYTES (512u << 10)
 #define QUEUE_SIZE   8u
 #define UNTOUCHED    0xee
 #define STEP_NS      1000000u
