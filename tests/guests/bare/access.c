@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/guests/bare/bare.h"
+
+#define FOUR_GIB    0x100000000ull
+#define LARGE_BYTES 0x200000ull
+#define PRESENT     0x83u /* and writable, large */
+
+extern volatile uint64_t page_window[512];
+
+void out(uint16_t port, unsigned int bytes, uint32_t value)
+{
+	if (bytes == 1)
+		out8(port, (uint8_t)value);
+	else if (bytes == 2)
+		out16(port, (uint16_t)value);
+	else
+		out32(port, value);
+}
+
+uint32_t in(uint16_t port, unsigned int bytes)
+{
+	if (bytes == 1)
+		return in8(port);
+	return bytes == 2 ? in16(port) : in32(port);
+}
+
+void mmio_write(uint64_t address, unsigned int bytes, uint64_t value)
+{
+	switch (bytes) {
+	case 1:
+		__asm__ volatile("movb %b0, (%1)" : : "a"(value), "r"(address) : "memory");
+		break;
+	case 2:
+		__asm__ volatile("movw %w0, (%1)" : : "a"(value), "r"(address) : "memory");
+		break;
+	case 4:
+		__asm__ volatile("movl %k0, (%1)" : : "a"(value), "r"(address) : "memory");
+		break;
+	default:
+		__asm__ volatile("movq %q0, (%1)" : : "a"(value), "r"(address) : "memory");
+		break;
+	}
+}
+
+uint64_t mmio_read(uint64_t address, unsigned int bytes)
+{
+	uint64_t value = 0;
+
+	switch (bytes) {
+	case 1:
+		__asm__ volatile("movb (%1), %b0" : "+a"(value) : "r"(address) : "memory");
+		break;
+	case 2:
+		__asm__ volatile("movw (%1), %w0" : "+a"(value) : "r"(address) : "memory");
+		break;
+	case 4:
+		__asm__ volatile("movl (%1), %k0" : "=a"(value) : "r"(address) : "memory");
+		break;
+	default:
+		__asm__ volatile("movq (%1), %q0" : "=a"(value) : "r"(address) : "memory");
+		break;
+	}
+	return value;
+}
+
+/* Two pages, so that an access may cross from one to the other. */
+uint64_t window_at(uint64_t physical)
+{
+	uint64_t base = physical & ~(LARGE_BYTES - 1);
+
+	for (unsigned int i = 0; i < 2; i++) {
+		page_window[i] = (base + i * LARGE_BYTES) | PRESENT;
+		__asm__ volatile("invlpg (%0)" : : "r"(FOUR_GIB + i * LARGE_BYTES) : "memory");
+	}
+	return FOUR_GIB + physical - base;
+}
+
+void wait_for_ever(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The drivers of this tree, where there is no operating system. */
+#include "drivers/blk/blk.h"
+#include "drivers/bus/pci.h"
+#include "tests/guests/bare/bare.h"
+
+#define ARENA_BYTES  (1u << 20)
+#define SECTOR_BYTES 512u
+#define TIMEOUT_NS   3000000000ull
+#define ALIGN        64u
+
+/* ---- the port ---- */
+
+static uint8_t arena[ARENA_BYTES] __attribute__((aligned(4096)));
+static size_t arena_used;
+
+/* What is freed comes back with the next disk. */
+static void *take(size_t bytes, size_t align)
+{
+	size_t at = (arena_used + align - 1) & ~(align - 1);
+
+	if (at > ARENA_BYTES || bytes > ARENA_BYTES - at)
+		return NULL;
+	arena_used = at + bytes;
+	__builtin_memset(arena + at, 0, bytes);
+	return arena + at;
+}
+
+static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr)
+{
+	void *memory = take(bytes, align);
+
+	(void)os;
+	*addr = pv_gpa_of((uint64_t)memory);
+	return memory;
+}
+
+static void *alloc(struct pv_os *os, size_t bytes)
+{
+	(void)os;
+	return take(bytes, ALIGN);
+}
+
+static void forget(struct pv_os *os, void *memory, size_t bytes)
+{
+	(void)os;
+	(void)memory;
+	(void)bytes;
+}
+
+static uint64_t now_ns(struct pv_os *os)
+{
+	(void)os;
+	return clock_ns();
+}
+
+static void wait(struct pv_os *os, uint64_t ns)
+{
+	(void)os;
+	(void)ns;
+	__asm__ volatile("pause");
+}
+
+static const struct pv_os_ops os_ops = {
+	.shared_alloc = shared_alloc,
+	.shared_free = forget,
+	.alloc = alloc,
+	.free = forget,
+	.now_ns = now_ns,
+	.wait = wait,
+};
+
+/* ---- the bus ---- */
+
+struct function {
+	struct pv_pci_port port;
+	unsigned int slot;
+};
+
+static unsigned int slot_of(const struct pv_pci_port *port)
+{
+	return ((const struct function *)port)->slot;
+}
+
+static uint64_t bar_at(const struct pv_pci_port *port, unsigned int bar, uint32_t offset)
+{
+	bool is_io;
+
+	return pci_bar(slot_of(port), bar, &is_io) + offset;
+}
+
+static uint32_t config_read(struct pv_pci_port *port, uint32_t offset, unsigned int bytes)
+{
+	return pci_read(slot_of(port), offset, bytes);
+}
+
+static void config_write(struct pv_pci_port *port, uint32_t offset, unsigned int bytes,
+                         uint32_t value)
+{
+	pci_write(slot_of(port), offset, bytes, value);
+}
+
+static uint64_t bar_bytes(struct pv_pci_port *port, unsigned int bar)
+{
+	bool is_io;
+
+	pci_bar(slot_of(port), bar, &is_io);
+	return is_io ? 0 : pci_bar_bytes(slot_of(port), bar);
+}
+
+static uint32_t bar_read(struct pv_pci_port *port, unsigned int bar, uint32_t offset,
+                         unsigned int bytes)
+{
+	return (uint32_t)mmio_read(bar_at(port, bar, offset), bytes);
+}
+
+static void bar_write(struct pv_pci_port *port, unsigned int bar, uint32_t offset,
+                      unsigned int bytes, uint32_t value)
+{
+	mmio_write(bar_at(port, bar, offset), bytes, value);
+}
+
+static const struct pv_pci_port_ops port_ops = {
+	.config_read = config_read,
+	.config_write = config_write,
+	.bar_bytes = bar_bytes,
+	.bar_read = bar_read,
+	.bar_write = bar_write,
+};
+
+/* ---- a disk ---- */
+
+static uint8_t sector[SECTOR_BYTES] __attribute__((aligned(SECTOR_BYTES)));
+
+static int transfer(struct pv_blkdrv *blk, enum pv_blkdrv_op op)
+{
+	const struct pv_sg sg = { pv_gpa_of((uint64_t)sector), SECTOR_BYTES };
+	struct pv_blkdrv_request request = { .op = op, .sgs = 1, .sg = &sg };
+
+	return pv_blkdrv_do(pv_blkdrv_queue(blk, 0), &request, TIMEOUT_NS);
+}
+
+static uint8_t pattern(unsigned int at)
+{
+	return (uint8_t)(0xa5 ^ at ^ at >> 8);
+}
+
+static bool has_pattern(void)
+{
+	for (unsigned int i = 0; i < SECTOR_BYTES; i++)
+		if (sector[i] != pattern(i))
+			return false;
+	return true;
+}
+
+static bool write_pattern(struct pv_blkdrv *blk)
+{
+	for (unsigned int i = 0; i < SECTOR_BYTES; i++)
+		sector[i] = pattern(i);
+	return transfer(blk, PV_BLKDRV_WRITE) == 0;
+}
+
+static void check_sector(struct pv_blkdrv *blk)
+{
+	bool is_read_only = pv_blkdrv_disk(blk)->is_read_only;
+
+	if (!is_read_only)
+		ok(write_pattern(blk), "a sector is written");
+	__builtin_memset(sector, 0, SECTOR_BYTES);
+	ok(transfer(blk, PV_BLKDRV_READ) == 0 && has_pattern(),
+	   is_read_only ? "the read-only disk has what it always had"
+	                : "the sector is read as it was written");
+}
+
+void disk_check(unsigned int slot)
+{
+	static struct pv_pci_bus bus;
+	const struct pv_blkdrv_options options = { .timeout_ns = TIMEOUT_NS };
+	struct function function = { { &port_ops }, slot };
+	struct pv_os os = { &os_ops };
+	struct pv_blkdrv *blk;
+
+	arena_used = 0;
+	if (!equal((uint64_t)-pv_pci_bus_init(&bus, &function.port), 0,
+	           "the registers are found") ||
+	    !equal((uint64_t)-pv_blkdrv_create(&blk, &bus.bus, &os, &options), 0,
+	           "the disk comes up"))
+		return;
+	check_sector(blk);
+	pv_blkdrv_destroy(blk);
+}
+
+unsigned int disks_check(void)
+{
+	unsigned int count = 0;
+
+	for (unsigned int slot = 0; slot < SLOTS; slot++) {
+		if (!pci_is_virtio(slot))
+			continue;
+		count++;
+		disk_check(slot);
+	}
+	return count;
+}
