@@ -495,11 +495,17 @@ void pv_machine_pci_fini(struct pv_machine_pci *pci)
 			slot_destroy(pci->slot[i]);
 }
 
+/* Slots were filled one after the other: each BAR comes back to the place that it had at first. */
 void pv_machine_pci_reset(struct pv_machine_pci *pci)
 {
 	pci->address = 0;
+	pci->next_memory = PV_PCI_MEMORY;
+	pci->next_io = PV_PCI_IO;
 	pv_pci_reset(&pci->bridge);
-	for (unsigned int i = 1; i < PV_PCI_SLOTS; i++)
-		if (pci->slot[i])
-			pv_virtio_pci_reset(&pci->slot[i]->virtio);
+	for (unsigned int i = 1; i < PV_PCI_SLOTS; i++) {
+		if (!pci->slot[i])
+			continue;
+		pv_virtio_pci_reset(&pci->slot[i]->virtio);
+		place_bars(pci, &pci->slot[i]->virtio.function);
+	}
 }

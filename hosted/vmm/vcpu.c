@@ -318,14 +318,19 @@ static void answer(struct pv_vcpu *vcpu)
 	}
 }
 
+/* Of a string instruction, all of which may be one access to the kernel: it looks up this often. */
+#define ACCESS_PARTS_MAX 4096u
+
 /*
  * An access that left the guest is finished in the kernel at the next run, also if that ends at
- * once. Without this it would be finished after a reset, in the middle of what comes then.
+ * once. Without this it would be finished after a reset, in the middle of what comes then. One that
+ * has several parts, because it crosses a page or is a string's, leaves the guest for each of them.
  */
 static void finish_access(struct pv_vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
-	(void)!ioctl(vcpu->fd, KVM_RUN, 0);
+	for (unsigned int i = 0; i < ACCESS_PARTS_MAX && ioctl(vcpu->fd, KVM_RUN, 0) == 0; i++)
+		answer(vcpu);
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
 }
 
@@ -346,13 +351,12 @@ static bool wait_while_paused(struct pv_vcpu *vcpu)
 	return !all->is_ending;
 }
 
-/* An access that was answered is finished in the kernel at the next run, also if that ends at once.
- */
 static void run_once(struct pv_vcpu *vcpu)
 {
 	int error = result(ioctl(vcpu->fd, KVM_RUN, 0));
 
 	pthread_mutex_lock(vcpu->all->lock);
+	vcpu->has_run = true;
 	if (error == -EINTR || error == -EAGAIN)
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
 	else if (error)
