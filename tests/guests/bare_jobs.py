@@ -81,7 +81,94 @@ def internal(_folder):
             machine.obituary())
 
 
-JOBS = {job.__name__: job for job in (hello, first_out, disk, cpus, triple, internal)}
+def all_events(qmp):
+    """Of a program that has ended."""
+    try:
+        while qmp.next():
+            pass
+    except RuntimeError:
+        return qmp.events
+
+
+def reset(folder):
+    """A reset puts everything back, whoever asks for it and whenever it comes."""
+    resets = 12
+    with Machine("reset", f"reset {resets}", *disks(folder)) as machine:
+        qmp = machine.qmp()
+        for i in range(1, resets + 1, 2):
+            if not say(machine.wait_for(f"boot {i}\n"), f"reset: the guest began for time {i}",
+                       machine.obituary()):
+                return
+            time.sleep(0.2)
+            qmp.command("system_reset")
+        machine.finish()
+        by_guest = [event["data"]["guest"] for event in all_events(qmp) if event["event"] == "RESET"]
+        say(by_guest == [False, True] * (resets // 2), "reset: there were as many as were asked for",
+            by_guest)
+
+
+SEED = int(os.environ.get("PV_SEED", "1"))
+TURNS = 50 if "PV_LONG" in os.environ else 2
+STORMS = 20 if "PV_LONG" in os.environ else 4
+# Of answers on the control socket while all processors write to registers.
+ANSWER_S = 5
+LOG_MAX = 64 << 10
+GROWTH_KIB_MAX = 4 << 10
+IDLE_S = 2
+
+
+def ask_while(machine, goes_on):
+    """Asks as often as the guest lets it; returns the slowest answer's time."""
+    qmp, slowest, asked = machine.qmp(), 0, 0
+    while goes_on() and machine.is_alive():
+        for command in ("query-status", "query-cpus-fast", "query-stats"):
+            begin = time.monotonic()
+            qmp.command(command, **({"target": "vm"} if command == "query-stats" else {}))
+            slowest = max(slowest, time.monotonic() - begin)
+            asked += 1
+        time.sleep(0.05)
+    print(f"# {machine.name}: {asked} answers, the slowest after {slowest:.2f} s", flush=True)
+    return slowest
+
+
+def hostile(folder):
+    """Nonsense in every register: the monitor goes on, and forgets all of it at a reset."""
+    name = f"hostile, seed {SEED}"
+    with Machine(name, f"hostile {SEED} {TURNS}", *disks(folder)) as machine:
+        machine.wait_for("ready")
+        before_kib = machine.status_kib("VmRSS")
+        machine.type("\n")
+        slowest = ask_while(machine, lambda: b"now idle" not in machine.console)
+        say(machine.wait_for("now idle"), f"{name}: the guest comes through", machine.obituary())
+        say(slowest < ANSWER_S, f"{name}: control commands are answered meanwhile", slowest)
+        growth_kib = machine.status_kib("VmRSS") - before_kib
+        say(growth_kib < GROWTH_KIB_MAX, f"{name}: the monitor needs no more memory", growth_kib)
+        ticks = machine.cpu_ticks()
+        time.sleep(IDLE_S)
+        ticks = machine.cpu_ticks() - ticks
+        say(ticks <= 1, f"{name}: a processor that halts takes no time", f"{ticks} ticks")
+        log = machine.errors_text()
+        print(f"# {name}: {growth_kib} KiB more, {len(log)} bytes of log", flush=True)
+        say(len(log) < LOG_MAX, f"{name}: the log stays short", log[-2000:])
+        machine.qmp().command("system_reset")
+        machine.finish()
+
+
+def storm(folder):
+    """All processors at once, reset in the middle of it, again and again."""
+    name = f"storm, seed {SEED}"
+    with Machine(name, f"storm {SEED} {STORMS}", *disks(folder), "--cpus", "2") as machine:
+        qmp = machine.qmp()
+        for i in range(STORMS):
+            if not say(machine.wait_for(f"storm {i + 1}\n"), f"{name}: the guest began for time {i + 1}",
+                       machine.obituary()):
+                return
+            time.sleep(0.5 + 0.37 * i % 1)
+            qmp.command("system_reset")
+        machine.finish()
+
+
+JOBS = {job.__name__: job for job in (hello, first_out, disk, cpus, triple, internal, reset, hostile, storm)}
 
 
 def main():
@@ -90,6 +177,7 @@ def main():
             begin = time.monotonic()
             JOBS[name](folder)
             print(f"# {name} took {time.monotonic() - begin:.1f} s", flush=True)
+    print("@@case all 0", flush=True)
 
 
 main()

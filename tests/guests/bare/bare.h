@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pv_bus;
+
 /* ---- instructions ---- */
 
 static inline void out8(uint16_t port, uint8_t value)
@@ -152,6 +154,8 @@ uint64_t pci_bar_bytes(unsigned int slot, unsigned int bar);
 /* Brings a disk up from nothing, by the drivers of this tree: writes and reads back, or where it is
  * read-only reads the pattern that lies there. */
 void disk_check(unsigned int slot);
+/* A device's registers, looked for at the first call. */
+struct pv_bus *disk_bus(unsigned int slot);
 unsigned int disks_check(void);
 
 /* ---- jobs ---- */
@@ -161,9 +165,12 @@ struct words {
 	unsigned int words;
 };
 
+/* The decimal number that a word is; 0 if there are not so many. */
 uint64_t number_of(const struct words *words, unsigned int index);
 
 void job_hello(const struct words *words, const struct start_info *info);
 void job_hostile(const struct words *words, const struct start_info *info);
+void job_reset(const struct words *words, const struct start_info *info);
+void job_storm(const struct words *words, const struct start_info *info);
 
 #endif

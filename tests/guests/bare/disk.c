@@ -172,18 +172,28 @@ static void check_sector(struct pv_blkdrv *blk)
 	                : "the sector is read as it was written");
 }
 
+static struct pv_pci_bus buses[SLOTS];
+static struct function functions[SLOTS];
+
+struct pv_bus *disk_bus(unsigned int slot)
+{
+	if (!functions[slot].port.ops) {
+		functions[slot] = (struct function){ { &port_ops }, slot };
+		if (pv_pci_bus_init(&buses[slot], &functions[slot].port))
+			bail_out("a device without registers");
+	}
+	return &buses[slot].bus;
+}
+
 void disk_check(unsigned int slot)
 {
-	static struct pv_pci_bus bus;
 	const struct pv_blkdrv_options options = { .timeout_ns = TIMEOUT_NS };
-	struct function function = { { &port_ops }, slot };
 	struct pv_os os = { &os_ops };
 	struct pv_blkdrv *blk;
 
 	arena_used = 0;
-	if (!equal((uint64_t)-pv_pci_bus_init(&bus, &function.port), 0,
-	           "the registers are found") ||
-	    !equal((uint64_t)-pv_blkdrv_create(&blk, &bus.bus, &os, &options), 0,
+	functions[slot].port.ops = NULL;
+	if (!equal((uint64_t)-pv_blkdrv_create(&blk, disk_bus(slot), &os, &options), 0,
 	           "the disk comes up"))
 		return;
 	check_sector(blk);

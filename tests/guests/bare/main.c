@@ -86,8 +86,9 @@ static const struct {
 	const char *name;
 	void (*run)(const struct words *words, const struct start_info *info);
 } jobs[] = {
-	{ "hello", job_hello }, { "disk", job_disk },     { "internal", job_internal },
-	{ "cpus", job_cpus },   { "triple", job_triple },
+	{ "hello", job_hello },       { "disk", job_disk },   { "cpus", job_cpus },
+	{ "hostile", job_hostile },   { "storm", job_storm }, { "triple", job_triple },
+	{ "internal", job_internal }, { "reset", job_reset },
 };
 
 void guest_main(const struct start_info *info)

@@ -10,6 +10,9 @@
 
 #define APIC_TPR 0x80u
 #define APIC_EOI 0xb0u
+#define APIC_SVR 0xf0u
+
+#define SVR_ENABLED 0x1ffu
 
 struct gate {
 	uint16_t low, selector;
@@ -97,6 +100,7 @@ void interrupt_window(void)
 {
 	quiet_pics();
 	mmio_write(APIC_BASE + APIC_TPR, 4, 0x10);
+	mmio_write(APIC_BASE + APIC_SVR, 4, SVR_ENABLED);
 	for (unsigned int i = 0; i < 64; i++)
 		__asm__ volatile("sti; nop; nop; cli" : : : "memory");
 }
@@ -104,7 +108,6 @@ void interrupt_window(void)
 /* ---- processors ---- */
 
 #define AP_START    0x8000u
-#define APIC_SVR    0xf0u
 #define APIC_ICR    0x300u
 #define APIC_ICR_TO 0x310u
 #define ICR_INIT    0x4500u
@@ -172,7 +175,7 @@ unsigned int cpus_start(unsigned int cpus, void (*job)(unsigned int cpu), uint64
 
 	ap_job = job;
 	__builtin_memcpy((void *)(uint64_t)AP_START, ap_begin, (size_t)(ap_end - ap_begin));
-	mmio_write(APIC_BASE + APIC_SVR, 4, 0x1ff);
+	mmio_write(APIC_BASE + APIC_SVR, 4, SVR_ENABLED);
 	for_each_cpu(send, ICR_INIT);
 	wait_ns(INIT_NS);
 	for_each_cpu(send, ICR_STARTUP | AP_START >> 12);
