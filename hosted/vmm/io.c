@@ -36,15 +36,19 @@ static const struct pv_io_range *find(const struct pv_io_space *space, uint64_t 
 	return NULL;
 }
 
+/* Where an access crosses a page its parts may be of any width: that no register has. */
+static bool is_width(unsigned int bytes)
+{
+	return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+}
+
 void pv_io_access(const struct pv_io_space *space, uint64_t address, void *data, unsigned int bytes,
                   bool is_write)
 {
 	const struct pv_io_range *range;
 	uint64_t value = 0;
 
-	if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8)
-		return;
-	range = find(space, address, bytes);
+	range = is_width(bytes) ? find(space, address, bytes) : NULL;
 	if (!range) {
 		if (!is_write)
 			memset(data, 0xff, bytes);

@@ -70,6 +70,8 @@ static void check_map(const struct start_info *info, uint64_t memory_bytes)
 	*(volatile uint64_t *)window_at(last - 8) = last;
 	equal(*(volatile uint64_t *)window_at(last - 8), last, "the last byte is there");
 	equal(mmio_read(window_at(last), 8), UINT64_MAX, "the one behind it is not");
+	equal(mmio_read(window_at(last + 0x1000 - 3), 8), UINT64_MAX,
+	      "nor are those on both sides of a page's end");
 }
 
 static void check_initrd(const struct start_info *info, uint64_t bytes)
