@@ -174,7 +174,9 @@ static void port_config_changed(struct pv_port *port, struct pv_device *device)
 
 static void port_log(struct pv_port *port, enum pv_log_level level, const char *line)
 {
-	pv_log(host_of(port)->name, level, line);
+	struct pv_host *host = host_of(port);
+
+	pv_log_paced(&host->log_pace, host->name, level, line);
 }
 
 static const struct pv_port_ops port_ops = {

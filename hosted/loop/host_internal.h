@@ -11,6 +11,7 @@
 #define PV_HOSTED_HOST_INTERNAL_H
 
 #include "hosted/loop/host.h"
+#include "hosted/loop/log.h"
 
 struct pv_lane_message {
 	struct pv_loop_message message;
@@ -85,6 +86,7 @@ struct pv_lane {
 struct pv_host {
 	struct pv_port port;
 	char *name;
+	struct pv_log_pace log_pace; /* of what the driver is to blame for */
 	struct pv_loop *control;
 	const struct pv_host_ops *ops;
 	void *ops_arg;

@@ -2,7 +2,7 @@
 /*
  * Log lines.
  *
- * #syscalls write
+ * #syscalls write clock_gettime
  */
 #include "hosted/loop/log.h"
 
@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "hosted/loop/clock.h"
 
 static const char *const words[] = {
 	[PV_LOG_ERROR] = "error: ",
@@ -39,4 +41,36 @@ void pv_log(const char *name, enum pv_log_level level, const char *line)
 	/* Where standard error is gone there is nobody to tell. */
 	(void)!write(STDERR_FILENO, text, bytes + 1);
 	errno = saved;
+}
+
+bool pv_log_pace_admits(struct pv_log_pace *pace, uint64_t now_ns, uint64_t *left_out)
+{
+	uint64_t begin_ns = __atomic_load_n(&pace->begin_ns, __ATOMIC_RELAXED);
+
+	*left_out = 0;
+	/* Whoever moves it on says what became of the lines before. */
+	if ((begin_ns == 0 || now_ns - begin_ns >= PV_LOG_PACE_NS) &&
+	    __atomic_compare_exchange_n(&pace->begin_ns, &begin_ns, now_ns, false, __ATOMIC_RELAXED,
+	                                __ATOMIC_RELAXED)) {
+		uint64_t lines = __atomic_exchange_n(&pace->lines, 0, __ATOMIC_RELAXED);
+
+		*left_out = lines > PV_LOG_PACE_LINES ? lines - PV_LOG_PACE_LINES : 0;
+	}
+	return __atomic_fetch_add(&pace->lines, 1, __ATOMIC_RELAXED) < PV_LOG_PACE_LINES;
+}
+
+void pv_log_paced(struct pv_log_pace *pace, const char *name, enum pv_log_level level,
+                  const char *line)
+{
+	uint64_t left_out;
+	bool is_admitted = pv_log_pace_admits(pace, pv_clock_ns(CLOCK_MONOTONIC), &left_out);
+	char text[64];
+
+	if (left_out > 0) {
+		snprintf(text, sizeof(text), "%llu more lines were left out",
+		         (unsigned long long)left_out);
+		pv_log(name, PV_LOG_WARNING, text);
+	}
+	if (is_admitted)
+		pv_log(name, level, line);
 }

@@ -54,7 +54,7 @@ def disk(folder):
 
 def cpus(_folder):
     """Processors start by INIT and SIPI, as the MADT lists them."""
-    for count in (1, 2, 4, 64, 255):
+    for count in (2, 64, 255):
         with Machine(f"{count} processors", f"cpus {count}", "--cpus", str(count)) as machine:
             machine.finish()
 
@@ -112,7 +112,7 @@ TURNS = 50 if "PV_LONG" in os.environ else 2
 STORMS = 20 if "PV_LONG" in os.environ else 4
 # Of answers on the control socket while all processors write to registers.
 ANSWER_S = 5
-LOG_MAX = 64 << 10
+LOG_MAX = 16 << 10
 GROWTH_KIB_MAX = 4 << 10
 IDLE_S = 2
 
@@ -126,7 +126,7 @@ def ask_while(machine, goes_on):
             qmp.command(command, **({"target": "vm"} if command == "query-stats" else {}))
             slowest = max(slowest, time.monotonic() - begin)
             asked += 1
-        time.sleep(0.05)
+        time.sleep(0.2)
     print(f"# {machine.name}: {asked} answers, the slowest after {slowest:.2f} s", flush=True)
     return slowest
 

@@ -16,6 +16,8 @@
 #define ECAM_BYTES    0x100000u
 #define FUNCTION_BITS 12u
 #define BUSES         0x1000000u
+#define COMPLAINTS    300u
+#define LEGACY_BAR    0u
 #define MSIX_BAR      1u
 #define MESSAGE_TO    0xfee00000u
 
@@ -217,6 +219,19 @@ static void set_up_queue(struct chaos *chaos, unsigned int slot)
 		bus->ops->queue_reset(bus, index);
 }
 
+/* Each of these is a mistake that is worth a line, but for a guest that makes it for ever. */
+static void complain_for_ever(struct chaos *chaos, unsigned int slot)
+{
+	bool is_io;
+	uint16_t base = (uint16_t)pci_bar(slot, LEGACY_BAR, &is_io);
+
+	for (unsigned int i = 0; i < COMPLAINTS; i++) {
+		out32((uint16_t)(base + VIRTIO_PCI_LEGACY_QUEUE_ADDRESS), 0x7fffffff);
+		out8((uint16_t)(base + VIRTIO_PCI_LEGACY_DEVICE_STATUS), 0);
+	}
+	chaos->accesses += 2 * COMPLAINTS;
+}
+
 void chaos_queues(struct chaos *chaos)
 {
 	for (unsigned int i = 0; i < QUEUE_SETUPS; i++) {
@@ -225,5 +240,8 @@ void chaos_queues(struct chaos *chaos)
 			if (pci_is_virtio(slot))
 				set_up_queue(chaos, slot);
 	}
+	for (unsigned int slot = 1; slot < SLOTS; slot++)
+		if (pci_is_virtio(slot))
+			complain_for_ever(chaos, slot);
 	interrupt_window();
 }
