@@ -175,7 +175,7 @@ static bool load_bzimage(const struct pv_boot *boot, const struct pv_machine_mem
 {
 	const struct setup_header *header = bzimage_header(&boot->kernel);
 	uint64_t setup = (header->setup_sects ? header->setup_sects : SETUP_SECTORS_OLD) + 1u;
-	uint64_t at = header->pref_address, bytes, initrd;
+	uint64_t at = header->pref_address, bytes, room, initrd;
 	uint8_t *place;
 
 	setup *= SECTOR_BYTES;
@@ -186,13 +186,13 @@ static bool load_bzimage(const struct pv_boot *boot, const struct pv_machine_mem
 		                         "century; give a bzImage of Linux 3.8 or later",
 		                         boot->options.kernel);
 	bytes = boot->kernel.bytes - setup;
-	place = pv_machine_memory_at(memory, at,
-	                             header->init_size > bytes ? header->init_size : bytes);
+	room = header->init_size > bytes ? header->init_size : bytes;
+	place = pv_machine_memory_at(memory, at, room);
 	if (!place || at < HIGH_BEGIN)
 		return too_little(sentence, "the kernel");
 	memcpy(place, boot->kernel.data + setup, bytes);
-	if (!load_initrd(boot, memory, header->initrd_addr_max + 1ull, at + header->init_size,
-	                 &initrd, sentence))
+	if (!load_initrd(boot, memory, header->initrd_addr_max + 1ull, at + room, &initrd,
+	                 sentence))
 		return false;
 	build_page_tables(memory);
 	fill_zero_page(boot, memory, header, initrd);
@@ -262,17 +262,73 @@ static bool find_entry(const uint8_t *notes, uint64_t bytes, uint32_t *entry)
 	return false;
 }
 
+/* A header may lie at any address. */
+static Elf64_Phdr segment_at(const struct pv_boot_file *file, unsigned int index)
+{
+	const Elf64_Ehdr *header = elf_header(file);
+	Elf64_Phdr segment;
+
+	memcpy(&segment, file->data + header->e_phoff + index * sizeof(segment), sizeof(segment));
+	return segment;
+}
+
+static bool is_sound(const struct pv_boot_file *file, const Elf64_Phdr *segment)
+{
+	return is_in_file(file, segment->p_offset, segment->p_filesz) &&
+	       (segment->p_type != PT_LOAD || segment->p_filesz <= segment->p_memsz);
+}
+
 static bool load_segment(const struct pv_boot_file *file, const Elf64_Phdr *segment,
                          const struct pv_machine_memory *memory)
 {
 	uint8_t *at = pv_machine_memory_at(memory, segment->p_paddr, segment->p_memsz);
 
-	if (!at || segment->p_filesz > segment->p_memsz || segment->p_paddr < HIGH_BEGIN ||
-	    !is_in_file(file, segment->p_offset, segment->p_filesz))
+	if (!at)
 		return false;
 	memcpy(at, file->data + segment->p_offset, segment->p_filesz);
 	memset(at + segment->p_filesz, 0, segment->p_memsz - segment->p_filesz);
 	return true;
+}
+
+/* All that is to be loaded. `*end` becomes the address behind the last. */
+static bool load_segments(const struct pv_boot *boot, const struct pv_machine_memory *memory,
+                          uint64_t *end, char sentence[static PV_SENTENCE_BYTES])
+{
+	*end = HIGH_BEGIN;
+	for (unsigned int i = 0; i < elf_header(&boot->kernel)->e_phnum; i++) {
+		const Elf64_Phdr segment = segment_at(&boot->kernel, i);
+
+		if (segment.p_type != PT_LOAD || segment.p_memsz == 0)
+			continue;
+		if (!is_sound(&boot->kernel, &segment) || segment.p_paddr < HIGH_BEGIN)
+			return pv_sentence_wrong(sentence,
+			                         "option '--kernel': %s is cut off, or wants to be "
+			                         "below 1 MiB; give a whole ELF image above that",
+			                         boot->options.kernel);
+		if (!load_segment(&boot->kernel, &segment, memory))
+			return too_little(sentence, "the kernel");
+		if (segment.p_paddr + segment.p_memsz > *end)
+			*end = segment.p_paddr + segment.p_memsz;
+	}
+	return true;
+}
+
+/* Where it wants to be entered: in what was loaded. */
+static bool find_pvh_entry(const struct pv_boot *boot, uint64_t end, uint32_t *entry,
+                           char sentence[static PV_SENTENCE_BYTES])
+{
+	for (unsigned int i = 0; i < elf_header(&boot->kernel)->e_phnum; i++) {
+		const Elf64_Phdr segment = segment_at(&boot->kernel, i);
+
+		if (segment.p_type == PT_NOTE && is_sound(&boot->kernel, &segment) &&
+		    find_entry(boot->kernel.data + segment.p_offset, segment.p_filesz, entry) &&
+		    *entry >= HIGH_BEGIN && *entry < end)
+			return true;
+	}
+	return pv_sentence_wrong(sentence,
+	                         "option '--kernel': %s has no PVH entry; give a bzImage or "
+	                         "a kernel with CONFIG_PVH",
+	                         boot->options.kernel);
 }
 
 static void fill_start_info(const struct pv_boot *boot, const struct pv_machine_memory *memory,
@@ -302,31 +358,12 @@ static void fill_start_info(const struct pv_boot *boot, const struct pv_machine_
 static bool load_pvh(const struct pv_boot *boot, const struct pv_machine_memory *memory,
                      struct pv_boot_entry *entry, char sentence[static PV_SENTENCE_BYTES])
 {
-	const Elf64_Ehdr *header = elf_header(&boot->kernel);
-	const Elf64_Phdr *segment = (const void *)(boot->kernel.data + header->e_phoff);
-	uint64_t kernel_end = HIGH_BEGIN, initrd;
-	bool has_entry = false;
+	uint64_t end, initrd;
 	uint32_t address = 0;
 
-	for (unsigned int i = 0; i < header->e_phnum; i++) {
-		if (segment[i].p_type == PT_NOTE &&
-		    is_in_file(&boot->kernel, segment[i].p_offset, segment[i].p_filesz))
-			has_entry |= find_entry(boot->kernel.data + segment[i].p_offset,
-			                        segment[i].p_filesz, &address);
-		if (segment[i].p_type != PT_LOAD)
-			continue;
-		if (!load_segment(&boot->kernel, &segment[i], memory))
-			return too_little(sentence, "the kernel");
-		if (segment[i].p_paddr + segment[i].p_memsz > kernel_end)
-			kernel_end = segment[i].p_paddr + segment[i].p_memsz;
-	}
-	if (!has_entry)
-		return pv_sentence_wrong(
-			sentence,
-			"option '--kernel': %s has no PVH entry; give a bzImage or "
-			"a kernel with CONFIG_PVH",
-			boot->options.kernel);
-	if (!load_initrd(boot, memory, PV_HOLE_BEGIN, kernel_end, &initrd, sentence))
+	if (!load_segments(boot, memory, &end, sentence) ||
+	    !find_pvh_entry(boot, end, &address, sentence) ||
+	    !load_initrd(boot, memory, PV_HOLE_BEGIN, end, &initrd, sentence))
 		return false;
 	fill_start_info(boot, memory, initrd);
 	*entry = (struct pv_boot_entry){ false, address, START_INFO };

@@ -15,6 +15,9 @@ fi
 # The back-end's log lines go nowhere; the fuzzer keeps a descriptor of its own for what it finds.
 quiet=
 [ "$name" != backend ] || quiet=-close_fd_mask=2
-"$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
+# A bzImage has a page before it begins.
+length=4096
+[ "$name" != boot ] || length=8192
+"$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len="$length" \
 	-print_final_stats=1 -artifact_prefix="$(dirname "$program")/crash-$name-" $quiet \
 	"$found" "$corpus"
