@@ -20,6 +20,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ PROGRAM "bench blk", "measure a vhost-user block device", pv_cli_bench_blk },
+	{ PROGRAM "ctl", "give a running program a command", pv_cli_ctl },
 	{ PROGRAM "run", "run a virtual machine", pv_cli_run },
 	{ PROGRAM "serve blk", "serve a disk to virtual machines", pv_cli_serve_blk },
 	{ PROGRAM "serve rng", "serve random bytes to virtual machines", pv_cli_serve_rng },
@@ -102,9 +103,9 @@ static void fill_standard_streams(void)
 
 static int run(int argc, char **argv)
 {
-	bool has_device = argc > 2 && argv[2][0] != '-';
 	const struct command *command;
 	char words[128], name[32];
+	bool has_device;
 
 	if (argc < 2) {
 		fprintf(stderr, "paravane: no command given; --help lists what there is\n");
@@ -112,9 +113,12 @@ static int run(int argc, char **argv)
 	}
 	if (argv[1][0] == '-')
 		return top_level_option(argv[1]);
+	command = find(argv[1]);
+	has_device = !command && argc > 2 && argv[2][0] != '-';
 	snprintf(words, sizeof(words), "%s%s%s", argv[1], has_device ? " " : "",
 	         has_device ? argv[2] : "");
-	command = find(words);
+	if (has_device)
+		command = find(words);
 	if (!command)
 		return fail_command(words);
 	snprintf(name, sizeof(name), "%s", command->name);

@@ -62,6 +62,19 @@ static bool take_value(struct parser *parser, const struct pv_option *o, const c
 	return true;
 }
 
+static bool take_word(struct parser *parser, const char *word)
+{
+	const struct pv_option *words = parser->command->words;
+
+	if (!words)
+		return pv_sentence_wrong(parser->sentence,
+		                         "unexpected argument '%s'; options begin with '--'", word);
+	return pv_option_set(
+		&(struct pv_option_found){ .option = words,
+	                                   .to = (char *)parser->values[0] + words->offset },
+		words->name, word, parser->sentence);
+}
+
 static bool take(struct parser *parser)
 {
 	const char *dashed = parser->argv[parser->at];
@@ -72,9 +85,7 @@ static bool take(struct parser *parser)
 	const char *text;
 
 	if (word == dashed)
-		return pv_sentence_wrong(parser->sentence,
-		                         "unexpected argument '%s'; options begin with '--'",
-		                         dashed);
+		return take_word(parser, word);
 	if (word - dashed != 2 ||
 	    !pv_option_find(parser->command->groups, parser->values, word, chars, &found))
 		return unknown(parser, dashed, word, chars);

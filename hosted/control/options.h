@@ -15,8 +15,9 @@
  *     };
  *     static const struct pv_option_group bench_group = { "Load", bench_options };
  *
- * Values are written `--name VALUE` or `--name=VALUE`.  A file of JSON may have them too
- * (options_json.h).  What is wrong with either is returned as one sentence.
+ * Values are written `--name VALUE` or `--name=VALUE`.  Words that are no options are refused,
+ * unless a command says where they go; it explains them in its usage and summary.  A file of JSON
+ * may have values too (options_json.h).  What is wrong with either is returned as one sentence.
  */
 #ifndef PV_HOSTED_OPTIONS_H
 #define PV_HOSTED_OPTIONS_H
@@ -99,6 +100,8 @@ struct pv_command_line {
 	const char *usage;   /* what follows the name, options one has to give */
 	const char *summary; /* one sentence or a few, without line breaks */
 	const struct pv_option_group *const *groups; /* ended by NULL */
+	/* Of texts, in the first group's structure: gets the words that are no options, if any. */
+	const struct pv_option *words;
 };
 
 enum pv_options_outcome {

@@ -111,12 +111,11 @@ int pv_qmp_create(struct pv_qmp **qmp, const struct pv_qmp_options *options)
 
 	if (!new)
 		return -ENOMEM;
-	new->tokener = json_tokener_new_ex((int)PV_QMP_DEPTH);
+	new->tokener = pv_qmp_tokener_create();
 	if (!new->tokener) {
 		free(new);
 		return -ENOMEM;
 	}
-	json_tokener_set_flags(new->tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	new->options = *options;
 	new->listen_fd = -1;
 	new->rest = (struct pv_poller){ .poll = rest_poll, .arm = rest_arm, .disarm = rest_disarm };

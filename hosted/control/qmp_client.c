@@ -250,6 +250,8 @@ void pv_qmp_client_create(struct pv_qmp *qmp, int fd)
 	}
 	client->qmp = qmp;
 	client->fd = fd;
+	client->input.text = client->message;
+	client->input.text_max = PV_QMP_MESSAGE_BYTES;
 	for (unsigned int i = 0; i < PV_QMP_CLIENTS; i++) {
 		if (!qmp->client[i]) {
 			qmp->client[i] = client;

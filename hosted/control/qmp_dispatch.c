@@ -230,36 +230,6 @@ static const char *unpack(struct json_object *message, struct envelope *envelope
 	return NULL;
 }
 
-/*
- * json-c lets through numbers that are none (NaN, Infinity, 1.), and writes them out again as they
- * came in.
- */
-static bool is_number(const char *text)
-{
-	const char *point = strchr(text, '.');
-
-	return !strpbrk(text, "NnIi") && (!point || (point[1] >= '0' && point[1] <= '9'));
-}
-
-static bool is_proper(struct json_object *value)
-{
-	if (json_object_is_type(value, json_type_double))
-		return is_number(json_object_get_string(value));
-	if (json_object_is_type(value, json_type_array))
-		for (size_t i = 0; i < json_object_array_length(value); i++)
-			if (!is_proper(json_object_array_get_idx(value, i)))
-				return false;
-	if (json_object_is_type(value, json_type_object)) {
-		json_object_object_foreach(value, name, member)
-		{
-			(void)name;
-			if (!is_proper(member))
-				return false;
-		}
-	}
-	return true;
-}
-
 static void dispatch_object(struct pv_qmp_client *client, struct json_object *message)
 {
 	struct pv_qmp_request *request = calloc(1, sizeof(*request));
@@ -290,19 +260,17 @@ static void dispatch_object(struct pv_qmp_client *client, struct json_object *me
 
 void pv_qmp_dispatch(struct pv_qmp_client *client)
 {
-	struct json_tokener *tokener = client->qmp->tokener;
 	struct json_object *message;
+	const char *fault;
 
-	json_tokener_reset(tokener);
-	message = json_tokener_parse_ex(tokener, client->input.text, (int)client->input.bytes);
-	if (!message)
-		pv_qmp_dispatch_nonsense(client,
-		                         json_tokener_error_desc(json_tokener_get_error(tokener)));
-	else if (!is_proper(message))
-		pv_qmp_dispatch_nonsense(client, "a number is none");
-	else if (!json_object_is_type(message, json_type_object))
-		answer(client, error_of(PV_QMP_GENERIC_ERROR, "QMP input must be a JSON object"));
-	else
+	if (!pv_qmp_parse(client->qmp->tokener, client->input.text, client->input.bytes, &message,
+	                  &fault)) {
+		pv_qmp_dispatch_nonsense(client, fault);
+		return;
+	}
+	if (json_object_is_type(message, json_type_object))
 		dispatch_object(client, message);
+	else
+		answer(client, error_of(PV_QMP_GENERIC_ERROR, "QMP input must be a JSON object"));
 	json_object_put(message);
 }

@@ -26,7 +26,7 @@ static void restart(struct pv_qmp_input *input)
 
 static void store(struct pv_qmp_input *input, char c)
 {
-	if (input->bytes < PV_QMP_MESSAGE_BYTES)
+	if (input->bytes < input->text_max)
 		input->text[input->bytes] = c;
 	input->bytes++;
 }
@@ -36,7 +36,7 @@ static void in_string(struct pv_qmp_input *input, char c)
 	if (input->is_escaped) {
 		input->is_escaped = false;
 		/* \' is no escape of JSON's: the backslash that was stored becomes the quote. */
-		if (c == '\'' && input->bytes <= PV_QMP_MESSAGE_BYTES)
+		if (c == '\'' && input->bytes <= input->text_max)
 			input->text[input->bytes - 1] = '\'';
 		else
 			store(input, c);
@@ -75,7 +75,7 @@ static bool is_nonsense(struct pv_qmp_input *input, char c)
 
 static enum pv_qmp_found after_byte(struct pv_qmp_input *input)
 {
-	bool fits = input->bytes <= PV_QMP_MESSAGE_BYTES;
+	bool fits = input->bytes <= input->text_max;
 	bool is_news = !fits && !input->is_too_long;
 
 	input->is_too_long = !fits;

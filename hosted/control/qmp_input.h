@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finds the messages in what a QMP client sends.
+ * Finds the messages in what a QMP client, or a server, sends.
  *
  * Messages follow each other with or without white space; where one ends is known by counting
  * brackets outside strings.  A control character or a byte 0xff where JSON has none throws away
@@ -15,8 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "hosted/control/qmp.h"
-
 enum pv_qmp_found {
 	PV_QMP_MORE,     /* all was taken in, no message is complete */
 	PV_QMP_MESSAGE,  /* `text` holds one, of `bytes` */
@@ -24,8 +22,10 @@ enum pv_qmp_found {
 	PV_QMP_TOO_LONG, /* a message has grown too long; its rest will be thrown away */
 };
 
-/* All zero is the beginning. */
+/* Begins with room for text, which is the owner's, and all else zero. */
 struct pv_qmp_input {
+	char *text;      /* of text_max + 1 bytes */
+	size_t text_max; /* bytes of the longest message */
 	size_t bytes;
 	size_t depth;     /* open brackets */
 	char quote;       /* the one that ends the string we are in, or 0 */
@@ -33,7 +33,6 @@ struct pv_qmp_input {
 	bool is_garbage;  /* inside a word that was reported */
 	bool is_too_long; /* inside a message that was reported */
 	bool is_done;     /* `text` is a message that was handed out */
-	char text[PV_QMP_MESSAGE_BYTES + 1];
 };
 
 /*

@@ -7,10 +7,9 @@
 #ifndef PV_HOSTED_QMP_INTERNAL_H
 #define PV_HOSTED_QMP_INTERNAL_H
 
-#include <json-c/json_tokener.h>
-
 #include "hosted/control/qmp.h"
 #include "hosted/control/qmp_input.h"
+#include "hosted/control/qmp_message.h"
 
 /* What a client may have unread before its commands wait. */
 #define QMP_OUTPUT_PAUSE_BYTES 65536u
@@ -34,6 +33,7 @@ struct pv_qmp_client {
 	char unread[QMP_READ_BYTES];
 	size_t unread_at, unread_bytes;
 	struct pv_qmp_input input;
+	char message[PV_QMP_MESSAGE_BYTES + 1];
 
 	/* To be sent: from out_at to out_bytes. */
 	char *out;

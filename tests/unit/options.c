@@ -50,7 +50,7 @@ static const struct pv_option second_options[] = {
 static const struct pv_option_group first = { "First", first_options };
 static const struct pv_option_group second = { "Second", second_options };
 static const struct pv_option_group *const both[] = { &first, &second, NULL };
-static const struct pv_command_line command = { "test", "--path PATH", "Tests.", both };
+static const struct pv_command_line command = { "test", "--path PATH", "Tests.", both, NULL };
 
 static struct values values;
 static struct more more;
@@ -171,6 +171,32 @@ static void a_word_that_is_no_option_is_refused(void **state)
 	assert_refused("unexpected argument 'disk.img'; options begin with '--'", "--quiet",
 	               "disk.img");
 	assert_refused("unexpected argument ''; options begin with '--'", "");
+}
+
+static void words_go_where_a_command_wants_them(void **state)
+{
+	struct words {
+		bool is_quiet;
+		struct pv_option_texts words;
+	} words = { 0 };
+	static const struct pv_option quiet[] = {
+		{ "quiet", NULL, "", PV_OPTION_FLAG_AT(struct words, is_quiet) },
+		{ 0 },
+	};
+	static const struct pv_option words_option = { "words", NULL, NULL,
+		                                       PV_OPTION_TEXTS_AT(struct words, words) };
+	static const struct pv_option_group group = { "All", quiet };
+	static const struct pv_option_group *const groups[] = { &group, NULL };
+	const struct pv_command_line line = { "test", "WORD...", "Tests.", groups, &words_option };
+	char *argv[] = { (char *)"test", (char *)"a=1", (char *)"--quiet", (char *)"", NULL };
+	void *const to[] = { &words };
+
+	(void)state;
+	assert_int_equal(pv_options_parse(&line, to, 4, argv, sentence), PV_OPTIONS_GOOD);
+	assert_true(words.is_quiet);
+	assert_int_equal(words.words.count, 2);
+	assert_ptr_equal(words.words.text[0], argv[1]);
+	assert_ptr_equal(words.words.text[1], argv[3]);
 }
 
 static void a_missing_value_is_named(void **state)
@@ -333,7 +359,7 @@ static void the_real_tables_fit_a_terminal_and_have_no_name_twice(void **state)
 	static const struct pv_option_group *const real[] = { &pv_disk_option_group,
 		                                              &pv_export_option_group,
 		                                              &pv_service_option_group, NULL };
-	const struct pv_command_line line = { "paravane serve blk", "", "", real };
+	const struct pv_command_line line = { "paravane serve blk", "", "", real, NULL };
 	char *text = help_of(&line);
 	unsigned int options = 0;
 
@@ -362,6 +388,7 @@ int main(void)
 		cmocka_unit_test(the_first_option_of_a_group_is_found),
 		cmocka_unit_test(an_unknown_option_is_told_its_nearest),
 		cmocka_unit_test(a_word_that_is_no_option_is_refused),
+		cmocka_unit_test(words_go_where_a_command_wants_them),
 		cmocka_unit_test(a_missing_value_is_named),
 		cmocka_unit_test(an_option_is_given_once),
 		cmocka_unit_test(numbers_are_checked_against_their_bounds),

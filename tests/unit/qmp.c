@@ -528,20 +528,20 @@ static void quit_is_answered_and_nothing_after_it_counts(void **state)
 /* Writes what is found, one letter a piece, with the messages between them. */
 static void split(const char *data, size_t bytes, size_t step, char *found_text)
 {
-	struct pv_qmp_input *input = calloc(1, sizeof(*input));
+	char text[512];
+	struct pv_qmp_input input = { .text = text, .text_max = sizeof(text) - 1 };
 
 	*found_text = '\0';
 	for (size_t at = 0; at < bytes;) {
 		enum pv_qmp_found found;
 		size_t some = step < bytes - at ? step : bytes - at;
 
-		at += pv_qmp_input_feed(input, data + at, some, &found);
+		at += pv_qmp_input_feed(&input, data + at, some, &found);
 		if (found == PV_QMP_MESSAGE)
-			strcat(found_text, input->text);
+			strcat(found_text, input.text);
 		else if (found != PV_QMP_MORE)
 			strcat(found_text, found == PV_QMP_GARBAGE ? "G" : "L");
 	}
-	free(input);
 }
 
 static void messages_do_not_depend_on_how_their_bytes_arrive(void **state)
