@@ -10,6 +10,7 @@ int pv_cli_serve_blk(int argc, char **argv);
 int pv_cli_serve_rng(int argc, char **argv);
 int pv_cli_bench_blk(int argc, char **argv);
 int pv_cli_ctl(int argc, char **argv);
+int pv_cli_doctor(int argc, char **argv);
 int pv_cli_run(int argc, char **argv);
 
 #endif

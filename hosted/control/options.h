@@ -143,6 +143,12 @@ bool pv_options_parse_value_and_keys(const char *option, const struct pv_option 
 void pv_options_help(const struct pv_command_line *command, FILE *to);
 
 /*
+ * Prints a text's words from column `indent` on, where we are, in lines that begin there and stay
+ * within 80 columns.
+ */
+void pv_text_wrapped(FILE *to, unsigned int indent, const char *text);
+
+/*
  * Reads bytes with an optional suffix k, M, G or T, or kiB, MiB and so on; case does not matter.
  * Returns false for anything else and for what does not fit.
  */

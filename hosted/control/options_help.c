@@ -8,8 +8,7 @@
 #define COLUMNS     80u
 #define HELP_COLUMN 30u
 
-/* Prints words from column `indent` on, in lines that begin there. */
-static void print_wrapped(FILE *to, unsigned int indent, const char *text)
+void pv_text_wrapped(FILE *to, unsigned int indent, const char *text)
 {
 	unsigned int column = indent;
 	bool is_first = true;
@@ -41,7 +40,7 @@ static void print_option(FILE *to, const struct pv_option *option)
 		fprintf(to, "%s\n%*s", start, (int)HELP_COLUMN, "");
 	else
 		fprintf(to, "%-*s", (int)HELP_COLUMN, start);
-	print_wrapped(to, HELP_COLUMN, option->help);
+	pv_text_wrapped(to, HELP_COLUMN, option->help);
 }
 
 static int by_name(const void *a, const void *b)
@@ -73,7 +72,7 @@ void pv_options_help(const struct pv_command_line *command, FILE *to)
 	static const struct pv_option_group other = { "Other", help };
 
 	fprintf(to, "usage: %s %s\n\n", command->name, command->usage);
-	print_wrapped(to, 0, command->summary);
+	pv_text_wrapped(to, 0, command->summary);
 	for (const struct pv_option_group *const *g = command->groups; *g; g++)
 		print_group(to, *g);
 	print_group(to, &other);

@@ -15,6 +15,14 @@ bool pv_sentence_wrong(char sentence[static PV_SENTENCE_BYTES], const char *form
 	return false;
 }
 
+bool pv_sentence_more(char sentence[static PV_SENTENCE_BYTES], const char *more)
+{
+	size_t bytes = strlen(sentence);
+
+	snprintf(sentence + bytes, PV_SENTENCE_BYTES - bytes, "; %s", more);
+	return false;
+}
+
 bool pv_sentence_about(char sentence[static PV_SENTENCE_BYTES], const char *what)
 {
 	char rest[PV_SENTENCE_BYTES];

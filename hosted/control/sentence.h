@@ -14,6 +14,9 @@
 __attribute__((format(printf, 2, 3))) bool
 pv_sentence_wrong(char sentence[static PV_SENTENCE_BYTES], const char *format, ...);
 
+/* Adds what else there is to say, behind a semicolon. Returns false. */
+bool pv_sentence_more(char sentence[static PV_SENTENCE_BYTES], const char *more);
+
 /* Puts in front what the sentence is about, and a colon. Returns false. */
 bool pv_sentence_about(char sentence[static PV_SENTENCE_BYTES], const char *what);
 

@@ -5,11 +5,12 @@
 #include "hosted/vmm/kvm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "hosted/vmm/kvm_device.h"
 
 #define IOAPIC_PINS 24u
 #define PIC_PINS    16u
@@ -163,18 +164,10 @@ int pv_kvm_add_memory(struct pv_kvm *kvm, uint64_t gpa, void *host, uint64_t byt
 
 static bool open_device(struct pv_kvm *kvm, char sentence[static PV_SENTENCE_BYTES])
 {
-	kvm->fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (kvm->fd >= 0)
-		return true;
-	if (errno == ENOENT)
-		return pv_sentence_wrong(sentence,
-		                         "there is no /dev/kvm; load the kernel's kvm module, or "
-		                         "run on a machine with hardware virtualization");
-	if (errno == EACCES)
-		return pv_sentence_wrong(sentence,
-		                         "/dev/kvm may not be opened; add this user to the group "
-		                         "that owns it, most probably kvm");
-	return pv_sentence_wrong(sentence, "/dev/kvm: %s", strerror(errno));
+	struct pv_kvm_lack lack;
+
+	kvm->fd = pv_kvm_device_open(&lack);
+	return kvm->fd >= 0 || pv_sentence_wrong(sentence, "%s: %s", lack.what, lack.remedy);
 }
 
 static int remember(struct pv_kvm *kvm)
@@ -225,10 +218,6 @@ bool pv_kvm_open(struct pv_kvm *kvm, char sentence[static PV_SENTENCE_BYTES])
 	*kvm = (struct pv_kvm){ .fd = -1, .vm_fd = -1 };
 	if (!open_device(kvm, sentence))
 		return false;
-	if (ioctl(kvm->fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-		pv_kvm_close(kvm);
-		return pv_sentence_wrong(sentence, "/dev/kvm is not the interface of this century");
-	}
 	kvm->run_bytes = (size_t)ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	kvm->cpus_max = (unsigned int)ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	error = make_machine(kvm);
@@ -246,4 +235,5 @@ void pv_kvm_close(struct pv_kvm *kvm)
 		close(kvm->vm_fd);
 	if (kvm->fd >= 0)
 		close(kvm->fd);
+	kvm->fd = kvm->vm_fd = -1;
 }

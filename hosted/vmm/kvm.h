@@ -33,7 +33,8 @@ struct pv_kvm {
 
 #define PV_KVM_GSI_NONE UINT32_MAX
 
-/* Opens /dev/kvm and makes a machine with its interrupt controllers. False with a sentence. */
+/* Opens /dev/kvm and makes a machine with its interrupt controllers. False with a sentence, and
+ * nothing to close. */
 bool pv_kvm_open(struct pv_kvm *kvm, char sentence[static PV_SENTENCE_BYTES]);
 void pv_kvm_close(struct pv_kvm *kvm);
 

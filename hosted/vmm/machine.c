@@ -430,9 +430,10 @@ static bool make(struct pv_machine *machine, char sentence[static PV_SENTENCE_BY
 
 	if (!pv_boot_open(&machine->boot, &options->boot, sentence))
 		return false;
-	if (!pv_machine_memory_create(&machine->memory, &options->memory, sentence) ||
-	    !pv_kvm_open(&machine->kvm, sentence))
+	if (!pv_machine_memory_create(&machine->memory, &options->memory, sentence))
 		return false;
+	if (!pv_kvm_open(&machine->kvm, sentence))
+		return pv_sentence_more(sentence, "'paravane doctor' tells more");
 	error = pv_machine_memory_show(&machine->memory, &machine->kvm);
 	if (error)
 		return pv_sentence_wrong(sentence, "KVM takes no memory: %s", strerror(-error));

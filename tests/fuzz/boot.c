@@ -48,6 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		.initrd = initrd_bytes ? file_of(&initrd_fd, initrd, nothing, initrd_bytes) : NULL,
 		.cpus = 1,
 	};
+	const struct pv_machine_memory_options wanted = { .bytes = MEMORY_BYTES };
+	char sentence[PV_SENTENCE_BYTES];
 	struct pv_machine_memory memory;
 	struct pv_boot boot;
 
@@ -55,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		pv_bug_on(sentence[0] == '\0');
 		return 0;
 	}
-	pv_bug_on(pv_machine_memory_create(&memory, MEMORY_BYTES) != 0);
+	pv_bug_on(!pv_machine_memory_create(&memory, &wanted, sentence));
 	load(&boot, &memory);
 	pv_machine_memory_destroy(&memory);
 	pv_boot_close(&boot);

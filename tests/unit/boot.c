@@ -124,11 +124,12 @@ struct result {
 static void load(const struct pv_boot_options *options, uint64_t memory_bytes,
                  struct result *result)
 {
+	const struct pv_machine_memory_options wanted = { .bytes = memory_bytes };
 	struct pv_machine_memory memory;
 	struct pv_boot boot;
 
 	*result = (struct result){ 0 };
-	assert_int_equal(pv_machine_memory_create(&memory, memory_bytes), 0);
+	assert_true(pv_machine_memory_create(&memory, &wanted, result->sentence));
 	if (pv_boot_open(&boot, options, result->sentence)) {
 		result->is_loaded = pv_boot_load(&boot, &memory, &result->entry, result->sentence);
 		pv_boot_close(&boot);

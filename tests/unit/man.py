@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 PROGRAM, PAGE = sys.argv[1:]
-COMMANDS = ['serve blk', 'serve rng', 'bench blk', 'run', 'ctl']
+COMMANDS = ['serve blk', 'serve rng', 'bench blk', 'run', 'ctl', 'doctor']
 
 
 def options_of_help(words):
