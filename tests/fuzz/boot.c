@@ -49,7 +49,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		.cpus = 1,
 	};
 	const struct pv_machine_memory_options wanted = { .bytes = MEMORY_BYTES };
-	char sentence[PV_SENTENCE_BYTES];
 	struct pv_machine_memory memory;
 	struct pv_boot boot;
 

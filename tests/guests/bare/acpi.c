@@ -77,7 +77,8 @@ void acpi_power_off(void)
 	if (!fadt)
 		return;
 	type = sleep_type_off((const uint8_t *)acpi_field(fadt, FADT_DSDT, 4));
-	out16((uint16_t)acpi_field(fadt, FADT_PM_CNT, 4), (uint16_t)(SLEEP_ENABLE | (uint32_t)type << 10));
+	out16((uint16_t)acpi_field(fadt, FADT_PM_CNT, 4),
+	      (uint16_t)(SLEEP_ENABLE | (uint32_t)type << 10));
 }
 
 uint64_t acpi_ecam(void)
