@@ -172,6 +172,11 @@ static void port_config_changed(struct pv_port *port, struct pv_device *device)
 		host->ops->config_changed(host->ops_arg);
 }
 
+void pv_host_log(const struct pv_host *host, enum pv_log_level level, const char *line)
+{
+	pv_log(host->name, level, line);
+}
+
 static void port_log(struct pv_port *port, enum pv_log_level level, const char *line)
 {
 	struct pv_host *host = host_of(port);

@@ -46,6 +46,12 @@ int pv_host_create(struct pv_host **host, const struct pv_host_options *options)
  */
 void pv_host_destroy(struct pv_host *host);
 
+/*
+ * Any thread. A line in the device's name from whoever uses it. The device's own lines, which a
+ * driver can cause without end, are so many in a while (pv_log_paced); these are not held back.
+ */
+void pv_host_log(const struct pv_host *host, enum pv_log_level level, const char *line);
+
 /* The port to create the device with. */
 struct pv_port *pv_host_port(struct pv_host *host);
 

@@ -29,14 +29,13 @@ static void read_messages(struct pv_vhu_backend *backend);
 
 void pv_vhu_log(struct pv_vhu_backend *backend, enum pv_log_level level, const char *format, ...)
 {
-	struct pv_port *port = pv_host_port(backend->options.host);
 	char line[160];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
-	port->ops->log(port, level, line);
+	pv_host_log(backend->options.host, level, line);
 }
 
 void pv_vhu_complain(struct pv_vhu_backend *backend, const char *format, ...)
