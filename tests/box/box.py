@@ -9,6 +9,8 @@ at /tmp, /run and /dev/shm.
   --memory SIZE    of the box (default 3072M)
   --cpus N         of the box (default 2)
   --seconds N      how long the command may take (default 300)
+  --icount         the box's clock counts instructions, all of them 4 ns long: what is measured in it
+                   does not depend on how busy the machine is
   --kernels FOLDER where the box's kernel is kept (default build/tests/guests)
 
 What the command prints is printed, its exit status is that of this program; 125 when the box itself
@@ -42,6 +44,8 @@ BOOT_LIMIT_S = 90
 # What init-box.sh says on the console when it is about to run the command.
 UP = "box: up"
 BOX_FAILED = 125
+# Nanoseconds of an instruction where those are counted, as a power of 2.
+ICOUNT_SHIFT = 2
 
 
 class Hung(Exception):
@@ -60,6 +64,12 @@ def make_ramdisk(path, modules):
         file.write(archive.finish())
 
 
+def accelerator(options):
+    if not options.icount:
+        return ["-accel", "tcg,thread=multi"]
+    return ["-accel", "tcg,thread=single", "-icount", f"shift={ICOUNT_SHIFT},sleep=off"]
+
+
 class Box:
     def __init__(self, options, command, output):
         self.options = options
@@ -71,7 +81,7 @@ class Box:
         ramdisk = os.path.join(self.folder, "initramfs")
         make_ramdisk(ramdisk, modules)
         self.argv = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config",
+            "qemu-system-x86_64", *accelerator(options), "-nodefaults", "-no-user-config",
             "-smp", str(options.cpus), "-cpu", "EPYC,+svm,+npt,check=off", "-m", options.memory,
             "-nographic", "-nic", "none", "-no-reboot", "-kernel", vmlinuz, "-initrd", ramdisk,
             "-fsdev", "local,id=h,path=/,security_model=none,readonly=on,multidevs=remap",
@@ -139,7 +149,7 @@ class Box:
 
 def default_options(**others):
     return argparse.Namespace(**{
-        "memory": "3072M", "cpus": 2, "seconds": 300,
+        "memory": "3072M", "cpus": 2, "seconds": 300, "icount": False,
         "kernels": os.path.join(ROOT, "build", "tests", "guests"), **others})
 
 
@@ -148,6 +158,7 @@ def options_and_command():
     parser.add_argument("--memory")
     parser.add_argument("--cpus", type=int)
     parser.add_argument("--seconds", type=int)
+    parser.add_argument("--icount", action="store_true")
     parser.add_argument("--kernels")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(namespace=default_options())
