@@ -82,6 +82,13 @@ void pv_service_set_guest(struct pv_service *service, const struct pv_service_gu
 	service->guest_arg = arg;
 }
 
+void pv_service_set_cpus(struct pv_service *service, const struct pv_stats_cpu *cpu,
+                         unsigned int cpus)
+{
+	service->stats.cpu = cpu;
+	service->stats.cpus = cpus;
+}
+
 struct pv_loop *pv_service_control(const struct pv_service *service)
 {
 	return service->control;
@@ -248,8 +255,10 @@ static void list_for_stats(struct pv_service *service)
 
 		service->stats_loop[i + 1] = (struct pv_stats_loop){ data->name, data->loop };
 	}
-	*stats = (struct pv_stats_commands){ service->stats_device, service->exports,
-		                             service->stats_loop, service->loops + 1 };
+	stats->device = service->stats_device;
+	stats->devices = service->exports;
+	stats->loop = service->stats_loop;
+	stats->loops = service->loops + 1;
 }
 
 static bool open_qmp(struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])

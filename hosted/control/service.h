@@ -27,6 +27,7 @@
 #include "devices/core/device.h"
 #include "hosted/control/options.h"
 #include "hosted/control/qmp.h"
+#include "hosted/control/stats_commands.h"
 #include "hosted/loop/host.h"
 
 /*
@@ -121,6 +122,10 @@ struct pv_qmp *pv_service_qmp(const struct pv_service *service);
 /* Who knows what query-status says while the service runs; without anybody it is "running". */
 void pv_service_set_status(struct pv_service *service, const char *(*of_devices)(void *arg),
                            void *arg);
+
+/* Processors whose counters query-stats tells; the list lives as long as the service. */
+void pv_service_set_cpus(struct pv_service *service, const struct pv_stats_cpu *cpu,
+                         unsigned int cpus);
 
 void pv_service_set_guest(struct pv_service *service, const struct pv_service_guest_ops *ops,
                           void *arg);

@@ -6,10 +6,12 @@
 
 #define PROVIDER "paravane"
 
-/* What is being collected: the answer so far, and the names that were asked for (NULL: all). */
+/* What is being collected: the answer so far, and what was asked for. */
 struct collection {
 	struct json_object *list;
-	struct json_object *names;
+	struct json_object *names; /* NULL: all */
+	struct json_object *paths; /* of processors, NULL: all */
+	bool is_vm, is_vcpu;
 };
 
 static const struct pv_counter_name loop_counter_names[] = {
@@ -22,18 +24,19 @@ static const struct pv_counter_name loop_counter_names[] = {
 	{ 0 },
 };
 
-static bool is_wanted(const struct collection *collection, const char *name)
+/* Without a list everything is wanted. */
+static bool is_wanted(struct json_object *list, const char *name)
 {
-	size_t count = collection->names ? json_object_array_length(collection->names) : 0;
+	size_t count = list ? json_object_array_length(list) : 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct json_object *wanted = json_object_array_get_idx(collection->names, i);
+		struct json_object *wanted = json_object_array_get_idx(list, i);
 
 		if (json_object_is_type(wanted, json_type_string) &&
 		    strcmp(json_object_get_string(wanted), name) == 0)
 			return true;
 	}
-	return !collection->names;
+	return !list;
 }
 
 static void add_counters(const struct collection *collection, struct json_object *stats,
@@ -42,7 +45,7 @@ static void add_counters(const struct collection *collection, struct json_object
 	for (; counters && names && names->name; names++) {
 		struct json_object *stat;
 
-		if (!is_wanted(collection, names->name))
+		if (!is_wanted(collection->names, names->name))
 			continue;
 		stat = json_object_new_object();
 		json_object_object_add(stat, "name", json_object_new_string(names->name));
@@ -92,12 +95,27 @@ static void add_loop(const struct collection *collection, const struct pv_stats_
 	add_entry(collection, path, stats);
 }
 
+static void add_cpu(const struct collection *collection, const struct pv_stats_cpu *from)
+{
+	struct json_object *stats;
+	char path[128];
+
+	snprintf(path, sizeof(path), "/%s", from->name);
+	if (!is_wanted(collection->paths, path))
+		return;
+	stats = json_object_new_array();
+	add_counters(collection, stats, from->names, from->counters);
+	add_entry(collection, path, stats);
+}
+
 static void collect(const struct pv_stats_commands *commands, const struct collection *collection)
 {
-	for (unsigned int i = 0; i < commands->devices; i++)
+	for (unsigned int i = 0; collection->is_vm && i < commands->devices; i++)
 		add_device(collection, &commands->device[i]);
-	for (unsigned int i = 0; i < commands->loops; i++)
+	for (unsigned int i = 0; collection->is_vm && i < commands->loops; i++)
 		add_loop(collection, &commands->loop[i]);
+	for (unsigned int i = 0; collection->is_vcpu && i < commands->cpus; i++)
+		add_cpu(collection, &commands->cpu[i]);
 }
 
 enum selection { NOT_SELECTED, SELECTED, NO_SELECTION };
@@ -140,20 +158,37 @@ static bool is_target(const char *name)
 	return false;
 }
 
+/* Whose counters are wanted; NULL, or the sentence of why there are none such. */
+static const char *select_target(struct collection *collection, struct json_object *arguments)
+{
+	struct json_object *target;
+
+	collection->is_vm = collection->is_vcpu = true;
+	if (json_object_object_get_ex(arguments, "target", &target)) {
+		const char *name = json_object_get_string(target);
+
+		if (!is_target(name))
+			return "Parameter 'target' must be 'vm', 'vcpu' or 'cryptodev'";
+		collection->is_vm = strcmp(name, "vm") == 0;
+		collection->is_vcpu = strcmp(name, "vcpu") == 0;
+	}
+	if (!json_object_object_get_ex(arguments, "vcpus", &collection->paths))
+		collection->paths = NULL;
+	else if (!collection->is_vcpu || collection->is_vm)
+		return "Parameter 'vcpus' goes with the target 'vcpu' alone";
+	return NULL;
+}
+
 static void query_stats(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
 	struct collection collection = { 0 };
-	struct json_object *target, *providers;
-	bool is_ours = true;
+	struct json_object *providers;
 	enum selection selection = SELECTED;
+	const char *wrong = select_target(&collection, arguments);
 
-	if (json_object_object_get_ex(arguments, "target", &target)) {
-		if (!is_target(json_object_get_string(target))) {
-			pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
-			            "Parameter 'target' must be 'vm', 'vcpu' or 'cryptodev'");
-			return;
-		}
-		is_ours = strcmp(json_object_get_string(target), "vm") == 0;
+	if (wrong) {
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, wrong);
+		return;
 	}
 	if (json_object_object_get_ex(arguments, "providers", &providers))
 		selection = select_provider(providers, &collection.names);
@@ -164,7 +199,7 @@ static void query_stats(struct pv_qmp_request *request, void *arg, struct json_o
 		return;
 	}
 	collection.list = json_object_new_array();
-	if (is_ours && selection == SELECTED)
+	if (selection == SELECTED)
 		collect(arg, &collection);
 	pv_qmp_return(request, collection.list);
 }
@@ -172,6 +207,7 @@ static void query_stats(struct pv_qmp_request *request, void *arg, struct json_o
 static const struct pv_qmp_parameter query_stats_parameters[] = {
 	{ "target", PV_QMP_TEXT, false },
 	{ "providers", PV_QMP_LIST, false },
+	{ "vcpus", PV_QMP_LIST, false },
 	{ 0 },
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * query-stats: all counters of devices, their queues, and loops, in the shape of QEMU's command of
- * that name.  Each queue and loop is an entry with a path of its own; the provider is "paravane".
- * QEMU's `target` may be left out; there are no statistics for targets other than "vm". `providers`
- * selects, as it does there.
+ * that name.  Each queue and loop is an entry with a path of its own, and so is each processor of a
+ * machine; the provider is "paravane".  QEMU's `target` may be left out: queues and loops are those
+ * of "vm", processors of "vcpu". `providers` and `vcpus` select, as they do there.
  */
 #ifndef PV_HOSTED_STATS_COMMANDS_H
 #define PV_HOSTED_STATS_COMMANDS_H
@@ -22,12 +22,21 @@ struct pv_stats_loop {
 	const struct pv_loop *loop;
 };
 
+/* A processor: what its counters are called is up to whoever has it. */
+struct pv_stats_cpu {
+	const char *name;
+	const struct pv_counter_name *names;
+	const void *counters;
+};
+
 /* The argument to register the table with. */
 struct pv_stats_commands {
 	const struct pv_stats_device *device;
 	unsigned int devices;
 	const struct pv_stats_loop *loop;
 	unsigned int loops;
+	const struct pv_stats_cpu *cpu;
+	unsigned int cpus;
 };
 
 extern const struct pv_qmp_command pv_stats_command_table[];

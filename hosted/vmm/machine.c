@@ -527,6 +527,7 @@ bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
 
 	machine->service = service;
 	pv_service_set_guest(service, &guest_ops, machine);
+	pv_service_set_cpus(service, machine->vcpus.stats, machine->vcpus.vcpus);
 	error = pv_machine_pci_init(&machine->pci, &pci);
 	if (error)
 		return pv_sentence_wrong(sentence, "no PCI bus: %s", strerror(-error));

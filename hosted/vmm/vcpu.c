@@ -208,6 +208,16 @@ static int make(struct pv_vcpu *vcpu)
 	return vcpu->initial ? 0 : -ENOMEM;
 }
 
+static void begin(struct pv_vcpus *vcpus, unsigned int index)
+{
+	struct pv_vcpu *vcpu = &vcpus->vcpu[index];
+
+	*vcpu = (struct pv_vcpu){ .all = vcpus, .index = index, .fd = -1 };
+	snprintf(vcpu->name, sizeof(vcpu->name), "cpu%u", index);
+	vcpus->stats[index] =
+		(struct pv_stats_cpu){ vcpu->name, pv_vcpu_counter_names, &vcpu->counters };
+}
+
 bool pv_vcpus_init(struct pv_vcpus *vcpus, unsigned int count,
                    char sentence[static PV_SENTENCE_BYTES])
 {
@@ -221,12 +231,13 @@ bool pv_vcpus_init(struct pv_vcpus *vcpus, unsigned int count,
 			"machine here",
 			count, vcpus->kvm->cpus_max);
 	vcpus->vcpu = calloc(count, sizeof(*vcpus->vcpu));
-	if (!vcpus->vcpu)
+	vcpus->stats = calloc(count, sizeof(*vcpus->stats));
+	if (!vcpus->vcpu || !vcpus->stats)
 		error = -ENOMEM;
 	else
 		vcpus->vcpus = count;
 	for (unsigned int i = 0; i < vcpus->vcpus; i++)
-		vcpus->vcpu[i] = (struct pv_vcpu){ .all = vcpus, .index = i, .fd = -1 };
+		begin(vcpus, i);
 	for (unsigned int i = 0; !error && i < vcpus->vcpus; i++)
 		error = make(&vcpus->vcpu[i]);
 	return !error ||
@@ -243,6 +254,7 @@ void pv_vcpus_fini(struct pv_vcpus *vcpus)
 		pv_vcpu_state_free(vcpus->vcpu[i].initial);
 	}
 	free(vcpus->vcpu);
+	free(vcpus->stats);
 	pthread_cond_destroy(&vcpus->changed);
 }
 
@@ -357,22 +369,25 @@ static void run_once(struct pv_vcpu *vcpu)
 
 	pthread_mutex_lock(vcpu->all->lock);
 	vcpu->has_run = true;
-	if (error == -EINTR || error == -EAGAIN)
+	if (error == -EINTR || error == -EAGAIN) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
-	else if (error)
+		pv_vcpu_count(&vcpu->counters, vcpu->run, KVM_EXIT_INTR);
+		return;
+	}
+	if (error) {
 		failed(vcpu, "KVM_RUN, error", (uint64_t)-error);
-	else
-		answer(vcpu);
+		return;
+	}
+	pv_vcpu_count(&vcpu->counters, vcpu->run, vcpu->run->exit_reason);
+	answer(vcpu);
 }
 
 static void *thread_main(void *arg)
 {
 	struct pv_vcpu *vcpu = arg;
 	sigset_t kick;
-	char name[16];
 
-	snprintf(name, sizeof(name), "cpu%u", vcpu->index);
-	prctl(PR_SET_NAME, name);
+	prctl(PR_SET_NAME, vcpu->name);
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);

@@ -10,9 +10,11 @@
 
 #include <pthread.h>
 
+#include "hosted/control/stats_commands.h"
 #include "hosted/vmm/boot.h"
 #include "hosted/vmm/io.h"
 #include "hosted/vmm/kvm.h"
+#include "hosted/vmm/vcpu_counters.h"
 
 struct pv_vcpus;
 
@@ -31,6 +33,8 @@ struct pv_vcpu {
 	struct pv_vcpu_state *initial; /* as KVM made it */
 	pthread_t thread;
 	int thread_id;
+	char name[16]; /* of the thread */
+	struct pv_vcpu_counters counters;
 	bool is_started;
 	bool has_run; /* ever */
 };
@@ -46,6 +50,7 @@ struct pv_vcpus {
 	void *arg;
 
 	struct pv_vcpu *vcpu;
+	struct pv_stats_cpu *stats; /* one for each */
 	unsigned int vcpus;
 	unsigned int running; /* not waiting */
 	bool is_paused, is_ending;

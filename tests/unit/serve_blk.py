@@ -239,7 +239,7 @@ class Control(Case):
 
     def test_all_counters_are_told_and_can_be_selected(self):
         self.serve('--null', '1M', '--num-queues', '3', '--loops', '2')
-        everything, other, some, nothing, wrong, unknown = self.ask(
+        everything, other, some, nothing, wrong, unknown, untargeted = self.ask(
             {'execute': 'query-stats'},
             {'execute': 'query-stats', 'arguments': {'target': 'vcpu'}},
             {'execute': 'query-stats', 'arguments': {'target': 'vm', 'providers': [
@@ -247,7 +247,8 @@ class Control(Case):
             {'execute': 'query-stats', 'arguments': {'target': 'vm', 'providers': [
                 {'provider': 'kvm'}]}},
             {'execute': 'query-stats', 'arguments': {'providers': [1]}},
-            {'execute': 'query-stats', 'arguments': {'target': 'host'}})
+            {'execute': 'query-stats', 'arguments': {'target': 'host'}},
+            {'execute': 'query-stats', 'arguments': {'target': 'vm', 'vcpus': ['/cpu0']}})
         paths = [entry['qom-path'] for entry in everything['return']]
         self.assertEqual(paths, ['/blk0/queue0', '/blk0/queue1', '/blk0/queue2', '/loop/control',
                                  '/loop/data0', '/loop/data1'])
@@ -259,6 +260,7 @@ class Control(Case):
         self.assertEqual(nothing, {'return': []})
         self.assertIn('error', wrong)
         self.assertIn('error', unknown)
+        self.assertIn('error', untargeted)
 
     def test_quit_says_why_to_all_and_ends(self):
         process = self.serve('--blk-file', self.disk)
