@@ -3,13 +3,7 @@
 
 #include <asm/bootparam.h>
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "hosted/vmm/acpi.h"
 
@@ -22,41 +16,6 @@
 #define HIGH_BEGIN   0x100000u
 
 #define PAGE_BYTES 4096u
-
-/* ---- files ---- */
-
-static bool read_file(struct pv_boot_file *file, const char *option, const char *path,
-                      char sentence[static PV_SENTENCE_BYTES])
-{
-	FILE *stream = fopen(path, "rbe");
-	struct stat stat;
-
-	if (!stream || fstat(fileno(stream), &stat) < 0) {
-		pv_sentence_wrong(sentence, "option '--%s': %s: %s", option, path, strerror(errno));
-		if (stream)
-			fclose(stream);
-		return false;
-	}
-	file->bytes = S_ISREG(stat.st_mode) ? (uint64_t)stat.st_size : 0;
-	file->data = malloc(file->bytes + 1);
-	if (!file->data || file->bytes == 0 ||
-	    fread(file->data, 1, file->bytes, stream) != file->bytes) {
-		fclose(stream);
-		return pv_sentence_wrong(sentence,
-		                         "option '--%s': %s cannot be read whole; give a "
-		                         "file that is not empty",
-		                         option, path);
-	}
-	fclose(stream);
-	return true;
-}
-
-void pv_boot_close(struct pv_boot *boot)
-{
-	free(boot->kernel.data);
-	free(boot->initrd.data);
-	*boot = (struct pv_boot){ 0 };
-}
 
 /* ---- what both ways have in common ---- */
 
@@ -74,14 +33,14 @@ static bool load_initrd(const struct pv_boot *boot, const struct pv_machine_memo
 	uint64_t end = memory->low_bytes < limit ? memory->low_bytes : limit;
 
 	*at = 0;
-	if (!boot->initrd.data)
+	if (!boot->initrd.head)
 		return true;
 	if (boot->initrd.bytes > end ||
 	    ((end - boot->initrd.bytes) & ~(PAGE_BYTES - 1ull)) < kernel_end)
 		return too_little(sentence, "the initrd");
 	*at = (end - boot->initrd.bytes) & ~(PAGE_BYTES - 1ull);
-	memcpy(memory->host + *at, boot->initrd.data, boot->initrd.bytes);
-	return true;
+	return pv_boot_file_read(&boot->initrd, 0, memory->host + *at, boot->initrd.bytes,
+	                         sentence);
 }
 
 static void load_command_line(const struct pv_boot *boot, const struct pv_machine_memory *memory)
@@ -126,9 +85,9 @@ static unsigned int list_ranges(const struct pv_machine_memory *memory, struct r
 
 static const struct setup_header *bzimage_header(const struct pv_boot_file *file)
 {
-	const struct boot_params *params = (const void *)file->data;
+	const struct boot_params *params = (const void *)file->head;
 
-	if (file->bytes < sizeof(*params) || params->hdr.boot_flag != 0xaa55 ||
+	if (file->head_bytes < sizeof(*params) || params->hdr.boot_flag != 0xaa55 ||
 	    params->hdr.header != BZIMAGE_MAGIC)
 		return NULL;
 	return &params->hdr;
@@ -190,8 +149,8 @@ static bool load_bzimage(const struct pv_boot *boot, const struct pv_machine_mem
 	place = pv_machine_memory_at(memory, at, room);
 	if (!place || at < HIGH_BEGIN)
 		return too_little(sentence, "the kernel");
-	memcpy(place, boot->kernel.data + setup, bytes);
-	if (!load_initrd(boot, memory, header->initrd_addr_max + 1ull, at + room, &initrd,
+	if (!pv_boot_file_read(&boot->kernel, setup, place, bytes, sentence) ||
+	    !load_initrd(boot, memory, header->initrd_addr_max + 1ull, at + room, &initrd,
 	                 sentence))
 		return false;
 	build_page_tables(memory);
@@ -222,19 +181,14 @@ struct start_range {
 
 static const Elf64_Ehdr *elf_header(const struct pv_boot_file *file)
 {
-	const Elf64_Ehdr *header = (const void *)file->data;
+	const Elf64_Ehdr *header = (const void *)file->head;
 
-	if (file->bytes < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (file->head_bytes < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != EM_X86_64 ||
-	    header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff > file->bytes ||
-	    header->e_phnum > (file->bytes - header->e_phoff) / sizeof(Elf64_Phdr))
+	    header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff > file->head_bytes ||
+	    header->e_phnum > (file->head_bytes - header->e_phoff) / sizeof(Elf64_Phdr))
 		return NULL;
 	return header;
-}
-
-static bool is_in_file(const struct pv_boot_file *file, uint64_t offset, uint64_t bytes)
-{
-	return offset <= file->bytes && bytes <= file->bytes - offset;
 }
 
 /* Looks for the note with the entry in a segment of notes. */
@@ -268,26 +222,26 @@ static Elf64_Phdr segment_at(const struct pv_boot_file *file, unsigned int index
 	const Elf64_Ehdr *header = elf_header(file);
 	Elf64_Phdr segment;
 
-	memcpy(&segment, file->data + header->e_phoff + index * sizeof(segment), sizeof(segment));
+	memcpy(&segment, file->head + header->e_phoff + index * sizeof(segment), sizeof(segment));
 	return segment;
 }
 
 static bool is_sound(const struct pv_boot_file *file, const Elf64_Phdr *segment)
 {
-	return is_in_file(file, segment->p_offset, segment->p_filesz) &&
+	return pv_boot_file_has(file, segment->p_offset, segment->p_filesz) &&
 	       (segment->p_type != PT_LOAD || segment->p_filesz <= segment->p_memsz);
 }
 
 static bool load_segment(const struct pv_boot_file *file, const Elf64_Phdr *segment,
-                         const struct pv_machine_memory *memory)
+                         const struct pv_machine_memory *memory,
+                         char sentence[static PV_SENTENCE_BYTES])
 {
 	uint8_t *at = pv_machine_memory_at(memory, segment->p_paddr, segment->p_memsz);
 
 	if (!at)
-		return false;
-	memcpy(at, file->data + segment->p_offset, segment->p_filesz);
+		return too_little(sentence, "the kernel");
 	memset(at + segment->p_filesz, 0, segment->p_memsz - segment->p_filesz);
-	return true;
+	return pv_boot_file_read(file, segment->p_offset, at, segment->p_filesz, sentence);
 }
 
 /* All that is to be loaded. `*end` becomes the address behind the last. */
@@ -305,12 +259,25 @@ static bool load_segments(const struct pv_boot *boot, const struct pv_machine_me
 			                         "option '--kernel': %s is cut off, or wants to be "
 			                         "below 1 MiB; give a whole ELF image above that",
 			                         boot->options.kernel);
-		if (!load_segment(&boot->kernel, &segment, memory))
-			return too_little(sentence, "the kernel");
+		if (!load_segment(&boot->kernel, &segment, memory, sentence))
+			return false;
 		if (segment.p_paddr + segment.p_memsz > *end)
 			*end = segment.p_paddr + segment.p_memsz;
 	}
 	return true;
+}
+
+/* Notes that lie further behind in their segment are not looked at. */
+#define NOTES_MAX 16384u
+
+static bool has_entry(const struct pv_boot_file *file, const Elf64_Phdr *segment, uint32_t *entry)
+{
+	uint8_t notes[NOTES_MAX];
+	uint64_t bytes = segment->p_filesz < NOTES_MAX ? segment->p_filesz : NOTES_MAX;
+	char sentence[PV_SENTENCE_BYTES];
+
+	return pv_boot_file_read(file, segment->p_offset, notes, bytes, sentence) &&
+	       find_entry(notes, bytes, entry);
 }
 
 /* Where it wants to be entered: in what was loaded. */
@@ -321,8 +288,8 @@ static bool find_pvh_entry(const struct pv_boot *boot, uint64_t end, uint32_t *e
 		const Elf64_Phdr segment = segment_at(&boot->kernel, i);
 
 		if (segment.p_type == PT_NOTE && is_sound(&boot->kernel, &segment) &&
-		    find_entry(boot->kernel.data + segment.p_offset, segment.p_filesz, entry) &&
-		    *entry >= HIGH_BEGIN && *entry < end)
+		    has_entry(&boot->kernel, &segment, entry) && *entry >= HIGH_BEGIN &&
+		    *entry < end)
 			return true;
 	}
 	return pv_sentence_wrong(sentence,
@@ -343,7 +310,7 @@ static void fill_start_info(const struct pv_boot *boot, const struct pv_machine_
 	*info = (struct start_info){
 		.magic = START_MAGIC,
 		.version = 1,
-		.modules = boot->initrd.data ? 1 : 0,
+		.modules = boot->initrd.head ? 1 : 0,
 		.module_list = START_INFO + sizeof(*info),
 		.command_line = COMMAND_LINE,
 		.rsdp = PV_ACPI_ADDRESS,
@@ -381,6 +348,13 @@ static bool is_kernel(const struct pv_boot *boot, char sentence[static PV_SENTEN
 	                         boot->options.kernel);
 }
 
+void pv_boot_close(struct pv_boot *boot)
+{
+	pv_boot_file_close(&boot->kernel);
+	pv_boot_file_close(&boot->initrd);
+	*boot = (struct pv_boot){ 0 };
+}
+
 bool pv_boot_open(struct pv_boot *boot, const struct pv_boot_options *options,
                   char sentence[static PV_SENTENCE_BYTES])
 {
@@ -389,9 +363,10 @@ bool pv_boot_open(struct pv_boot *boot, const struct pv_boot_options *options,
 		return pv_sentence_wrong(sentence,
 		                         "option '--append': more than %u characters are too many",
 		                         COMMAND_MAX - 1);
-	if (read_file(&boot->kernel, "kernel", options->kernel, sentence) &&
+	if (pv_boot_file_open(&boot->kernel, "kernel", options->kernel, sentence) &&
 	    is_kernel(boot, sentence) &&
-	    (!options->initrd || read_file(&boot->initrd, "initrd", options->initrd, sentence)))
+	    (!options->initrd ||
+	     pv_boot_file_open(&boot->initrd, "initrd", options->initrd, sentence)))
 		return true;
 	pv_boot_close(boot);
 	return false;

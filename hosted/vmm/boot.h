@@ -7,6 +7,7 @@
 #ifndef PV_HOSTED_VMM_BOOT_H
 #define PV_HOSTED_VMM_BOOT_H
 
+#include "hosted/vmm/boot_file.h"
 #include "hosted/vmm/memory.h"
 
 struct pv_boot_options {
@@ -14,12 +15,6 @@ struct pv_boot_options {
 	const char *initrd; /* may be NULL */
 	const char *append; /* may be NULL */
 	unsigned int cpus;
-};
-
-/* A file that is read once and put into memory at each start. */
-struct pv_boot_file {
-	uint8_t *data;
-	uint64_t bytes;
 };
 
 struct pv_boot {
@@ -35,7 +30,7 @@ struct pv_boot_entry {
 	uint64_t argument; /* rsi, or ebx with PVH */
 };
 
-/* Reads the files. False with a sentence that names the option at fault. */
+/* Opens the files. False with a sentence that names the option at fault. */
 bool pv_boot_open(struct pv_boot *boot, const struct pv_boot_options *options,
                   char sentence[static PV_SENTENCE_BYTES]);
 void pv_boot_close(struct pv_boot *boot);
