@@ -6,18 +6,22 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #define MSRS_MAX 1024u
 #define MSR_TSC  0x10u
 
-/* A list of one: KVM stops at the first that it does not know the value of. */
-struct one_msr {
+/* KVM takes fewer than 256 at once. */
+#define LIST_MAX 128u
+
+/* A struct kvm_msrs with room for as many. */
+struct msr_list {
 	uint32_t count, padding;
-	struct kvm_msr_entry entry;
+	struct kvm_msr_entry entry[LIST_MAX];
 };
-_Static_assert(offsetof(struct one_msr, entry) == offsetof(struct kvm_msrs, entries),
-               "a list of one is no list");
+_Static_assert(offsetof(struct msr_list, entry) == offsetof(struct kvm_msrs, entries),
+               "a list is laid out otherwise");
 
 struct pv_vcpu_state {
 	struct kvm_regs regs;
@@ -48,14 +52,37 @@ static struct kvm_msr_list *list_msrs(const struct pv_kvm *kvm)
 	return NULL;
 }
 
-static bool get_msr(int vcpu_fd, uint32_t index, struct kvm_msr_entry *entry)
+/*
+ * Some of a state's registers, from `from` on: as far as the first that KVM will not read or write,
+ * at which it stops and says how many came before. Returns these, and in `next` where to go on.
+ */
+static uint32_t take_msrs(struct msr_list *list, const struct pv_vcpu_state *state, uint32_t from,
+                          uint32_t end, int vcpu_fd, unsigned long request, uint32_t *next)
 {
-	struct one_msr one = { .count = 1, .entry.index = index };
+	uint32_t count = end - from < LIST_MAX ? end - from : LIST_MAX, done;
+	int taken;
 
-	if (index == MSR_TSC || ioctl(vcpu_fd, KVM_GET_MSRS, &one) != 1)
-		return false;
-	*entry = one.entry;
-	return true;
+	list->count = count;
+	memcpy(list->entry, state->msr + from, count * sizeof(state->msr[0]));
+	taken = ioctl(vcpu_fd, request, list);
+	done = taken < 0 ? 0 : (uint32_t)taken;
+	*next = from + done + (done < count ? 1 : 0);
+	return done;
+}
+
+/* The registers that are listed in `state`, but for those that have no value. */
+static void read_msrs(struct pv_vcpu_state *state, int vcpu_fd)
+{
+	struct msr_list list;
+	uint32_t listed = state->msrs, next;
+
+	state->msrs = 0;
+	for (uint32_t i = 0; i < listed; i = next) {
+		uint32_t done = take_msrs(&list, state, i, listed, vcpu_fd, KVM_GET_MSRS, &next);
+
+		memcpy(state->msr + state->msrs, list.entry, done * sizeof(state->msr[0]));
+		state->msrs += done;
+	}
 }
 
 static int get_msrs(struct pv_vcpu_state *state, const struct pv_kvm *kvm, int vcpu_fd)
@@ -65,20 +92,21 @@ static int get_msrs(struct pv_vcpu_state *state, const struct pv_kvm *kvm, int v
 	if (!list)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < list->nmsrs; i++)
-		if (get_msr(vcpu_fd, list->indices[i], &state->msr[state->msrs]))
-			state->msrs++;
+		if (list->indices[i] != MSR_TSC)
+			state->msr[state->msrs++].index = list->indices[i];
 	free(list);
+	read_msrs(state, vcpu_fd);
 	return 0;
 }
 
 /* Some can be read and not be written, or not to what they were. */
 static void put_msrs(const struct pv_vcpu_state *state, int vcpu_fd)
 {
-	for (uint32_t i = 0; i < state->msrs; i++) {
-		struct one_msr one = { .count = 1, .entry = state->msr[i] };
+	struct msr_list list;
+	uint32_t next;
 
-		(void)!ioctl(vcpu_fd, KVM_SET_MSRS, &one);
-	}
+	for (uint32_t i = 0; i < state->msrs; i = next)
+		take_msrs(&list, state, i, state->msrs, vcpu_fd, KVM_SET_MSRS, &next);
 }
 
 static int get(struct pv_vcpu_state *state, const struct pv_kvm *kvm, int vcpu_fd)

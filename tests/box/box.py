@@ -9,8 +9,9 @@ at /tmp, /run and /dev/shm.
   --memory SIZE    of the box (default 3072M)
   --cpus N         of the box (default 2)
   --seconds N      how long the command may take (default 300)
-  --icount         the box's clock counts instructions, all of them 4 ns long: what is measured in it
-                   does not depend on how busy the machine is
+  --icount         the box's clock counts instructions, all of them 4 ns long, and runs by itself only
+                   where there is nothing to do: what is measured in it does not depend on how busy
+                   the machine is
   --kernels FOLDER where the box's kernel is kept (default build/tests/guests)
 
 What the command prints is printed, its exit status is that of this program; 125 when the box itself
@@ -67,7 +68,7 @@ def make_ramdisk(path, modules):
 def accelerator(options):
     if not options.icount:
         return ["-accel", "tcg,thread=multi"]
-    return ["-accel", "tcg,thread=single", "-icount", f"shift={ICOUNT_SHIFT},sleep=off"]
+    return ["-accel", "tcg,thread=single", "-icount", f"shift={ICOUNT_SHIFT}"]
 
 
 class Box:
