@@ -187,7 +187,7 @@ static void query_stats(struct pv_qmp_request *request, void *arg, struct json_o
 	const char *wrong = select_target(&collection, arguments);
 
 	if (wrong) {
-		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, wrong);
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "%s", wrong);
 		return;
 	}
 	if (json_object_object_get_ex(arguments, "providers", &providers))
