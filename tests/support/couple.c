@@ -151,16 +151,18 @@ static struct pv_couple *of_os(struct pv_os *os)
 }
 
 /*
- * A driver allocates, for each queue, its rings, then its indirect tables on pages, if it has any,
- * and its request slots on cache lines. Rings must be whole; everything else is cut for the device.
+ * A driver allocates, for each queue, its rings and then its request slots on cache lines, and its
+ * indirect tables on pages; for a legacy device its rings too. Rings must be whole; everything else
+ * is cut for the device.
  */
 static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr)
 {
 	struct pv_couple *couple = of_os(os);
-	bool is_ring = couple->is_ring_next;
+	bool is_line = align <= 64;
+	bool is_ring = couple->is_ring_next && (is_line || couple->has_rings_on_pages);
 
 	pv_bug_on(couple->is_sealed);
-	if (align <= 64 || is_ring)
+	if (is_line || is_ring)
 		couple->is_ring_next = !couple->is_ring_next;
 	*addr = pv_twin_alloc(&couple->twin, bytes, is_ring ? PV_WHOLE : PV_CUT, couple->region_max,
 	                      &couple->random);

@@ -54,6 +54,7 @@ struct pv_couple {
 	void (*on_config_change)(struct pv_couple *couple);
 	bool is_sealed;
 	bool is_ring_next;
+	bool has_rings_on_pages; /* the device is a legacy one */
 	char last_log[160];
 };
 

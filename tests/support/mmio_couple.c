@@ -175,6 +175,7 @@ void pv_mmio_couple_set_device(struct pv_mmio_couple *mmio, struct pv_device *de
 	mmio->storage = aligned_alloc(64, bytes);
 	memset(mmio->storage, 0, bytes);
 	pv_couple_set_device(&mmio->couple, device, view);
+	mmio->couple.has_rings_on_pages = is_legacy;
 	pv_virtio_mmio_init(&mmio->mmio, &options, mmio->storage);
 }
 
