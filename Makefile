@@ -19,6 +19,7 @@ check-long:
 bench: build
 	@tools/packages.sh bench || :
 	@bench/run
+	@bench/boot
 
 fuzz:
 	@tools/packages.sh check || :

@@ -11,6 +11,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests", "guests"), os.path.join(ROOT, "tests
 
 # pylint: disable=wrong-import-position
 import initramfs
+from report import Skip
 
 MARK = b"@@booted"
 APPEND = "console=ttyS0 quiet panic=-1"
@@ -22,8 +23,8 @@ STAMP = re.compile(r"\[ *(\d+\.\d+)\] (.*)")
 
 def prepare(folder, kernels):
     """Makes the initramfs; returns the paths of kernel and initramfs."""
-    vmlinuz, modules = initramfs.kernel(kernels, "boot-kernel", "linux-image-cloud-amd64",
-                                        "virtio_pci", "virtio_mmio", "virtio_blk")
+    vmlinuz, modules = initramfs.kernel(kernels, "boot-kernel",
+                                        modules=["virtio_pci", "virtio_mmio", "virtio_blk"])
     archive = initramfs.Cpio()
     for name in ("bin", "dev", "modules"):
         archive.add_folder(name)

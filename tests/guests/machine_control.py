@@ -139,6 +139,15 @@ def questions(machine):
     ok(len(cpus) == 2 and all(str(cpu["thread-id"]) in tasks for cpu in cpus),
        "query-cpus-fast names its processors' threads")
     same("query-kvm", machine.qmp.command("query-kvm"), {"enabled": True, "present": True})
+    processors = machine.qmp.command("query-stats", target="vcpu")
+    same("query-stats has an entry for each processor",
+         [entry["qom-path"] for entry in processors], ["/cpu0", "/cpu1"])
+    exits = {stat["name"]: stat["value"] for stat in processors[0]["stats"]}
+    ok(exits["port-writes"] > 0 and
+       exits["exits"] == sum(value for name, value in exits.items() if name != "exits"),
+       f"a processor's exits are those of all kinds: {exits}")
+    other = machine.qmp.command("query-stats", target="vcpu", vcpus=["/cpu1"])
+    same("one processor can be asked for", [entry["qom-path"] for entry in other], ["/cpu1"])
 
 
 def controlled():
