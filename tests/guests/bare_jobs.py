@@ -29,6 +29,13 @@ def disks(folder):
     return ["--disk", f"path={folder}/disk", "--disk", f"path={folder}/pattern,readonly=on"]
 
 
+def beside_the_bus(folder):
+    """Options of one more, that no bus leads to: nonsense comes to it as to a hole."""
+    with open(os.path.join(folder, "third"), "wb") as file:
+        file.truncate(1 << 20)
+    return ["--disk", f"path={folder}/third,bus=mmio"]
+
+
 def hello(folder):
     """A PVH guest finds what it was promised, with an initrd and without, and above 4 GiB."""
     for name, memory, size, options in (
@@ -134,7 +141,8 @@ def ask_while(machine, goes_on):
 def hostile(folder):
     """Nonsense in every register: the monitor goes on, and forgets all of it at a reset."""
     name = f"hostile, seed {SEED}"
-    with Machine(name, f"hostile {SEED} {TURNS}", *disks(folder)) as machine:
+    with Machine(name, f"hostile {SEED} {TURNS}", *disks(folder),
+                 *beside_the_bus(folder)) as machine:
         machine.wait_for("ready")
         before_kib = machine.status_kib("VmRSS")
         machine.type("\n")
@@ -157,7 +165,8 @@ def hostile(folder):
 def storm(folder):
     """All processors at once, reset in the middle of it, again and again."""
     name = f"storm, seed {SEED}"
-    with Machine(name, f"storm {SEED} {STORMS}", *disks(folder), "--cpus", "2") as machine:
+    with Machine(name, f"storm {SEED} {STORMS}", *disks(folder), *beside_the_bus(folder),
+                 "--cpus", "2") as machine:
         qmp = machine.qmp()
         for i in range(STORMS):
             if not say(machine.wait_for(f"storm {i + 1}\n"), f"{name}: the guest began for time {i + 1}",

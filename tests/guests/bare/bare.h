@@ -147,6 +147,7 @@ void pci_write(unsigned int slot, uint32_t offset, unsigned int bytes, uint32_t 
 void pci_begin(void);
 void pci_put_back(void);
 bool pci_is_virtio(unsigned int slot);
+bool pci_is_disk(unsigned int slot);
 /* 0: there is none. */
 uint64_t pci_bar(unsigned int slot, unsigned int bar, bool *is_io);
 uint64_t pci_bar_bytes(unsigned int slot, unsigned int bar);

@@ -144,7 +144,10 @@ void chaos_strings(struct chaos *chaos)
 
 /* ---- memory that is not there ---- */
 
-/* Behind memory, between and behind the BARs, beside configuration space, and above 4 GiB. */
+/*
+ * Behind memory, between and behind the BARs, beside configuration space, where there is perhaps a
+ * device without a bus, and above 4 GiB.
+ */
 static uint64_t hole(struct chaos *chaos)
 {
 	static const uint64_t begins[] = { 0xc0000000,  0xd0000000, 0xdffff000,  0xe0100000,

@@ -205,7 +205,7 @@ unsigned int disks_check(void)
 	unsigned int count = 0;
 
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
-		if (!pci_is_virtio(slot))
+		if (!pci_is_disk(slot))
 			continue;
 		count++;
 		disk_check(slot);

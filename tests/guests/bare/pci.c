@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Configuration space by both ways, and where its functions were when the power came on. */
 #include "abi/pci.h"
+#include "abi/virtio_ids.h"
 #include "abi/virtio_pci.h"
 #include "tests/guests/bare/bare.h"
 
@@ -9,7 +10,7 @@
 #define NOT_BAR     0xffffffffu
 
 static struct {
-	bool is_virtio;
+	bool is_virtio, is_disk;
 	uint32_t bar[PCI_BARS];
 	uint64_t bytes[PCI_BARS];
 } slots[SLOTS];
@@ -68,7 +69,12 @@ static uint64_t measure(unsigned int slot, unsigned int bar)
 
 static void look_at(unsigned int slot)
 {
-	slots[slot].is_virtio = (port_read(slot, PCI_VENDOR_ID) & 0xffff) == VIRTIO_PCI_VENDOR;
+	uint32_t id = port_read(slot, PCI_VENDOR_ID);
+
+	slots[slot].is_virtio = (id & 0xffff) == VIRTIO_PCI_VENDOR;
+	slots[slot].is_disk = slots[slot].is_virtio &&
+	                      (id >> 16 == VIRTIO_PCI_DEVICE_BLOCK ||
+	                       id >> 16 == VIRTIO_PCI_DEVICE_BASE + VIRTIO_ID_BLOCK);
 	for (unsigned int bar = 0; slots[slot].is_virtio && bar < PCI_BARS; bar++) {
 		slots[slot].bar[bar] = port_read(slot, PCI_BAR(bar));
 		slots[slot].bytes[bar] = measure(slot, bar);
@@ -107,6 +113,11 @@ void pci_put_back(void)
 bool pci_is_virtio(unsigned int slot)
 {
 	return slots[slot].is_virtio;
+}
+
+bool pci_is_disk(unsigned int slot)
+{
+	return slots[slot].is_disk;
 }
 
 uint64_t pci_bar(unsigned int slot, unsigned int bar, bool *is_io)
