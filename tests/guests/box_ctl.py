@@ -41,12 +41,10 @@ ctl status query-status --json
 ctl resize block_resize device=disk0 size=96M --json
 echo "@@is size $(stat -c %s /tmp/disk.img)"
 ctl unknown system_rest
-for command in reset quit; do
-	event=RESET; full=system_reset
-	[ $command = reset ] || {{ event=SHUTDOWN; full=quit; }}
-	ctl output $full --wait $event --json
-	echo "@@is $command $(echo "$text" | tail -n 1)"
-done
+ctl output system_reset --wait RESET --json
+echo "@@is reset $(echo "$text" | tail -n 1)"
+ctl output quit --wait SHUTDOWN --json
+echo "@@is quit $(echo "$text" | tail -n 1)"
 wait $pid
 echo "@@case ctl $?"
 """
