@@ -92,7 +92,7 @@ def exits_by(found, name):
 
 def show_exits(found):
     tables = {name: exits_by(found, name) for name in MONITORS}
-    if not all(kinds for kinds, _ in tables.values()):
+    if not any(kinds for kinds, _ in tables.values()):
         print("\n  exits by kind are not known: they need root and the kernel's trace points")
         return
     print("\n  exits by kind")
