@@ -8,9 +8,9 @@ set -eu
 build="gcc libc6-dev make meson ninja-build pkg-config python3
 	liburing-dev libjson-c-dev libseccomp-dev libcmocka-dev acpica-tools"
 bench="fio qemu-system-common qemu-system-x86 gnuplot-nox kmod busybox-static"
-demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static"
-check="clang libclang-rt-dev llvm clang-format qemu-system-x86
-	qemu-system-common qemu-utils"
+demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static
+	qemu-system-x86 qemu-system-common"
+check="clang libclang-rt-dev llvm clang-format qemu-utils"
 
 case ${1-} in
 build) wanted=$build ;;

@@ -15,7 +15,7 @@ PASSED_ON = ["PARAVANE", "BARE_GUEST", "BARE_FIRST_OUT", "PV_SEED", "PV_LONG",
 
 
 def body(report, test):
-    if not in_box.has_kvm():
+    if not in_box.kvm()[0]:
         qemu.need()
     command = ["env", *[f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ],
                "python3", os.path.join(initramfs.HERE, "bare_jobs.py")]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""./demo after the build: a Linux guest lives through a file system on our disk, and a report."""
+"""./demo after the build: a Linux guest lives through a file system on our disk, and a report; then
+another runs on a machine of ours."""
 
 import hashlib
 import os
@@ -7,6 +8,7 @@ import signal
 import sys
 import time
 
+import demo_machine
 import harness
 import uml
 from backend import Backend
@@ -140,6 +142,9 @@ def main():
     status = 1
     try:
         play(test)
+        print(f"\n  {painted('bold', 'A machine of our own')}\n")
+        demo_machine.run(Show(), test, line)
+        print()
         status = 0
     except (Failure, Skip) as failure:
         print(f"\n  {painted('red', 'The demo failed:')} {failure} "

@@ -58,8 +58,8 @@ verified_fio() {
 		--verify_fatal=1 --verify_state_save=0 --end_fsync=1 --randrepeat=1 "$@"
 }
 
-# The devices that the kernel has random bytes from.
-rngs() { tr -d ' \n' </sys/class/misc/hw_random/rng_available; }
+# The devices that the kernel has random bytes from; newer ones list "none" too.
+rngs() { sed 's/none//' /sys/class/misc/hw_random/rng_available | tr -d ' \n'; }
 
 # entropy on|off: /dev/hwrng has bytes, not the same twice, if there is a device.
 ENTROPY_BYTES=16384

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Running a part of a test in the box, and judging what it and its guests have said."""
 
+import json
 import os
 import re
 import subprocess
@@ -25,14 +26,22 @@ def run(test, command, memory, seconds):
     return lines_of(test)
 
 
-def has_kvm():
-    """Of this machine's own, to be used by us."""
-    return os.access("/dev/kvm", os.R_OK | os.W_OK)
+def kvm():
+    """Is this machine's own KVM there, ours to use, and fast? And if not, why not, in a few words."""
+    doctor = subprocess.run([os.environ["PARAVANE"], "doctor", "--json"], capture_output=True,
+                            text=True, stdin=subprocess.DEVNULL, check=False)
+    findings = {finding["name"]: finding for finding in json.loads(doctor.stdout)["findings"]}
+    for name in ("kvm", "kvm-speed"):
+        if name in findings and findings[name]["state"] != "good":
+            return False, findings[name]["text"]
+    return True, ""
 
 
 def run_anywhere(test, command, memory, seconds):
     """The same, without the box where there is a KVM here; for what wants nothing else of it."""
-    if not has_kvm():
+    is_usable, why = kvm()
+    if not is_usable:
+        print(f"# {why}: in the box", file=sys.stderr)
         return run(test, command, memory, seconds)
     with open(test.log_path("box"), "wb") as log:
         try:
@@ -46,6 +55,13 @@ def run_anywhere(test, command, memory, seconds):
 def lines_of(test):
     with open(test.log_path("box"), encoding="utf-8", errors="replace") as log:
         return log.read().splitlines()
+
+
+def values_of(lines):
+    """All values that were said."""
+    spoken = [match.group(2).partition(" ") for match in map(SPOKEN.match, lines)
+              if match and match.group(1) == "is"]
+    return {name: value.rstrip("\r") for name, _, value in spoken}
 
 
 def judge(report, lines):

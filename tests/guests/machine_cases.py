@@ -36,11 +36,11 @@ def lines(name, options, words, keys=""):
     return f"fresh\nkeys={keys}\nrun {options} --append {shlex.quote(append)}\necho \"@@case {name} $?\"\n"
 
 
-def run(report, test, bus, cases, more=""):
+def run(report, test, bus, cases, more="", kernel=None):
     """Runs the cases, {name: (options, words of the kernel's command line, keys of its disk)}, with disks
-    on that bus, then the lines of a script that ends cases of its own. Returns the values of each."""
+    on that bus and on a kernel (the path, and those of its modules; None: the usual one), then the lines of a script that ends cases of its own. Returns the values of each."""
     qemu.need()
-    kernel, modules = initramfs.kernel(test.guests)
+    kernel, modules = kernel or initramfs.kernel(test.guests)
     ramdisk = os.path.join(test.work, "initramfs")
     initramfs.initramfs(ramdisk, modules, "monitor.sh")
     path = os.path.join(test.work, "script")
