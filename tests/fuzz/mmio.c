@@ -63,7 +63,7 @@ static void use(struct pv_virtio_mmio *mmio, struct fuzz_blk *blk, struct fuzz_m
 		one_access(mmio, input);
 		if (!(kind & ACCESS_RUN))
 			continue;
-		fuzz_blk_run(blk);
+		fuzz_host_run(&blk->host);
 		fuzz_memory_scribble(memory, input);
 	}
 }
@@ -93,19 +93,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 	fuzz_memory_open(&memory);
 	fuzz_blk_open(&blk);
-	pv_device_mem_set(blk.device, memory.mem);
+	pv_device_mem_set(blk.host.device, memory.mem);
 	if (options & 2)
 		fuzz_memory_fill(&memory, &input);
-	pv_bug_on(pv_virtio_mmio_storage_bytes(blk.device) != sizeof(queue));
+	pv_bug_on(pv_virtio_mmio_storage_bytes(blk.host.device) != sizeof(queue));
 	pv_virtio_mmio_init(&mmio,
 	                    &(struct pv_virtio_mmio_options){ .host = &host_ops,
-	                                                      .device = blk.device,
+	                                                      .device = blk.host.device,
 	                                                      .is_legacy = options & 1 },
 	                    &queue);
 	use(&mmio, &blk, &memory, &input);
 	save_and_load(&mmio);
 	pv_virtio_mmio_reset(&mmio);
-	pv_bug_on(pv_device_status(blk.device) != 0 || !pv_device_is_idle(blk.device));
+	pv_bug_on(pv_device_status(blk.host.device) != 0 || !pv_device_is_idle(blk.host.device));
 	pv_bug_on(pv_virtio_mmio_has_interrupt(&mmio));
 	fuzz_blk_close(&blk);
 	fuzz_memory_close(&memory);
