@@ -44,10 +44,12 @@ class Machine:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.process.kill()
-        self.process.wait()
+        status = self.process.wait()
         self.reader.join()
+        if kind:
+            say(False, f"{self.name}: nothing goes wrong", f"status {status}\n{self.obituary()}")
         self.errors.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -7,6 +7,7 @@
 #define HOLES         400u
 #define CONTROLLERS   300u
 #define MODE(message) ((message) >> 8 & 7)
+#define MODE_SMI      2u
 #define MODE_INIT     5u
 #define MODE_BIT      0x100u
 #define PM_CONTROL    0x604u
@@ -173,12 +174,13 @@ void chaos_holes(struct chaos *chaos)
 
 /* ---- interrupt controllers ---- */
 
-/* Whatever comes, but for INIT: it would begin where firmware is. */
-static uint32_t message(struct chaos *chaos)
+uint32_t chaos_message(uint64_t value)
 {
-	uint32_t value = (uint32_t)chaos_value(chaos);
+	uint32_t message = (uint32_t)value;
 
-	return MODE(value) == MODE_INIT ? value ^ MODE_BIT : value;
+	if (MODE(message) == MODE_INIT || MODE(message) == MODE_SMI)
+		message ^= MODE_BIT;
+	return message;
 }
 
 static void local_apic(struct chaos *chaos)
@@ -188,7 +190,7 @@ static void local_apic(struct chaos *chaos)
 	if (chaos_below(chaos, 4) == 0)
 		mmio_read(at + chaos_below(chaos, 16), chaos_width(chaos, true));
 	else
-		mmio_write(at, 4, message(chaos));
+		mmio_write(at, 4, chaos_message(chaos_value(chaos)));
 }
 
 static void ioapic(struct chaos *chaos)
@@ -197,7 +199,7 @@ static void ioapic(struct chaos *chaos)
 	if (chaos_below(chaos, 4) == 0)
 		mmio_read(IOAPIC_BASE + chaos_below(chaos, 0x100), chaos_width(chaos, true));
 	else
-		mmio_write(IOAPIC_BASE + IOAPIC_DATA, 4, message(chaos));
+		mmio_write(IOAPIC_BASE + IOAPIC_DATA, 4, chaos_message(chaos_value(chaos)));
 }
 
 void chaos_interrupts(struct chaos *chaos)

@@ -24,6 +24,12 @@ uint64_t chaos_value(struct chaos *chaos);
 /* 1, 2, 4, and in memory 8. */
 unsigned int chaos_width(struct chaos *chaos, bool is_memory);
 
+/*
+ * The value as an interrupt's message: whatever comes, but for INIT and SMI, which would begin
+ * where there is no firmware.
+ */
+uint32_t chaos_message(uint64_t value);
+
 /* A read or a write of a port or an address. A write that would end or reset the machine is left
  * out. */
 void chaos_port(struct chaos *chaos, uint16_t port);

@@ -103,10 +103,8 @@ static void in_msix(struct chaos *chaos, unsigned int slot)
 	uint64_t entry = base + (chaos_below(chaos, 4) ? chaos_below(chaos, 4)
 	                                               : chaos_below(chaos, bytes / 16)) *
 	                                16;
-	uint32_t data = (uint32_t)chaos_below(chaos, 0x10000);
+	uint32_t data = chaos_message(chaos_below(chaos, 0x10000));
 
-	if ((data >> 8 & 7) == 5)
-		data ^= 0x100;
 	mmio_write(entry, 4, MESSAGE_TO | (uint32_t)chaos_below(chaos, 0x100) << 12);
 	mmio_write(entry + 4, 4, chaos_below(chaos, 2) ? 0 : chaos_value(chaos));
 	mmio_write(entry + 8, 4, data);

@@ -9,7 +9,6 @@
 #include "tests/guests/bare/chaos.h"
 
 #define SANDBOX_BYTES 0x100000ull
-#define SMM_START     0x38000u
 #define PAGE_BYTES    4096u
 #define CPUS_LIMIT_NS 10000000000ull
 /* In which a processor comes to all ports, if it comes so far. */
@@ -18,8 +17,6 @@
 #define APIC_LVTS   6u
 #define LVT_MASKED  0x10000u
 #define IOAPIC_PINS 24u
-
-extern const uint8_t smm_begin[], smm_end[];
 
 /* Lies where no reset writes: what the guest knows of its earlier lives. */
 #define MEMORY_MAGIC 0x6d656d6fu
@@ -100,7 +97,6 @@ static void touch_memory(const struct start_info *info)
 
 static void begin(void)
 {
-	__builtin_memcpy((void *)(uint64_t)SMM_START, smm_begin, (size_t)(smm_end - smm_begin));
 	pci_begin();
 	for (unsigned int slot = 1; slot < SLOTS; slot++)
 		if (pci_is_virtio(slot))

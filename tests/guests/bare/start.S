@@ -150,12 +150,6 @@ trap_common:
 	add $16, %rsp
 	iretq
 
-/* Where system management begins, if a message sends a processor there: back at once. */
-	.globl smm_begin, smm_end
-smm_begin:
-	rsm
-smm_end:
-
 /* ---- tables ---- */
 
 	.data
