@@ -32,7 +32,7 @@ def quoted(name, value):
     return f'{name}="{value}"' if " " in value else f"{name}={value}"
 
 
-def boot(report, test, socket_path, script, limit_s=60, second_path=None, **values):
+def boot(report, test, socket_path, script, limit_s=150, second_path=None, **values):
     """A guest with one disk behind `socket_path`, and perhaps a second, that runs
     scripts/`script`; `values` become variables of the script."""
     need()
