@@ -9,7 +9,7 @@ import in_box
 import initramfs
 import qemu
 
-LIMIT_S = 300
+LIMIT_S = 600
 
 SCRIPT = """
 # What a command prints, and its status.
