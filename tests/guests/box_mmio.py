@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """paravane run with its disks on MMIO, in the box: a stock Debian kernel finds them through ACPI, two of
-them, each with a pin of its own, and finds them again when it has rebooted."""
+them, each with a pin of its own (the entropy device has its vectors on PCI), and finds them again when it has rebooted."""
 
 import harness
 import machine_cases
@@ -15,7 +15,8 @@ CASES = {
 def body(report, test):
     cases = machine_cases.run(report, test, "mmio", CASES)
     report.equal(sorted(cases), sorted(CASES), "all cases ran")
-    machine_cases.compare(report, "MMIO", cases.get("MMIO", {}), "2", "1", "LNRO0005:00", "0 0 2")
+    machine_cases.compare(report, "MMIO", cases.get("MMIO", {}), "2", "1", "LNRO0005:00",
+                          "[1-9][0-9]* 0 2")
 
 
 harness.main(body)
