@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """paravane run with its disks on MMIO, in the box: a stock Debian kernel finds them through ACPI, two of
-them, each with a pin of its own (the entropy device has its vectors on PCI), and finds them again when it has rebooted."""
+them, each with a pin of its own, and finds them again when it has rebooted. The entropy device stays on
+PCI, and has its vectors there."""
 
 import harness
 import machine_cases
