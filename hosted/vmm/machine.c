@@ -21,8 +21,8 @@
 /* A device that does not come to rest is waited for in steps of this. */
 #define WAIT_NS 1000000
 
-/* What the guest asked for, for the control loop to do. */
-enum wish { WISH_NOTHING, WISH_OFF, WISH_RESET, WISH_PANIC, WISH_FAILED };
+/* What the guest asked for, for the control loop to do: of several what comes later here. */
+enum wish { WISH_NOTHING, WISH_RESET, WISH_PANIC, WISH_OFF, WISH_FAILED };
 
 struct pv_machine {
 	struct pv_loop_lock loop_lock;
@@ -91,12 +91,12 @@ static void wait_for_progress(void *arg)
 
 /* ---- wishes ---- */
 
-/* From processors' threads, with the lock. The first counts, but for an end. */
+/* From processors' threads, with the lock: several may wish before all wait. */
 static void wish(struct pv_machine *machine, enum wish wish)
 {
 	bool is_posted = machine->wish != WISH_NOTHING;
 
-	if (machine->is_ending || (is_posted && wish == WISH_RESET))
+	if (machine->is_ending || wish <= machine->wish)
 		return;
 	machine->wish = wish;
 	/* The one that wished waits with the others; until then nobody goes on. */

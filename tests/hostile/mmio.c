@@ -11,120 +11,64 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "devices/blk/blk.h"
-#include "drivers/blk/blk.h"
 #include "ring/err.h"
 #include "tests/support/mmio_couple.h"
-#include "tests/support/slow_store.h"
+#include "tests/support/noisy_driver.h"
 
-#define DISK_BYTES 65536u
-#define QUEUES     3u
-#define STEPS      200000u
-#define AREA_BYTES 16384u
-#define WINDOW     4096u
+#define WINDOW 4096u
 
-static struct rig {
-	struct pv_mmio_couple mmio;
-	struct pv_random random;
-	struct pv_slow_store store;
-	uint8_t disk[DISK_BYTES];
-	void *storage;
-	struct pv_gpa area; /* of guest memory, for rings and buffers of the wildest kind */
-} rig;
-
-/* Of odd numbers the device is of version 1. */
-static void rig_open(uint64_t number)
-{
-	const struct pv_blk_options options = { .queues = QUEUES, .queue_size_max = 64 };
-	struct pv_device *device;
-
-	memset(&rig, 0, sizeof(rig));
-	rig.random = pv_random_start(pv_random_seed(), number);
-	pv_mmio_couple_open(&rig.mmio, 4u << 20, rig.random);
-	rig.storage = aligned_alloc(64, (pv_blk_bytes(QUEUES) + 63) & ~63ul);
-	memset(rig.storage, 0, pv_blk_bytes(QUEUES));
-	pv_slow_store_open(&rig.store, rig.disk, DISK_BYTES, &rig.random);
-	device = pv_blk_init(rig.storage, &rig.mmio.couple.port, &rig.store.blk, &options);
-	pv_mmio_couple_set_device(&rig.mmio, device, PV_VIEW_DEVICE, number % 2);
-	rig.area = pv_twin_alloc(&rig.mmio.couple.twin, AREA_BYTES, PV_WHOLE, 0, &rig.random);
-}
-
-static void rig_close(void)
-{
-	pv_mmio_couple_close(&rig.mmio);
-	free(rig.storage);
-}
+static struct pv_mmio_couple mmio;
 
 static uint64_t get(uint64_t offset, unsigned int bytes)
 {
-	return pv_virtio_mmio_read(&rig.mmio.mmio, offset, bytes);
+	return pv_virtio_mmio_read(&mmio.mmio, offset, bytes);
 }
 
 static void set(uint64_t offset, unsigned int bytes, uint64_t value)
 {
-	pv_virtio_mmio_write(&rig.mmio.mmio, offset, bytes, value);
-}
-
-static void run_device(void)
-{
-	if (pv_slow_store_finish_one(&rig.store))
-		for (uint16_t i = 0; i < QUEUES; i++)
-			pv_couple_wake(&rig.mmio.couple, i);
-	pv_couple_run(&rig.mmio.couple);
-	if (pv_random_chance(&rig.random, 10))
-		pv_couple_sleep(&rig.mmio.couple);
+	pv_virtio_mmio_write(&mmio.mmio, offset, bytes, value);
 }
 
 /* ---- a driver of noise ---- */
 
-static uint32_t below(uint32_t limit)
+/* For legacy drivers the device is of version 1. */
+static struct pv_couple *open_mmio(struct pv_noisy *noisy, bool is_legacy)
 {
-	return pv_random_below(&rig.random, limit);
+	pv_mmio_couple_open(&mmio, PV_NOISY_MEMORY_BYTES, noisy->random);
+	pv_mmio_couple_set_device(&mmio, pv_noisy_device(noisy, &mmio.couple), PV_VIEW_DEVICE,
+	                          is_legacy);
+	return &mmio.couple;
 }
 
-static unsigned int any_width(void)
+static void close_mmio(void)
+{
+	pv_mmio_couple_close(&mmio);
+}
+
+static unsigned int any_width(struct pv_noisy *noisy)
 {
 	static const unsigned int widths[] = { 1, 2, 4, 4, 4, 4, 4, 8, 0, 3, 16, 4096 };
 
-	return widths[below(sizeof(widths) / sizeof(widths[0]))];
+	return widths[pv_noisy_below(noisy, sizeof(widths) / sizeof(widths[0]))];
 }
 
-/* Values that mean something more often than not. */
-static uint64_t any_value(void)
+static uint64_t any_offset(struct pv_noisy *noisy)
 {
-	switch (below(8)) {
-	case 0:
-		return 0;
-	case 1:
-		return 1;
-	case 2:
-		return below(16);
-	case 3:
-		return rig.area.v + below(AREA_BYTES) / 16 * 16;
-	case 4:
-		return (rig.area.v + below(AREA_BYTES)) / 4096;
-	case 5:
-		return 1ull << below(64);
-	case 6:
-		return UINT64_MAX;
-	default:
-		return (uint64_t)below(UINT32_MAX) << 32 | below(UINT32_MAX);
-	}
+	if (pv_random_chance(&noisy->random, 1))
+		return pv_noisy_value(noisy);
+	return pv_noisy_below(noisy, 10) ? pv_noisy_below(noisy, VIRTIO_MMIO_CONFIG / 4) * 4
+	                                 : pv_noisy_below(noisy, WINDOW + 16);
 }
 
-static uint64_t any_offset(void)
+static void one_access(struct pv_noisy *noisy)
 {
-	if (pv_random_chance(&rig.random, 1))
-		return any_value();
-	return below(10) ? below(VIRTIO_MMIO_CONFIG / 4) * 4 : below(WINDOW + 16);
-}
+	uint64_t offset = any_offset(noisy);
+	unsigned int width = any_width(noisy);
 
-static void one_access(void)
-{
-	if (below(3) == 0)
-		get(any_offset(), any_width());
+	if (pv_noisy_below(noisy, 3) == 0)
+		get(offset, width);
 	else
-		set(any_offset(), any_width(), any_value());
+		set(offset, width, pv_noisy_value(noisy));
 }
 
 static void set_area(uint32_t low, uint64_t address)
@@ -133,56 +77,51 @@ static void set_area(uint32_t low, uint64_t address)
 	set(low + 4, 4, address >> 32);
 }
 
-/* Noise alone seldom gets a queue to run. */
-static void start_a_queue(void)
+static void start_a_queue(struct pv_noisy *noisy)
 {
+	uint64_t area = noisy->area.v;
+
 	set(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 4, 1);
 	set(VIRTIO_MMIO_DRIVER_FEATURES, 4, VIRTIO_F_VERSION_1 >> 32);
-	set(VIRTIO_MMIO_QUEUE_SEL, 4, below(QUEUES));
-	set(VIRTIO_MMIO_QUEUE_SIZE, 4, 1u << below(7));
-	set_area(VIRTIO_MMIO_QUEUE_DESC_LOW, rig.area.v);
-	set_area(VIRTIO_MMIO_QUEUE_DRIVER_LOW, rig.area.v + 4096);
-	set_area(VIRTIO_MMIO_QUEUE_DEVICE_LOW, rig.area.v + 8192);
+	set(VIRTIO_MMIO_QUEUE_SEL, 4, pv_noisy_below(noisy, PV_NOISY_QUEUES));
+	set(VIRTIO_MMIO_QUEUE_SIZE, 4, 1u << pv_noisy_below(noisy, 7));
+	set_area(VIRTIO_MMIO_QUEUE_DESC_LOW, area);
+	set_area(VIRTIO_MMIO_QUEUE_DRIVER_LOW, area + 4096);
+	set_area(VIRTIO_MMIO_QUEUE_DEVICE_LOW, area + 8192);
 	set(VIRTIO_MMIO_QUEUE_READY, 4, 1);
 	set(VIRTIO_MMIO_LEGACY_GUEST_PAGE_SIZE, 4, 4096);
-	set(VIRTIO_MMIO_LEGACY_QUEUE_ALIGN, 4, 1u << below(13));
-	set(VIRTIO_MMIO_LEGACY_QUEUE_PFN, 4, rig.area.v / 4096);
+	set(VIRTIO_MMIO_LEGACY_QUEUE_ALIGN, 4, 1u << pv_noisy_below(noisy, 13));
+	set(VIRTIO_MMIO_LEGACY_QUEUE_PFN, 4, area / 4096);
 	set(VIRTIO_MMIO_STATUS, 4,
 	    VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
 	set(VIRTIO_MMIO_STATUS, 4, VIRTIO_STATUS_DRIVER_OK);
 }
 
-static void scribble(void)
+static void check_line(void)
 {
-	uint8_t *memory = pv_twin_driver(&rig.mmio.couple.twin, rig.area);
-
-	memory[below(AREA_BYTES)] = (uint8_t)below(256);
+	assert_int_equal(mmio.is_line_high, get(VIRTIO_MMIO_INTERRUPT_STATUS, 4) != 0);
 }
 
-/* A driver that means well comes after it: a reset is all it needs. */
-static void expect_service(void)
+static void reset_mmio(void)
 {
-	const struct pv_blkdrv_options options = { .queues = QUEUES };
-	struct pv_blkdrv *driver;
-	char id[VIRTIO_BLK_ID_BYTES + 1];
-
-	assert_int_equal(pv_mmio_couple_probe(&rig.mmio), 0);
-	assert_int_equal(
-		pv_blkdrv_create(&driver, &rig.mmio.bus.bus, &rig.mmio.couple.os, &options), 0);
-	rig.store.at_once_percent = 100;
-	assert_int_equal(pv_blkdrv_id(pv_blkdrv_queue(driver, QUEUES - 1), id, 1000000000ull), 0);
-	pv_blkdrv_destroy(driver);
+	pv_virtio_mmio_reset(&mmio.mmio);
 }
 
-static void settle(void)
+static struct pv_bus *probe_mmio(void)
 {
-	for (int i = 0; pv_device_status(rig.mmio.couple.device) != 0; i++) {
-		assert_in_range(i, 0, 10000);
-		for (uint16_t queue = 0; queue < QUEUES; queue++)
-			pv_couple_wake(&rig.mmio.couple, queue);
-		run_device();
-	}
+	assert_int_equal(pv_mmio_couple_probe(&mmio), 0);
+	return &mmio.bus.bus;
 }
+
+static const struct pv_noisy_bus noisy_bus = {
+	.open = open_mmio,
+	.close = close_mmio,
+	.access = one_access,
+	.start_queue = start_a_queue,
+	.check = check_line,
+	.reset = reset_mmio,
+	.probe = probe_mmio,
+};
 
 /* Each offset with each width, some values each; what was never one does nothing. */
 static void every_offset_and_width_is_answered(void **state)
@@ -190,9 +129,11 @@ static void every_offset_and_width_is_answered(void **state)
 	static const unsigned int widths[] = { 0, 1, 2, 3, 4, 5, 8, 16 };
 	static const uint64_t values[] = { 0, 1, 0x80, UINT64_MAX };
 
+	static struct pv_noisy noisy;
+
 	(void)state;
 	for (uint64_t number = 0; number < 2; number++) {
-		rig_open(number);
+		pv_noisy_open(&noisy, &noisy_bus, number);
 		for (uint64_t at = 0; at < WINDOW + 64; at++)
 			for (size_t i = 0; i < 8; i++) {
 				uint64_t value = get(at, widths[i]);
@@ -205,58 +146,23 @@ static void every_offset_and_width_is_answered(void **state)
 		assert_int_equal(get(UINT64_MAX, 4), 0);
 		assert_int_equal(get(UINT64_MAX - 3, 4), 0);
 		set(UINT64_MAX - 3, 4, 1);
-		pv_virtio_mmio_reset(&rig.mmio.mmio);
-		settle();
-		expect_service();
-		rig_close();
+		reset_mmio();
+		pv_noisy_settle(&noisy);
+		pv_noisy_expect_service(&noisy);
+		pv_noisy_close(&noisy);
 	}
 }
 
 static void registers_answer_whatever_is_done_to_them(void **state)
 {
 	(void)state;
-	for (uint64_t number = 0; number < 4; number++) {
-		uint32_t starts = 0;
-
-		rig_open(number);
-		for (uint32_t i = 0; i < 4096; i++)
-			scribble();
-		/* Before the driver of the end has its memory nothing can be sealed: give it some.
-		 */
-		pv_couple_seal(&rig.mmio.couple);
-		for (uint32_t i = 0; i < STEPS; i++) {
-			one_access();
-			if (below(200) == 0)
-				start_a_queue();
-			scribble();
-			starts += rig.mmio.couple.allocs > 0;
-			run_device();
-			assert_int_equal(rig.mmio.is_line_high,
-			                 get(VIRTIO_MMIO_INTERRUPT_STATUS, 4) != 0);
-		}
-		/* It did get as far as running queues. */
-		assert_true(starts > 0);
-		pv_virtio_mmio_reset(&rig.mmio.mmio);
-		settle();
-		assert_int_equal(rig.mmio.couple.allocs, 0);
-		rig_close();
-	}
+	pv_noisy_registers_answer(&noisy_bus);
 }
 
 static void a_driver_after_noise_is_served(void **state)
 {
 	(void)state;
-	for (uint64_t number = 0; number < 20; number++) {
-		rig_open(number);
-		/* Whatever was set, no queue can start: there is no memory yet. */
-		for (uint32_t i = 0; i < 2000; i++)
-			if (pv_device_is_idle(rig.mmio.couple.device))
-				one_access();
-		pv_virtio_mmio_reset(&rig.mmio.mmio);
-		settle();
-		expect_service();
-		rig_close();
-	}
+	pv_noisy_driver_after_is_served(&noisy_bus);
 }
 
 /* ---- a device of noise ---- */
@@ -320,9 +226,9 @@ static void noise_open(uint32_t bytes, uint32_t version)
 		                .fixed = { VIRTIO_MMIO_MAGIC, version, 2 } };
 }
 
-static void use_bus(struct pv_mmio_bus *mmio)
+static void use_bus(struct pv_mmio_bus *mmio_bus)
 {
-	struct pv_bus *bus = &mmio->bus;
+	struct pv_bus *bus = &mmio_bus->bus;
 	const struct pv_bus_queue queue = {
 		.size = 8,
 		.desc_area = { 4096 },
@@ -335,7 +241,7 @@ static void use_bus(struct pv_mmio_bus *mmio)
 	uint16_t size;
 
 	bus->ops->features_get(bus, &features);
-	if (mmio->bus.is_legacy)
+	if (bus->is_legacy)
 		assert_int_equal(features >> 32, 0);
 	bus->ops->features_set(bus, features);
 	bus->ops->status_set(bus, 1);
@@ -352,7 +258,7 @@ static void use_bus(struct pv_mmio_bus *mmio)
 			bus->ops->kick(bus, i);
 		bus->ops->queue_reset(bus, i);
 	}
-	assert_in_range(pv_mmio_bus_interrupt_take(mmio), 0, 3);
+	assert_in_range(pv_mmio_bus_interrupt_take(mmio_bus), 0, 3);
 }
 
 static void registers_of_noise_are_survived(void **state)
