@@ -49,13 +49,13 @@ def same(text, got, wanted):
 class Machine:
     """A machine of ours; what its guest says is passed on, and remembered."""
 
-    def __init__(self, words, *options):
-        with open(DISK, "wb") as image:
+    def __init__(self, words, *options, disk=DISK, keys=""):
+        with open(disk, "wb") as image:
             image.truncate(BEFORE_MIB << 20)
         append = f"console=null quiet panic=-1 LINE=/dev/ttyS0 LEGACY=0 {words}"
         self.process = subprocess.Popen(
             [sys.argv[1], "run", *sys.argv[3:], "--append", append, "--qmp", "unix:" + SOCKET,
-             "--disk", f"path={DISK},id=disk", *options],
+             "--disk", f"path={disk},id=disk{keys}", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.heard = []
         self.listener = threading.Thread(target=self.listen)
@@ -185,6 +185,24 @@ def killed():
     say("case", "killed", 0)
 
 
+def full():
+    """A disk that is full stops the whole machine, which goes on where it was when there is room."""
+    small = serving.SmallDisk(os.path.join(FOLDER, "small"), "512k")
+    machine = Machine("", disk=os.path.join(small.folder, "disk.img"), keys=",werror=stop")
+    failure = machine.qmp.wait_for("BLOCK_IO_ERROR")
+    same("a full disk is told", [failure["device"], failure["action"], failure["nospace"]],
+         ["disk", "stop", True])
+    machine.qmp.wait_for("STOP")
+    same("and has stopped the machine", machine.status(), "io-error")
+    small.resize("64m")
+    machine.qmp.command("cont")
+    machine.qmp.wait_for("RESUME")
+    same("with room it goes on", machine.status(), "running")
+    machine.qmp.command("system_powerdown")
+    say("case", "full", machine.end())
+    small.end()
+
+
 def panicked():
     machine = Machine("PANICS=1", "--on-panic", "pause")
     for times in (1, 2):
@@ -203,5 +221,6 @@ def panicked():
 
 
 controlled()
+full()
 panicked()
 killed()

@@ -173,5 +173,6 @@ void job_hello(const struct words *words, const struct start_info *info);
 void job_hostile(const struct words *words, const struct start_info *info);
 void job_reset(const struct words *words, const struct start_info *info);
 void job_storm(const struct words *words, const struct start_info *info);
+void job_triple(const struct words *words, const struct start_info *info);
 
 #endif

@@ -3,7 +3,7 @@
  * hostile SEED TURNS: nonsense for every register of the machine; is all of it as it should be
  * then? storm SEED RESETS: the same on all processors without an end, until it was reset so often.
  * reset RESETS: by the host in the middle of an instruction, and by the guest in the two ways it
- * has.
+ * has. triple RESETS: by one fault too many.
  */
 #include "abi/pci.h"
 #include "tests/guests/bare/chaos.h"
@@ -243,4 +243,19 @@ void job_storm(const struct words *words, const struct start_info *info)
 	say_number(past->boots);
 	say("\n");
 	storm(0);
+}
+
+/* With an empty table of interrupts every exception is one too many. */
+void job_triple(const struct words *words, const struct start_info *info)
+{
+	static const uint8_t nothing[10];
+	struct memory *past = memory();
+
+	(void)info;
+	if (past->boots++ >= number_of(words, 1)) {
+		ok(true, "each triple fault was a reset");
+		finish();
+	}
+	say("about to fault\n");
+	__asm__ volatile("lidt %0; int3" : : "m"(nothing));
 }

@@ -44,17 +44,6 @@ uint64_t number_of(const struct words *words, unsigned int index)
 
 /* ---- the small jobs ---- */
 
-/* With an empty table of interrupts every exception is one too many. */
-static void job_triple(const struct words *words, const struct start_info *info)
-{
-	static const uint8_t nothing[10];
-
-	(void)words;
-	(void)info;
-	say("about to fault\n");
-	__asm__ volatile("lidt %0; int3" : : "m"(nothing));
-}
-
 /* The next instruction would have to come from configuration space. */
 static void job_internal(const struct words *words, const struct start_info *info)
 {
