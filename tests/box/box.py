@@ -44,6 +44,9 @@ PACKAGE = "linux-image-amd64"
 BOOT_LIMIT_S = 90
 # What init-box.sh says on the console when it is about to run the command.
 UP = "box: up"
+# And every five seconds from then on, unless it hangs: the host's load alone does not silence it so long.
+BEAT = "box: beats"
+SILENCE_LIMIT_S = 90
 BOX_FAILED = 125
 # Nanoseconds of an instruction where those are counted, as a power of 2.
 ICOUNT_SHIFT = 2
@@ -113,12 +116,17 @@ class Box:
         begin = time.monotonic()
         deadline = begin + BOOT_LIMIT_S + self.options.seconds
         has_spoken = False
+        beats, last_beat = 0, begin + BOOT_LIMIT_S
         with selectors.DefaultSelector() as selector:
             selector.register(line, selectors.EVENT_READ)
             while time.monotonic() < deadline:
                 if not has_spoken and time.monotonic() > begin + BOOT_LIMIT_S and \
                         not self.has_booted():
                     raise Hung("it did not boot")
+                if self.console().count(BEAT) > beats:
+                    beats, last_beat = self.console().count(BEAT), time.monotonic()
+                if time.monotonic() > last_beat + SILENCE_LIMIT_S:
+                    raise Hung("it has fallen silent")
                 if not selector.select(1):
                     continue
                 data = line.recv(65536)
