@@ -39,27 +39,53 @@ static int send_vring(struct pv_vhu_backend *backend, uint32_t request, uint16_t
 	return send_request(backend, request, &state, sizeof(state));
 }
 
-/*
- * Sends the calls that had no room. They stay due, and the socket is watched, while there is none.
- */
-static void send_due_calls(struct pv_vhu_backend *backend)
+/* Sends what is due, unless there is no room: then it stays due. Returns whether there was. */
+static bool send_due(struct pv_vhu_backend *backend, bool *is_due, uint32_t request,
+                     const struct vhost_user_vring_state *state)
 {
-	for (uint16_t i = 0; i < backend->options.device->queues; i++) {
-		bool *is_due = &backend->vring[i].is_call_due;
+	if (!__atomic_exchange_n(is_due, false, __ATOMIC_ACQ_REL))
+		return true;
+	if (send_request(backend, request, state, state ? sizeof(*state) : 0) != -EAGAIN)
+		return true;
+	__atomic_store_n(is_due, true, __ATOMIC_RELEASE);
+	return false;
+}
 
-		if (backend->channel < 0 || !__atomic_exchange_n(is_due, false, __ATOMIC_ACQ_REL))
-			continue;
-		if (send_vring(backend, VHOST_USER_BACKEND_VRING_CALL, i) == -EAGAIN) {
-			__atomic_store_n(is_due, true, __ATOMIC_RELEASE);
-			return;
-		}
+static bool send_all_due(struct pv_vhu_backend *backend)
+{
+	bool has_room;
+
+	if (backend->channel < 0)
+		return true;
+	has_room = send_due(backend, &backend->is_config_change_due,
+	                    VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, NULL);
+	for (uint16_t i = 0; has_room && i < backend->options.device->queues; i++) {
+		const struct vhost_user_vring_state state = { .index = i };
+		struct pv_vhu_vring *vring = &backend->vring[i];
+
+		has_room = send_due(backend, &vring->is_err_due, VHOST_USER_BACKEND_VRING_ERR,
+		                    &state) &&
+		           send_due(backend, &vring->is_call_due, VHOST_USER_BACKEND_VRING_CALL,
+		                    &state);
 	}
+	return has_room;
 }
 
 static void channel_ready(void *arg, int events)
 {
 	(void)events;
-	send_due_calls(arg);
+	send_all_due(arg);
+}
+
+/* The socket is watched once it was full: it tells when there is room again. */
+static void send_or_wait(struct pv_vhu_backend *backend)
+{
+	if (send_all_due(backend) || backend->channel_watch)
+		return;
+	backend->channel_watch = pv_loop_watch(backend->options.control, backend->channel, POLLOUT,
+	                                       channel_ready, backend);
+	/* There may have been room before the watch. */
+	send_all_due(backend);
 }
 
 static void calls_are_due(struct pv_loop_message *message)
@@ -68,10 +94,7 @@ static void calls_are_due(struct pv_loop_message *message)
 		(void *)((char *)message - offsetof(struct pv_vhu_backend, call_message));
 
 	__atomic_store_n(&backend->is_call_message_out, false, __ATOMIC_RELEASE);
-	if (backend->channel >= 0 && !backend->channel_watch)
-		backend->channel_watch = pv_loop_watch(backend->options.control, backend->channel,
-		                                       POLLOUT, channel_ready, backend);
-	send_due_calls(backend);
+	send_or_wait(backend);
 }
 
 /* A lane's thread. */
@@ -117,7 +140,7 @@ static void tell_of_broken_queue(struct pv_vhu_backend *backend, uint16_t queue)
 	if (fd >= 0)
 		tell(fd);
 	else if (has_protocol_feature(backend, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS))
-		send_vring(backend, VHOST_USER_BACKEND_VRING_ERR, queue);
+		backend->vring[queue].is_err_due = true;
 }
 
 static void config_changed(void *arg)
@@ -125,13 +148,13 @@ static void config_changed(void *arg)
 	struct pv_vhu_backend *backend = arg;
 	struct pv_device *device = backend->options.device;
 
-	if (backend->channel >= 0 && has_protocol_feature(backend, VHOST_USER_PROTOCOL_F_CONFIG))
-		send_request(backend, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, NULL, 0);
-	if (!(pv_device_status(device) & VIRTIO_STATUS_NEEDS_RESET))
-		return;
-	for (uint16_t i = 0; i < device->queues; i++)
-		if (device->queue[i].is_broke_reported)
-			tell_of_broken_queue(backend, i);
+	if (has_protocol_feature(backend, VHOST_USER_PROTOCOL_F_CONFIG))
+		backend->is_config_change_due = true;
+	if (pv_device_status(device) & VIRTIO_STATUS_NEEDS_RESET)
+		for (uint16_t i = 0; i < device->queues; i++)
+			if (device->queue[i].is_broke_reported)
+				tell_of_broken_queue(backend, i);
+	send_or_wait(backend);
 }
 
 const struct pv_host_ops pv_vhu_host_ops = {
@@ -153,6 +176,9 @@ void pv_vhu_channel_close(struct pv_vhu_backend *backend)
 	if (backend->channel >= 0)
 		close(backend->channel);
 	backend->channel = -1;
+	backend->is_config_change_due = false;
+	for (uint16_t i = 0; i < backend->options.device->queues; i++)
+		backend->vring[i].is_err_due = backend->vring[i].is_call_due = false;
 }
 
 /* Lanes use the channel while queues run, so it is replaced only while none does. */

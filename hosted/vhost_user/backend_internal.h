@@ -22,6 +22,7 @@ struct pv_vhu_vring {
 	bool is_enabled;
 	int err_fd;
 	bool is_call_due; /* an in-band call that the socket had no room for; any thread */
+	bool is_err_due;  /* the same of an error; control side */
 };
 
 enum pv_vhu_phase {
@@ -49,6 +50,7 @@ struct pv_vhu_backend {
 	struct pv_watch *channel_watch;
 	struct pv_loop_message call_message;
 	bool is_call_message_out;
+	bool is_config_change_due; /* control side */
 	struct pv_vhu_memory *memory;
 	struct pv_vhu_memory *old_memory; /* until no queue uses it */
 	struct pv_vhu_vring *vring;

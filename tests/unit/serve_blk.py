@@ -8,6 +8,7 @@ import pathlib
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 import unittest
@@ -276,6 +277,30 @@ class Control(Case):
         self.assertEqual(messages[3]['event'], 'SHUTDOWN')
         self.assertEqual(messages[3]['data'], {'guest': False, 'reason': 'host-qmp-quit'})
         self.assert_ends_well(process)
+
+
+class Channel(Case):
+    def test_a_change_is_told_when_a_channel_that_was_full_has_room(self):
+        self.start('--blk-file', self.disk, '--socket-path', self.socket, '--qmp',
+                   f'unix:{self.qmp}')
+        front_end = self.connect(self.socket)
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        filled = 0
+        with theirs:
+            for chunk in (4096, 64, 8, 1):
+                try:
+                    while True:
+                        filled += theirs.send(bytes(chunk), socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    pass
+            self.assertTrue(front_end.give_channel(theirs.fileno()))
+        resize = {'execute': 'block_resize', 'arguments': {'size': 2 << 20}}
+        self.assertIn('return', self.ask(resize)[0])
+        ours.settimeout(PATIENCE_S)
+        while filled > 0:
+            filled -= len(ours.recv(min(filled, 65536)))
+        self.assertEqual(ours.recv(100), struct.pack('<III', front_end.CONFIG_CHANGE_MSG, 1, 0))
 
 
 class Memory(Case):

@@ -27,6 +27,9 @@ class FrontEnd:
     """A front-end with a little memory, which the back-end cannot keep from being cut short."""
     SIZE = 1 << 16
     GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
+    SET_PROTOCOL_FEATURES, SET_BACKEND_REQ_FD = 16, 21
+    BACKEND_REQ, CONFIG, F_PROTOCOL = 1 << 5, 1 << 9, 1 << 30
+    CONFIG_CHANGE_MSG = 2
     SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_KICK = 8, 9, 10, 12
     VERSION_1 = 1 << 32
     GUEST, USER = 0x10000, 0x7000000000
@@ -66,6 +69,12 @@ class FrontEnd:
         self.send(self.SET_VRING_ADDR, struct.pack('<IIQQQQ', 0, 0, self.USER, self.USER + 0x8000,
                                                    self.USER + 0x4000, 0))
         self.send(self.SET_VRING_KICK, struct.pack('<Q', 0), [self.eventfd])
+        return self.is_served()
+
+    def give_channel(self, fd):
+        self.send(self.SET_FEATURES, struct.pack('<Q', self.VERSION_1 | self.F_PROTOCOL))
+        self.send(self.SET_PROTOCOL_FEATURES, struct.pack('<Q', self.BACKEND_REQ | self.CONFIG))
+        self.send(self.SET_BACKEND_REQ_FD, b'', [fd])
         return self.is_served()
 
     def kick(self):
