@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/pci.h"
 #include "hosted/cli/cli.h"
-#include "hosted/control/disk_set.h"
-#include "hosted/control/entropy.h"
+#include "hosted/cli/run.h"
 #include "hosted/control/sandbox.h"
 #include "hosted/vmm/machine_commands.h"
 
@@ -16,8 +14,6 @@
 #define MEMORY_DEFAULT  (512ull << 20)
 #define MEMORY_MAX      (1ull << 40)
 #define CPUS_MAX        255u
-#define QUEUES_DEFAULT  16u
-#define QUEUE_SIZE      256u
 #define EXIT_KVM_FAILED 3
 #define EXIT_PANICKED   4
 
@@ -108,147 +104,6 @@ static bool plan_memory(MEMORY *memory, const char *text, char sentence[static P
 	return true;
 }
 
-/* ---- disks ---- */
-
-#define KEYS_MAX 64u
-
-static const char *const buses[] = { [PV_DISK_ON_PCI] = "pci", [PV_DISK_ON_MMIO] = "mmio", NULL };
-
-/* What a key is called here, and in the table of disks. */
-static const struct {
-	const char *key, *option;
-} aliases[] = { { "path", "blk-file" }, { "readonly", "read-only" }, { "queues", "num-queues" } };
-
-#define IOTHREADS_MAX 16u
-#define PLAN          struct pv_disk_plan
-static const struct pv_option plan_keys[] = {
-	{ "id", "NAME", "its name", PV_OPTION_TEXT_AT(PLAN, export.name) },
-	{ "bus", "pci|mmio", "where it is", PV_OPTION_CHOICE_AT(PLAN, bus, buses) },
-	{ "iothreads", "N", "event loops of its own",
-	  PV_OPTION_NUMBER_AT(PLAN, export.own_loops, 0, IOTHREADS_MAX) },
-	{ 0 },
-};
-
-#define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
-
-static const struct pv_option *disk_option(const char *name)
-{
-	const struct pv_option *o = pv_disk_option_group.options;
-
-	while (strcmp(o->name, name) != 0)
-		o++;
-	return o;
-}
-
-/* Offsets are those of a plan: a disk's options are at its beginning. */
-static void list_keys(struct pv_option keys[KEYS_MAX])
-{
-	unsigned int count = 0;
-
-	_Static_assert(offsetof(struct pv_disk_plan, disk) == 0, "the disk is not first");
-	for (size_t i = 0; i < ALIASES; i++) {
-		keys[count] = *disk_option(aliases[i].option);
-		keys[count++].name = aliases[i].key;
-	}
-	for (const struct pv_option *o = plan_keys; o->name; o++)
-		keys[count++] = *o;
-	for (const struct pv_option *o = pv_disk_option_group.options;
-	     o->name && count < KEYS_MAX - 1; o++)
-		keys[count++] = *o;
-	keys[count] = (struct pv_option){ 0 };
-}
-
-static bool are_few_on_mmio(const struct pv_disk_set *set, char sentence[static PV_SENTENCE_BYTES])
-{
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < set->disks; i++)
-		count += set->plan[i].bus == PV_DISK_ON_MMIO;
-	return count <= PV_MACHINE_MMIO_DEVICES ||
-	       pv_sentence_wrong(sentence,
-	                         "option '--disk': bus=mmio has room for %u disks, not %u; leave "
-	                         "the others on pci",
-	                         PV_MACHINE_MMIO_DEVICES, count);
-}
-
-static bool plan_disks(struct pv_disk_set *set, const struct machine_options *options,
-                       char sentence[static PV_SENTENCE_BYTES])
-{
-	struct pv_option keys[KEYS_MAX];
-
-	list_keys(keys);
-	if (!pv_disk_set_empty(set, options->disks.count, sentence))
-		return false;
-	for (unsigned int i = 0; i < set->disks; i++) {
-		struct pv_disk_plan *plan = &set->plan[i];
-		/* It is in argv, which is ours to write to. */
-		char *text = (char *)(uintptr_t)options->disks.text[i];
-
-		plan->disk.queues = options->cpus < QUEUES_DEFAULT ? options->cpus : QUEUES_DEFAULT;
-		plan->disk.queue_size_max = QUEUE_SIZE;
-		if (!pv_options_parse_keys("disk", keys, plan, text, sentence)) {
-			pv_disk_set_close(set);
-			return false;
-		}
-	}
-	if (are_few_on_mmio(set, sentence))
-		return true;
-	pv_disk_set_close(set);
-	return false;
-}
-
-static bool add_disk(struct pv_machine *machine, const struct pv_disk *disk, unsigned int bus,
-                     char sentence[static PV_SENTENCE_BYTES])
-{
-	if (bus == PV_DISK_ON_MMIO)
-		return pv_machine_add_mmio(machine, disk->device, disk->host, sentence);
-	return pv_machine_add(machine, disk->device, disk->host, PCI_CLASS_STORAGE_SCSI, sentence);
-}
-
-static bool add_disks(struct pv_machine *machine, const struct pv_disk_set *set,
-                      char sentence[static PV_SENTENCE_BYTES])
-{
-	for (unsigned int i = 0; i < set->opened; i++)
-		if (!add_disk(machine, &set->disk[i], set->plan[i].bus, sentence))
-			return false;
-	return true;
-}
-
-/* ---- the entropy device ---- */
-
-struct rng {
-	bool is_on;
-	struct pv_entropy_options options;
-	struct pv_entropy entropy;
-};
-
-static bool plan_rng(struct rng *rng, const struct machine_options *options,
-                     char sentence[static PV_SENTENCE_BYTES])
-{
-	/* It is in argv, which is ours to write to. */
-	char *text = (char *)(uintptr_t)options->rng;
-
-	*rng = (struct rng){ .is_on = true, .options = PV_ENTROPY_DEFAULTS };
-	return !text || pv_entropy_parse("rng", &rng->options, &rng->is_on, text, sentence);
-}
-
-static void extend_by_rng(struct pv_service_extent *extent, const struct rng *rng)
-{
-	extent->devices += rng->is_on;
-	extent->queues += rng->is_on ? PV_ENTROPY_QUEUES : 0;
-}
-
-static bool add_rng(struct pv_machine *machine, struct rng *rng, struct pv_service *service,
-                    char sentence[static PV_SENTENCE_BYTES])
-{
-	const struct pv_export_options export = PV_EXPORT_DEFAULTS;
-
-	return !rng->is_on ||
-	       (pv_entropy_open(&rng->entropy, &rng->options, &export, service, sentence) &&
-	        pv_machine_add(machine, rng->entropy.device, rng->entropy.host, PCI_CLASS_OTHERS,
-	                       sentence));
-}
-
 /* ---- running ---- */
 
 /* All that a command line says. */
@@ -260,15 +115,15 @@ struct wishes {
 /* The devices. Disks come first, and keep their slots whatever else there is. */
 struct board {
 	struct pv_disk_set disks;
-	struct rng rng;
+	struct pv_run_rng rng;
 };
 
 static bool fill_board(struct board *board, struct pv_machine *machine, struct pv_service *service,
                        char sentence[static PV_SENTENCE_BYTES])
 {
 	return pv_disk_set_open(&board->disks, service, sentence) &&
-	       add_disks(machine, &board->disks, sentence) &&
-	       add_rng(machine, &board->rng, service, sentence);
+	       pv_run_add_disks(machine, &board->disks, sentence) &&
+	       pv_run_add_rng(machine, &board->rng, service, sentence);
 }
 
 static bool run_service(struct pv_service *service, struct pv_machine *machine, const char *name,
@@ -295,7 +150,7 @@ static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
 	struct pv_service *service;
 	bool is_good, is_made;
 
-	extend_by_rng(&extent, &board->rng);
+	pv_run_extend_by_rng(&extent, &board->rng);
 	extent.is_for_guest = true;
 	extent.lock = pv_machine_lock(machine);
 	is_made = pv_service_create(&service, &wishes->service, &extent, sentence);
@@ -349,8 +204,9 @@ static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYT
 	struct board board;
 	int status;
 
-	if (!plan_rng(&board.rng, &wishes->machine, sentence) ||
-	    !plan_disks(&board.disks, &wishes->machine, sentence))
+	if (!pv_run_plan_rng(&board.rng, wishes->machine.rng, sentence) ||
+	    !pv_run_plan_disks(&board.disks, &wishes->machine.disks, wishes->machine.cpus,
+	                       sentence))
 		return fail(sentence);
 	if (!pv_console_open(&console, wishes->machine.console, sentence)) {
 		pv_disk_set_close(&board.disks);

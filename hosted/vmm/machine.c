@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "hosted/vmm/machine.h"
+#include "hosted/vmm/machine_internal.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "hosted/loop/log.h"
-#include "hosted/vmm/mmio_bus.h"
-#include "hosted/vmm/pci_bus.h"
-#include "hosted/vmm/platform.h"
-#include "hosted/vmm/serial.h"
-#include "hosted/vmm/vcpu.h"
 #include "ring/err.h"
 
 #define SERIAL_PORT 0x3f8u
@@ -20,41 +13,6 @@
 
 /* A device that does not come to rest is waited for in steps of this. */
 #define WAIT_NS 1000000
-
-/* What the guest asked for, for the control loop to do: of several what comes later here. */
-enum wish { WISH_NOTHING, WISH_RESET, WISH_PANIC, WISH_OFF, WISH_FAILED };
-
-struct pv_machine {
-	struct pv_loop_lock loop_lock;
-	pthread_mutex_t mutex;
-	pthread_cond_t progress; /* the control loop has done something */
-	struct pv_machine_options options;
-	struct pv_service *service;
-	struct pv_kvm kvm;
-	struct pv_machine_memory memory;
-	struct pv_boot boot;
-	struct pv_io_space ports, mmio;
-	struct pv_platform platform;
-	struct pv_serial serial;
-	struct pv_machine_pci pci;
-	struct pv_machine_mmio mmio_bus;
-	struct pv_vcpus vcpus;
-	struct pv_device *device[PV_PCI_SLOTS + PV_MMIO_SLOTS];
-	unsigned int devices;
-
-	struct pv_loop_message message; /* there is a wish */
-	enum wish wish;
-	bool is_resetting, is_ending;
-	/* By its user, who may change his mind before all devices are at rest. */
-	bool is_stopping, is_stopped, goes_on_once_stopped;
-	bool has_crash_kernel, is_panicked;
-	/* Devices that a reset, a stop and the end wait for; one more until all have been asked. */
-	unsigned int resetting, pausing, ending;
-	enum pv_machine_end end;
-	bool is_reset_by_host;
-	const struct pv_machine_listener *listener; /* may be NULL */
-	void *listener_arg;
-};
 
 /* ---- the lock ---- */
 
@@ -89,32 +47,16 @@ static void wait_for_progress(void *arg)
 	pthread_cond_timedwait(&machine->progress, &machine->mutex, &until);
 }
 
-/* ---- wishes ---- */
-
-/* From processors' threads, with the lock: several may wish before all wait. */
-static void wish(struct pv_machine *machine, enum wish wish)
-{
-	bool is_posted = machine->wish != WISH_NOTHING;
-
-	if (machine->is_ending || wish <= machine->wish)
-		return;
-	machine->wish = wish;
-	/* The one that wished waits with the others; until then nobody goes on. */
-	machine->vcpus.is_paused = true;
-	if (!is_posted)
-		pv_loop_post(pv_service_control(machine->service), &machine->message);
-}
+/* ---- what the platform and processors say ---- */
 
 static void power_off(void *arg)
 {
-	wish(arg, WISH_OFF);
+	pv_machine_wish(arg, PV_WISH_OFF);
 }
 
 static void reset(void *arg)
 {
-	struct pv_machine *machine = arg;
-
-	wish(machine, machine->options.on_reset == PV_MACHINE_ENDS ? WISH_OFF : WISH_RESET);
+	pv_machine_wish_reset(arg);
 }
 
 static void set_sci(void *arg, bool is_high)
@@ -129,7 +71,7 @@ static void panicked(void *arg, bool has_crash_kernel)
 	struct pv_machine *machine = arg;
 
 	machine->has_crash_kernel = has_crash_kernel;
-	wish(machine, WISH_PANIC);
+	pv_machine_wish(machine, PV_WISH_PANIC);
 }
 
 static const struct pv_platform_ops platform_ops = { power_off, reset, set_sci, panicked };
@@ -146,12 +88,12 @@ static void vcpu_ended(void *arg, enum pv_vcpu_end end)
 	if (end == PV_VCPU_SHUTDOWN)
 		reset(arg);
 	else
-		wish(arg, WISH_FAILED);
+		pv_machine_wish(arg, PV_WISH_FAILED);
 }
 
-/* ---- what is done about them ---- */
+/* ---- making it ---- */
 
-static bool load(struct pv_machine *machine, char sentence[static PV_SENTENCE_BYTES])
+bool pv_machine_load(struct pv_machine *machine, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_boot_entry entry;
 	int error;
@@ -164,259 +106,6 @@ static bool load(struct pv_machine *machine, char sentence[static PV_SENTENCE_BY
 	return !error ||
 	       pv_sentence_wrong(sentence, "KVM takes no processor state: %s", strerror(-error));
 }
-
-static void end_devices(struct pv_machine *machine);
-
-static void restart(struct pv_machine *machine)
-{
-	char sentence[PV_SENTENCE_BYTES];
-
-	if (!load(machine, sentence)) {
-		pv_log("vm", PV_LOG_ERROR, sentence);
-		machine->end = PV_MACHINE_FAILED;
-		pv_service_end(machine->service, "guest-reset");
-		return;
-	}
-	if (machine->listener)
-		machine->listener->was_reset(machine->listener_arg, !machine->is_reset_by_host);
-	machine->is_reset_by_host = machine->is_panicked = false;
-	if (!machine->is_stopped)
-		pv_vcpus_resume(&machine->vcpus);
-}
-
-static void device_was_reset(void *arg)
-{
-	struct pv_machine *machine = arg;
-
-	if (--machine->resetting > 0)
-		return;
-	machine->is_resetting = false;
-	if (machine->is_ending)
-		end_devices(machine);
-	else
-		restart(machine);
-}
-
-/* The bus has begun the reset of each device: what remains is to wait for its end. */
-static void reset_machine(struct pv_machine *machine)
-{
-	const struct pv_waiter waiter = { device_was_reset, machine };
-
-	machine->is_resetting = true;
-	pv_platform_reset(&machine->platform);
-	pv_serial_reset(&machine->serial);
-	pv_machine_pci_reset(&machine->pci);
-	pv_machine_mmio_reset(&machine->mmio_bus);
-	machine->resetting = machine->devices + 1;
-	for (unsigned int i = 0; i < machine->devices; i++)
-		pv_bug_on(pv_device_reset(machine->device[i], waiter) != 0);
-	device_was_reset(machine);
-}
-
-/* ---- the service's guest ---- */
-
-static void begin(void *arg)
-{
-	struct pv_machine *machine = arg;
-
-	pv_vcpus_resume(&machine->vcpus);
-}
-
-static void device_stopped(void *arg)
-{
-	struct pv_machine *machine = arg;
-
-	if (--machine->ending > 0)
-		return;
-	pv_serial_flush(&machine->serial);
-	pv_service_guest_ended(machine->service);
-}
-
-static void end_devices(struct pv_machine *machine)
-{
-	const struct pv_waiter waiter = { device_stopped, machine };
-
-	machine->ending = machine->devices + 1;
-	for (unsigned int i = 0; i < machine->devices; i++)
-		pv_bug_on(pv_device_reset(machine->device[i], waiter) != 0);
-	device_stopped(machine);
-}
-
-/* A reset that is under way has its own waiters: the last of them goes on here. */
-static void end(void *arg, const char *reason)
-{
-	struct pv_machine *machine = arg;
-
-	(void)reason;
-	machine->is_ending = true;
-	pv_vcpus_pause(&machine->vcpus);
-	pv_vcpus_end(&machine->vcpus);
-	if (!machine->is_resetting)
-		end_devices(machine);
-}
-
-/* A guest that is asked to end and does not listen is ended by who asks twice. */
-static void asked_to_end(void *arg)
-{
-	pv_machine_press_power(arg);
-}
-
-static const struct pv_service_guest_ops guest_ops = { begin, asked_to_end, end };
-
-/* ---- stop and go on ---- */
-
-static void go_on(struct pv_machine *machine)
-{
-	machine->is_stopped = machine->goes_on_once_stopped = machine->is_panicked = false;
-	for (unsigned int i = 0; i < machine->devices; i++)
-		pv_device_resume(machine->device[i]);
-	if (machine->listener)
-		machine->listener->goes_on(machine->listener_arg);
-	/* A reset that is under way has them go on when it is done. */
-	if (machine->is_resetting)
-		return;
-	pv_vcpus_mark_stopped(&machine->vcpus);
-	pv_vcpus_resume(&machine->vcpus);
-}
-
-static void device_paused(void *arg)
-{
-	struct pv_machine *machine = arg;
-
-	if (--machine->pausing > 0)
-		return;
-	machine->is_stopping = false;
-	if (machine->listener)
-		machine->listener->has_stopped(machine->listener_arg);
-	if (machine->goes_on_once_stopped && !machine->is_ending)
-		go_on(machine);
-}
-
-static void stop_machine(struct pv_machine *machine)
-{
-	const struct pv_waiter waiter = { device_paused, machine };
-
-	machine->is_stopping = machine->is_stopped = true;
-	pv_vcpus_pause(&machine->vcpus);
-	machine->pausing = machine->devices + 1;
-	for (unsigned int i = 0; i < machine->devices; i++)
-		pv_bug_on(pv_device_pause(machine->device[i], waiter) != 0);
-	device_paused(machine);
-}
-
-bool pv_machine_stop(struct pv_machine *machine)
-{
-	bool is_at_rest = machine->is_ending || (machine->is_stopped && !machine->is_stopping);
-
-	machine->goes_on_once_stopped = false;
-	if (!is_at_rest && !machine->is_stopping)
-		stop_machine(machine);
-	return is_at_rest;
-}
-
-void pv_machine_cont(struct pv_machine *machine)
-{
-	if (machine->is_ending)
-		return;
-	machine->goes_on_once_stopped = machine->is_stopping;
-	if (machine->is_stopped && !machine->is_stopping)
-		go_on(machine);
-}
-
-bool pv_machine_is_stopped(const struct pv_machine *machine)
-{
-	return machine->is_stopped && !machine->goes_on_once_stopped;
-}
-
-bool pv_machine_is_panicked(const struct pv_machine *machine)
-{
-	return machine->is_panicked;
-}
-
-/* ---- granting wishes ---- */
-
-static void end_machine(struct pv_machine *machine, enum pv_machine_end end, const char *reason)
-{
-	machine->end = end;
-	pv_service_end(machine->service, reason);
-}
-
-static void grant_panic(struct pv_machine *machine)
-{
-	enum pv_machine_action action = machine->options.on_panic;
-
-	if (machine->has_crash_kernel)
-		action = PV_MACHINE_RUNS;
-	if (machine->listener)
-		machine->listener->has_panicked(machine->listener_arg, action,
-		                                machine->has_crash_kernel);
-	switch (action) {
-	case PV_MACHINE_RESETS:
-		reset_machine(machine);
-		break;
-	case PV_MACHINE_ENDS:
-		pv_log("vm", PV_LOG_ERROR, "the guest has panicked");
-		end_machine(machine, PV_MACHINE_PANICKED, "guest-panic");
-		break;
-	case PV_MACHINE_STOPS:
-		machine->is_panicked = true;
-		pv_machine_stop(machine);
-		break;
-	case PV_MACHINE_RUNS:
-		break;
-	}
-}
-
-static void grant(struct pv_loop_message *message)
-{
-	struct pv_machine *machine =
-		(struct pv_machine *)((char *)message - offsetof(struct pv_machine, message));
-	enum wish granted = machine->wish;
-
-	machine->wish = WISH_NOTHING;
-	/* A reset that is under way is as good as another, or as what it puts an end to. */
-	if (machine->is_ending ||
-	    (machine->is_resetting && (granted == WISH_RESET || granted == WISH_PANIC)))
-		return;
-	pv_vcpus_pause(&machine->vcpus);
-	if (granted == WISH_RESET)
-		reset_machine(machine);
-	else if (granted == WISH_PANIC)
-		grant_panic(machine);
-	else if (granted == WISH_FAILED)
-		end_machine(machine, PV_MACHINE_FAILED, "host-error");
-	else
-		end_machine(machine, PV_MACHINE_OFF, "guest-shutdown");
-	if (!machine->is_ending && !machine->is_resetting && !machine->is_stopped)
-		pv_vcpus_resume(&machine->vcpus);
-}
-
-/* ---- buttons ---- */
-
-void pv_machine_press_power(struct pv_machine *machine)
-{
-	pv_platform_press_button(&machine->platform);
-}
-
-void pv_machine_press_reset(struct pv_machine *machine)
-{
-	machine->is_reset_by_host = true;
-	wish(machine, WISH_RESET);
-}
-
-int pv_machine_cpu_thread(const struct pv_machine *machine, unsigned int cpu)
-{
-	return cpu < machine->vcpus.vcpus ? machine->vcpus.vcpu[cpu].thread_id : 0;
-}
-
-void pv_machine_set_listener(struct pv_machine *machine, const struct pv_machine_listener *listener,
-                             void *arg)
-{
-	machine->listener = listener;
-	machine->listener_arg = arg;
-}
-
-/* ---- making it ---- */
 
 static bool out_of_memory(char sentence[static PV_SENTENCE_BYTES])
 {
@@ -444,7 +133,7 @@ static bool make(struct pv_machine *machine, char sentence[static PV_SENTENCE_BY
 	machine->vcpus.ended = vcpu_ended;
 	machine->vcpus.arg = machine;
 	return pv_vcpus_init(&machine->vcpus, options->boot.cpus, sentence) &&
-	       load(machine, sentence);
+	       pv_machine_load(machine, sentence);
 }
 
 bool pv_machine_create(struct pv_machine **created, const struct pv_machine_options *options,
@@ -457,7 +146,7 @@ bool pv_machine_create(struct pv_machine **created, const struct pv_machine_opti
 		return out_of_memory(sentence);
 	machine->options = *options;
 	machine->loop_lock = (struct pv_loop_lock){ lock_take, lock_leave };
-	machine->message.run = grant;
+	machine->message.run = pv_machine_grant;
 	machine->kvm.fd = machine->kvm.vm_fd = machine->memory.fd = -1;
 	pthread_mutex_init(&machine->mutex, NULL);
 	pthread_cond_init(&machine->progress, NULL);
@@ -526,7 +215,7 @@ bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
 	int error;
 
 	machine->service = service;
-	pv_service_set_guest(service, &guest_ops, machine);
+	pv_service_set_guest(service, &pv_machine_guest_ops, machine);
 	pv_service_set_cpus(service, machine->vcpus.stats, machine->vcpus.vcpus);
 	error = pv_machine_pci_init(&machine->pci, &pci);
 	if (error)
@@ -555,6 +244,11 @@ bool pv_machine_add(struct pv_machine *machine, struct pv_device *device, struct
 {
 	int error = pv_machine_pci_add(&machine->pci, device, host, class_code);
 
+	if (error == -ENOSPC)
+		return pv_sentence_wrong(sentence,
+		                         "the PCI bus has room for %u devices, the entropy device "
+		                         "among them; put disks on bus=mmio or say --rng off",
+		                         PV_PCI_SLOTS - 1);
 	if (error)
 		return pv_sentence_wrong(sentence, "no place on the PCI bus: %s", strerror(-error));
 	return has_device(machine, device);
@@ -576,4 +270,16 @@ bool pv_machine_add_mmio(struct pv_machine *machine, struct pv_device *device, s
 enum pv_machine_end pv_machine_how_ended(const struct pv_machine *machine)
 {
 	return machine->end;
+}
+
+int pv_machine_cpu_thread(const struct pv_machine *machine, unsigned int cpu)
+{
+	return cpu < machine->vcpus.vcpus ? machine->vcpus.vcpu[cpu].thread_id : 0;
+}
+
+void pv_machine_set_listener(struct pv_machine *machine, const struct pv_machine_listener *listener,
+                             void *arg)
+{
+	machine->listener = listener;
+	machine->listener_arg = arg;
 }

@@ -10,38 +10,9 @@
 #include <cmocka.h>
 
 #include "abi/virtio_features.h"
-#include "hosted/vhost_user/frontend.h"
-#include "tests/support/fake_backend.h"
+#include "tests/support/frontend_rig.h"
 
-static struct fake_backend fake;
-static struct pv_vhu_frontend *frontend;
 static uint64_t answer;
-
-static int setup(void **state)
-{
-	(void)state;
-	fake_backend_init(&fake);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	pv_vhu_frontend_destroy(frontend);
-	fake_backend_stop(&fake);
-	return 0;
-}
-
-static void make(void)
-{
-	struct pv_vhu_frontend_options options = { .protocol_features = PV_VHU_FRONTEND_FEATURES };
-	char sentence[256];
-
-	fake_backend_start(&fake);
-	options.fd = fake.front;
-	if (pv_vhu_frontend_create(&frontend, &options, sentence, sizeof(sentence)))
-		fail_msg("%s", sentence);
-}
 
 /* To one request the answer is `answer`. */
 static bool answer_so(struct fake_backend *back, struct pv_vhu_message *message)
@@ -55,13 +26,7 @@ static void make_that_answers(uint32_t request, uint64_t value)
 	fake.twisted = request;
 	fake.twist = answer_so;
 	answer = value;
-	make();
-}
-
-static void expect_error(int code, int expected, const char *words)
-{
-	assert_int_equal(code, expected);
-	assert_string_equal(pv_vhu_frontend_error(frontend), words);
+	frontend_make_well();
 }
 
 static void a_log_goes_out_with_its_place_and_descriptor(void **state)
@@ -69,7 +34,7 @@ static void a_log_goes_out_with_its_place_and_descriptor(void **state)
 	const struct pv_vhu_message *message;
 
 	(void)state;
-	make();
+	frontend_make_well();
 	assert_true(pv_vhu_frontend_can_log(frontend));
 	assert_int_equal(pv_vhu_frontend_log_set(frontend, 0, 4096, 100), 0);
 	message = fake_last(&fake, VHOST_USER_SET_LOG_BASE);
@@ -84,7 +49,7 @@ static void logging_goes_along_with_the_features_until_it_is_turned_off(void **s
 	const uint64_t plain = driver | VHOST_USER_F_PROTOCOL_FEATURES;
 
 	(void)state;
-	make();
+	frontend_make_well();
 	assert_int_equal(pv_vhu_frontend_features(frontend) & VHOST_F_LOG_ALL, 0);
 	assert_int_equal(pv_vhu_frontend_features_set(frontend, driver), 0);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_FEATURES)->payload.u64, plain);
@@ -105,7 +70,7 @@ static void a_rings_own_writes_are_logged_where_it_says(void **state)
 	const struct vhost_user_vring_addr *addr;
 
 	(void)state;
-	make();
+	frontend_make_well();
 	assert_int_equal(pv_vhu_frontend_vring_set(frontend, 1, &vring), 0);
 	addr = &fake_last(&fake, VHOST_USER_SET_VRING_ADDR)->payload.addr;
 	assert_int_equal(addr->flags, 0);
@@ -126,7 +91,7 @@ static void without_acknowledgements_an_answer_is_waited_for_all_the_same(void *
 
 	(void)state;
 	fake.protocol_features &= ~VHOST_USER_PROTOCOL_F_REPLY_ACK;
-	make();
+	frontend_make_well();
 	assert_int_equal(fake_count(&fake, VHOST_USER_GET_FEATURES), 1);
 	assert_int_equal(pv_vhu_frontend_log_turn(frontend, true), 0);
 	assert_int_equal(fake_count(&fake, VHOST_USER_GET_FEATURES), 2);
@@ -140,8 +105,8 @@ static void a_log_that_is_refused_is_an_error_of_its_own(void **state)
 {
 	(void)state;
 	make_that_answers(VHOST_USER_SET_LOG_BASE, 1ull << 40);
-	expect_error(pv_vhu_frontend_log_set(frontend, 0, 0, 1), -EREMOTEIO,
-	             "the back-end refuses SET_LOG_BASE");
+	frontend_expect_error(pv_vhu_frontend_log_set(frontend, 0, 0, 1), -EREMOTEIO,
+	                      "the back-end refuses SET_LOG_BASE");
 	assert_false(pv_vhu_frontend_has_failed(frontend));
 }
 
@@ -151,10 +116,10 @@ static void a_back_end_that_cannot_log_is_not_asked_to(void **state)
 
 	(void)state;
 	fake.features &= ~VHOST_F_LOG_ALL;
-	make();
+	frontend_make_well();
 	assert_false(pv_vhu_frontend_can_log(frontend));
-	expect_error(pv_vhu_frontend_log_set(frontend, 0, 0, 1), -ENOTSUP,
-	             "the back-end keeps no dirty log");
+	frontend_expect_error(pv_vhu_frontend_log_set(frontend, 0, 0, 1), -ENOTSUP,
+	                      "the back-end keeps no dirty log");
 	assert_int_equal(pv_vhu_frontend_log_turn(frontend, true), -ENOTSUP);
 	assert_int_equal(pv_vhu_frontend_vring_log(frontend, 0, &vring), -ENOTSUP);
 	assert_int_equal(fake_count(&fake, VHOST_USER_SET_LOG_BASE), 0);
@@ -164,7 +129,7 @@ static void a_back_end_that_cannot_log_is_not_asked_to(void **state)
 static void a_state_is_asked_for_with_its_direction(void **state)
 {
 	(void)state;
-	make();
+	frontend_make_well();
 	for (uint32_t is_load = 0; is_load < 2; is_load++) {
 		const struct pv_vhu_message *message;
 
@@ -181,8 +146,8 @@ static void a_state_that_is_refused_is_an_error_of_its_own(void **state)
 {
 	(void)state;
 	make_that_answers(VHOST_USER_SET_DEVICE_STATE_FD, VHOST_USER_TRANSFER_NO_FD | 7);
-	expect_error(pv_vhu_frontend_state_begin(frontend, true, 0), -EREMOTEIO,
-	             "the back-end refuses SET_DEVICE_STATE_FD");
+	frontend_expect_error(pv_vhu_frontend_state_begin(frontend, true, 0), -EREMOTEIO,
+	                      "the back-end refuses SET_DEVICE_STATE_FD");
 	assert_false(pv_vhu_frontend_has_failed(frontend));
 }
 
@@ -190,8 +155,8 @@ static void a_state_that_failed_says_so(void **state)
 {
 	(void)state;
 	make_that_answers(VHOST_USER_CHECK_DEVICE_STATE, 0x100);
-	expect_error(pv_vhu_frontend_state_check(frontend), -EREMOTEIO,
-	             "the back-end refuses CHECK_DEVICE_STATE");
+	frontend_expect_error(pv_vhu_frontend_state_check(frontend), -EREMOTEIO,
+	                      "the back-end refuses CHECK_DEVICE_STATE");
 	assert_false(pv_vhu_frontend_has_failed(frontend));
 }
 
@@ -199,8 +164,8 @@ static void a_channel_that_is_promised_and_does_not_come_ends_the_connection(voi
 {
 	(void)state;
 	make_that_answers(VHOST_USER_SET_DEVICE_STATE_FD, 0);
-	expect_error(pv_vhu_frontend_state_begin(frontend, false, 0), -EPROTO,
-	             "SET_DEVICE_STATE_FD answered without a descriptor");
+	frontend_expect_error(pv_vhu_frontend_state_begin(frontend, false, 0), -EPROTO,
+	                      "SET_DEVICE_STATE_FD answered without a descriptor");
 	assert_true(pv_vhu_frontend_has_failed(frontend));
 }
 
@@ -208,13 +173,13 @@ static void a_back_end_without_the_feature_is_not_asked_for_its_state(void **sta
 {
 	(void)state;
 	fake.protocol_features &= ~VHOST_USER_PROTOCOL_F_DEVICE_STATE;
-	make();
-	expect_error(pv_vhu_frontend_state_begin(frontend, false, 0), -ENOTSUP,
-	             "the back-end's state cannot be moved");
+	frontend_make_well();
+	frontend_expect_error(pv_vhu_frontend_state_begin(frontend, false, 0), -ENOTSUP,
+	                      "the back-end's state cannot be moved");
 	assert_int_equal(fake_count(&fake, VHOST_USER_SET_DEVICE_STATE_FD), 0);
 }
 
-#define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, frontend_setup, frontend_teardown)
 
 int main(void)
 {

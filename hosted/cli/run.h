@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What paravane run puts into its machine, a file for each kind of device. */
+#ifndef PV_HOSTED_CLI_RUN_H
+#define PV_HOSTED_CLI_RUN_H
+
+#include "hosted/control/disk_set.h"
+#include "hosted/control/entropy.h"
+#include "hosted/control/options.h"
+#include "hosted/vmm/machine.h"
+
+/* What the texts, one of each --disk, say; they are written to. False with a sentence. */
+bool pv_run_plan_disks(struct pv_disk_set *set, const struct pv_option_texts *texts, uint64_t cpus,
+                       char sentence[static PV_SENTENCE_BYTES]);
+
+/* Those that are open, onto the buses of their plans. False with a sentence. */
+bool pv_run_add_disks(struct pv_machine *machine, const struct pv_disk_set *set,
+                      char sentence[static PV_SENTENCE_BYTES]);
+
+struct pv_run_rng {
+	bool is_on;
+	struct pv_entropy_options options;
+	struct pv_entropy entropy;
+};
+
+/* What --rng says, which is written to; NULL: it was not given. False with a sentence. */
+bool pv_run_plan_rng(struct pv_run_rng *rng, const char *option,
+                     char sentence[static PV_SENTENCE_BYTES]);
+
+/* It asks for its part of the service. */
+void pv_run_extend_by_rng(struct pv_service_extent *extent, const struct pv_run_rng *rng);
+
+/* Opened, and onto the PCI bus, if it is to be there. False with a sentence. */
+bool pv_run_add_rng(struct pv_machine *machine, struct pv_run_rng *rng, struct pv_service *service,
+                    char sentence[static PV_SENTENCE_BYTES]);
+
+#endif
