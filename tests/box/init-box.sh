@@ -36,7 +36,7 @@ stty -F /dev/ttyS1 raw -echo
 echo "box: up"
 # A box that is alive says so, whatever runs in it.
 while sleep 5; do echo "box: beats"; done &
-chroot /host /usr/bin/env -i HOME=/tmp TERM=dumb LC_ALL=C.UTF-8 \
+chroot /host /usr/bin/env -i BOX=yes HOME=/tmp TERM=dumb LC_ALL=C.UTF-8 \
 	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	/bin/sh "$BOX_FOLDER/command" </dev/null >/dev/ttyS1 2>&1
 echo $? >/scratch/box/status

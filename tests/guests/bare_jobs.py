@@ -20,20 +20,15 @@ def initrd(folder):
 
 
 def disks(folder):
-    """Options of a disk that may be written to, and of one that may not and has a pattern."""
-    for name in ("disk", "pattern"):
+    """Options of a disk that may be written to, of one that may not and has a pattern, and of one on MMIO,
+    to whose registers nonsense comes as to a hole."""
+    for name in ("disk", "pattern", "third"):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(bytes((0xa5 ^ i ^ i >> 8) & 0xff for i in range(512)) if name == "pattern"
                        else b"")
             file.truncate(1 << 20)
-    return ["--disk", f"path={folder}/disk", "--disk", f"path={folder}/pattern,readonly=on"]
-
-
-def beside_the_bus(folder):
-    """Options of one more, that no bus leads to: nonsense comes to it as to a hole."""
-    with open(os.path.join(folder, "third"), "wb") as file:
-        file.truncate(1 << 20)
-    return ["--disk", f"path={folder}/third,bus=mmio"]
+    return ["--disk", f"path={folder}/disk", "--disk", f"path={folder}/pattern,readonly=on",
+            "--disk", f"path={folder}/third,bus=mmio"]
 
 
 def hello(folder):
@@ -54,8 +49,8 @@ def first_out(_folder):
 
 
 def disk(folder):
-    """Our own driver, in ring 0, on a disk that may be written to and on one that may not."""
-    with Machine("disk", "disk 2", *disks(folder)) as machine:
+    """Our own driver, in ring 0, on disks that may be written to, on both buses, and one that may not."""
+    with Machine("disk", "disk 3", *disks(folder)) as machine:
         machine.finish()
 
 
@@ -64,6 +59,17 @@ def cpus(_folder):
     for count in (2, 64, 255):
         with Machine(f"{count} processors", f"cpus {count}", "--cpus", str(count)) as machine:
             machine.finish()
+
+
+def too_many(_folder):
+    """More processors than this KVM gives, and as many as it does."""
+    few = {"LD_PRELOAD": os.environ["FEW_VCPUS"]}
+    with Machine("3 processors of 2", "cpus 3", "--cpus", "3", environment=few) as machine:
+        say(machine.wait() == 1 and machine.errors_text() ==
+            "paravane run: option '--cpus': 3 are more than the 2 that KVM gives a machine here\n",
+            "more processors than KVM gives are one sentence", machine.obituary())
+    with Machine("2 processors of 2", "cpus 2", "--cpus", "2", environment=few) as machine:
+        machine.finish()
 
 
 def triple(_folder):
@@ -141,8 +147,7 @@ def ask_while(machine, goes_on):
 def hostile(folder):
     """Nonsense in every register: the monitor goes on, and forgets all of it at a reset."""
     name = f"hostile, seed {SEED}"
-    with Machine(name, f"hostile {SEED} {TURNS}", *disks(folder),
-                 *beside_the_bus(folder)) as machine:
+    with Machine(name, f"hostile {SEED} {TURNS}", *disks(folder)) as machine:
         machine.wait_for("ready")
         before_kib = machine.status_kib("VmRSS")
         machine.type("\n")
@@ -165,7 +170,7 @@ def hostile(folder):
 def storm(folder):
     """All processors at once, reset in the middle of it, again and again."""
     name = f"storm, seed {SEED}"
-    with Machine(name, f"storm {SEED} {STORMS}", *disks(folder), *beside_the_bus(folder),
+    with Machine(name, f"storm {SEED} {STORMS}", *disks(folder),
                  "--cpus", "2") as machine:
         qmp = machine.qmp()
         for i in range(STORMS):
@@ -177,7 +182,7 @@ def storm(folder):
         machine.finish()
 
 
-JOBS = {job.__name__: job for job in (hello, first_out, disk, cpus, triple, internal, reset, hostile, storm)}
+JOBS = {job.__name__: job for job in (hello, first_out, disk, cpus, too_many, triple, internal, reset, hostile, storm)}
 
 
 def do(name, folder):

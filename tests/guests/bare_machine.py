@@ -28,7 +28,8 @@ def say(is_true, text, detail=""):
 class Machine:
     """One monitor. Its console is read all the time, so that the guest never waits for us."""
 
-    def __init__(self, name, append, *options, kernel="BARE_GUEST", memory="64M"):
+    def __init__(self, name, append, *options, kernel="BARE_GUEST", memory="64M",
+                 environment=None):
         self.name = name
         self.folder = serving.short_folder()
         self.qmp_path = os.path.join(self.folder, "qmp")
@@ -36,7 +37,8 @@ class Machine:
         argv = [os.environ["PARAVANE"], "run", "--kernel", os.environ[kernel], "--memory", memory,
                 "--append", append, "--qmp", f"unix:{self.qmp_path},server=on,wait=off", *options]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors)
+                                        stderr=self.errors,
+                                        env={**os.environ, **(environment or {})})
         self.console = b""
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()

@@ -7,7 +7,6 @@ import os
 import harness
 import in_box
 import initramfs
-import qemu
 
 LIMIT_S = 600
 
@@ -90,7 +89,6 @@ def judge_ctl(report, values):
 
 
 def body(report, test):
-    qemu.need()
     kernel, modules = initramfs.kernel(test.guests)
     ramdisk = os.path.join(test.work, "initramfs")
     initramfs.initramfs(ramdisk, modules, "monitor.sh")
@@ -99,7 +97,7 @@ def body(report, test):
         file.write(SCRIPT.format(kernel=kernel, ramdisk=ramdisk,
                                  tools=initramfs.tools_image(test.guests)))
     command = ["env", f"PARAVANE={os.environ['PARAVANE']}", "sh", path]
-    cases = in_box.judge(report, in_box.run(test, command, "3072M", LIMIT_S))
+    cases = in_box.judge(report, in_box.run_boxed(test, command, "3072M", LIMIT_S))
     report.equal(sorted(cases), ["ctl", "doctor"], "both cases ran")
     judge_doctor(report, cases.get("doctor", {}))
     judge_ctl(report, cases.get("ctl", {}))

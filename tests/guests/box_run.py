@@ -3,15 +3,16 @@
 drivers, with MSI-X and without, rebooted, and ended from outside."""
 
 import harness
+import in_box
 import machine_cases
 from machine_cases import REBOOTS
 
 PLACE = "0000:00:01.0"
 CASES = {
-    "modern": ("--cpus 2 --memory 5G,shared=on", "LEGACY=0", ",iothreads=2"),
+    "modern": ("--cpus 2 --memory 6G,shared=on", "LEGACY=0", ",iothreads=2"),
     "legacy": ("--cpus 1 --memory 300M", "LEGACY=1", ",queues=1"),
     "no MSI": ("--cpus 4 --memory 256M", "LEGACY=0 pci=nomsi"),
-    "reboots": ("--cpus 2 --memory 256M,hugepages=on", f"LEGACY=0 REBOOTS={REBOOTS}"),
+    "reboots": ("--cpus 2 --memory 256M" + in_box.huge_pages(), f"LEGACY=0 REBOOTS={REBOOTS}"),
     "exit on reboot": ("--cpus 1 --memory 256M --on-reboot exit", f"LEGACY=0 REBOOTS={REBOOTS}"),
 }
 
@@ -19,17 +20,17 @@ CASES = {
 ENDED = """
 fresh
 run --rng off --append "console=null quiet LINE=/dev/ttyS0 SLEEPS=1 RNG=off WHAT=off" \\
-	--console file=/tmp/log --pidfile /tmp/pid &
+	--console file=log --pidfile pid &
 pid=$!
-while ! grep -q "guest runs" /tmp/log; do kill -0 $pid && sleep 0.2 || break; done
-monitor=$(cat /tmp/pid)
+while ! grep -q "guest runs" log; do kill -0 $pid && sleep 0.2 || break; done
+monitor=$(cat pid)
 kill -TERM $monitor; sleep 0.5
 kill -0 $monitor && echo "@@ok the first signal asks the guest"
 kill -TERM $monitor
 wait $pid
 status=$?
-[ ! -e /tmp/pid ] && echo "@@ok its pidfile goes with it"
-grep @@ /tmp/log
+[ ! -e pid ] && echo "@@ok its pidfile goes with it"
+grep @@ log
 echo "@@case ended $status"
 """
 

@@ -39,7 +39,7 @@ def run(report, test, line):
         file.write(SCRIPT.format(paravane=os.environ["PARAVANE"], kernel=kernel, ramdisk=ramdisk,
                                  tools=initramfs.tools_image(test.guests)))
     begin = time.monotonic()
-    lines = in_box.run_anywhere(test, ["sh", script], "2048M", LIMIT_S)
+    lines = in_box.run(test, ["sh", script], "2048M", LIMIT_S, is_told=False)
     values = in_box.values_of(lines)
     if "random" not in values:
         raise Failure(f"the machine did not come up (log: {test.log_path('box')})")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Running a part of a test in the box, and judging what it and its guests have said."""
+"""Running a part of a test on a KVM, be it in the box, and judging what it and its guests have said."""
 
+import functools
 import json
 import os
 import re
@@ -8,24 +9,17 @@ import subprocess
 import sys
 
 import initramfs
+import qemu
 from report import Failure
 
 sys.path.insert(0, os.path.join(initramfs.HERE, os.pardir, "box"))
 import box  # pylint: disable=wrong-import-position
 
+HUGE_PAGES = 128
 SPOKEN = re.compile(r"@@(ok|bad|is|rc|case) ?(.*)")
 
 
-def run(test, command, memory, seconds):
-    """Runs the command there; returns the lines that it printed."""
-    options = box.default_options(memory=memory, seconds=seconds, kernels=test.guests)
-    with open(test.log_path("box"), "wb") as log:
-        status = box.run(options, command, log)
-    if status == box.BOX_FAILED:
-        raise Failure("the box itself failed")
-    return lines_of(test)
-
-
+@functools.cache
 def kvm():
     """Is this machine's own KVM there, ours to use, and fast? And if not, why not, in a few words."""
     doctor = subprocess.run([os.environ["PARAVANE"], "doctor", "--json"], capture_output=True,
@@ -37,12 +31,14 @@ def kvm():
     return True, ""
 
 
-def run_anywhere(test, command, memory, seconds):
-    """The same, without the box where there is a KVM here; for what wants nothing else of it."""
+def run(test, command, memory, seconds, is_told=True):
+    """Runs the command where there is a KVM: on this machine if its own is good, else in the box, and
+    says so. Returns the lines that it printed. What it writes it puts into a folder of its own making."""
     is_usable, why = kvm()
     if not is_usable:
-        print(f"# {why}: in the box", file=sys.stderr)
-        return run(test, command, memory, seconds)
+        if is_told:
+            print(f"# {why}: in the box", file=sys.stderr)
+        return run_boxed(test, command, memory, seconds)
     with open(test.log_path("box"), "wb") as log:
         try:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -50,6 +46,24 @@ def run_anywhere(test, command, memory, seconds):
         except subprocess.TimeoutExpired as late:
             raise Failure(f"it did not end within {seconds} s") from late
     return lines_of(test)
+
+
+def run_boxed(test, command, memory, seconds):
+    """The same in the box whatever there is here, for what wants a machine of its own to play with."""
+    qemu.need()
+    options = box.default_options(memory=memory, seconds=seconds, kernels=test.guests)
+    with open(test.log_path("box"), "wb") as log:
+        status = box.run(options, command, log)
+    if status == box.BOX_FAILED:
+        raise Failure("the box itself failed")
+    return lines_of(test)
+
+
+def huge_pages():
+    """What to say for 256 MiB of them: the box makes its own, another machine has them or has not."""
+    with open("/proc/meminfo", encoding="ascii") as meminfo:
+        free = next(int(line.split()[1]) for line in meminfo if line.startswith("HugePages_Free"))
+    return ",hugepages=on" if not kvm()[0] or free >= HUGE_PAGES else ""
 
 
 def lines_of(test):

@@ -8,7 +8,6 @@ import shlex
 
 import in_box
 import initramfs
-import qemu
 
 VERSION_1 = 32
 LONG = "PV_LONG" in os.environ
@@ -17,16 +16,19 @@ REBOOTS = 10 if LONG else 3
 LIMIT_S = 1200 if LONG else 600
 
 SCRIPT = """
-sysctl -q vm.nr_hugepages=128
+folder=$(mktemp -d) && cd "$folder" || exit
+trap 'rm -rf "$folder"' EXIT
+# The box is ours to change.
+[ -z "${{BOX-}}" ] || sysctl -q vm.nr_hugepages={huge}
 run() {{
 	"$PARAVANE" run --kernel {kernel} --initrd {ramdisk} \\
-		--disk path=/tmp/disk.img,id=disk,bus={bus}$keys \\
+		--disk path=disk.img,id=disk,bus={bus}$keys \\
 		--disk path={tools},readonly=on,serial=tools,locking=off,queues=1,bus={bus} \\
 		"$@" </dev/null
 }}
 fresh() {{
-	rm -f /tmp/disk.img
-	truncate -s 64M /tmp/disk.img
+	rm -f disk.img
+	truncate -s 64M disk.img
 }}
 """
 
@@ -38,18 +40,19 @@ def lines(name, options, words, keys=""):
 
 def run(report, test, bus, cases, more="", kernel=None):
     """Runs the cases, {name: (options, words of the kernel's command line, keys of its disk)}, with disks
-    on that bus and on a kernel (the path, and those of its modules; None: the usual one), then the lines of a script that ends cases of its own. Returns the values of each."""
-    qemu.need()
+    on that bus and on a kernel (the path, and those of its modules; None: the usual one), then the lines
+    of a script that ends cases of its own. Returns the values of each."""
     kernel, modules = kernel or initramfs.kernel(test.guests)
     ramdisk = os.path.join(test.work, "initramfs")
     initramfs.initramfs(ramdisk, modules, "monitor.sh")
     path = os.path.join(test.work, "script")
     with open(path, "w", encoding="utf-8") as file:
         file.write(SCRIPT.format(kernel=kernel, ramdisk=ramdisk, bus=bus,
+                                 huge=in_box.HUGE_PAGES,
                                  tools=initramfs.tools_image(test.guests)))
         file.write("".join(lines(name, *case) for name, case in cases.items()) + more)
     command = ["env", f"PARAVANE={os.environ['PARAVANE']}", "sh", path]
-    return in_box.judge(report, in_box.run(test, command, "6144M", LIMIT_S))
+    return in_box.judge(report, in_box.run(test, command, "8192M", LIMIT_S))
 
 
 def compare(report, name, values, cpus, version, place, interrupts):

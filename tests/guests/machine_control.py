@@ -9,9 +9,11 @@ killed. Prints what it finds in the lines that guests speak too.
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -23,7 +25,7 @@ os.environ["PARAVANE"] = sys.argv[1]
 import serving  # pylint: disable=wrong-import-position
 
 ROUNDS = int(sys.argv[2])
-FOLDER = "/tmp"
+FOLDER = tempfile.mkdtemp()
 DISK = os.path.join(FOLDER, "disk.img")
 SOCKET = os.path.join(FOLDER, "qmp")
 BEFORE_MIB, AFTER_MIB = 64, 96
@@ -150,10 +152,44 @@ def questions(machine):
     same("one processor can be asked for", [entry["qom-path"] for entry in other], ["/cpu1"])
 
 
+def summed(machine, target, name, path):
+    """A counter, added up over all that have a path which begins so."""
+    return sum(stat["value"]
+               for entry in machine.qmp.command("query-stats", target=target)
+               if entry["qom-path"].startswith(path)
+               for stat in entry["stats"] if stat["name"] == name)
+
+
+def doorbells(machine, acknowledges_interrupts):
+    """Kicks do not bring a processor to the monitor: what comes there under load is far less."""
+    def look():
+        return [summed(machine, "vm", "kicks", "/disk/"), summed(machine, "vcpu", "mmio-writes", "/cpu"),
+                summed(machine, "vcpu", "mmio-reads", "/cpu")]
+
+    before = look()
+    deadline = time.monotonic() + ANSWER_S
+    while look()[0] < before[0] + 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    kicks, writes, reads = [after - then for after, then in zip(look(), before)]
+    # One that acknowledges an interrupt reads a register before it writes another.
+    left = writes - reads if acknowledges_interrupts else writes + reads
+    ok(kicks >= 200 and left <= kicks / 10,
+       f"doorbells are answered in the kernel: {kicks} kicks, {writes} writes, {reads} reads")
+
+
+def on_mmio():
+    machine = Machine("", keys=",bus=mmio,queues=1")
+    machine.wait_until_guest_runs()
+    doorbells(machine, True)
+    machine.qmp.command("system_powerdown")
+    say("case", "mmio", machine.end())
+
+
 def controlled():
     machine = Machine("")
     machine.wait_until_guest_runs()
     questions(machine)
+    doorbells(machine, False)
     stop_and_cont(machine)
     reset_while_stopped(machine)
     same("block_resize under load",
@@ -220,7 +256,11 @@ def panicked():
     same("a panic ends the program with a status of its own", Machine("PANICS=1").end(), 4)
 
 
-controlled()
-full()
-panicked()
-killed()
+try:
+    controlled()
+    on_mmio()
+    full()
+    panicked()
+    killed()
+finally:
+    shutil.rmtree(FOLDER, ignore_errors=True)

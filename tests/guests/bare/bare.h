@@ -152,11 +152,21 @@ bool pci_is_disk(unsigned int slot);
 uint64_t pci_bar(unsigned int slot, unsigned int bar, bool *is_io);
 uint64_t pci_bar_bytes(unsigned int slot, unsigned int bar);
 
-/* Brings a disk up from nothing, by the drivers of this tree: writes and reads back, or where it is
- * read-only reads the pattern that lies there. */
-void disk_check(unsigned int slot);
-/* A device's registers, looked for at the first call. */
-struct pv_bus *disk_bus(unsigned int slot);
+/* A device's registers, looked for at the first call, and at the first one after pci_bus_forget().
+ */
+struct pv_bus *pci_bus(unsigned int slot);
+void pci_bus_forget(unsigned int slot);
+
+/* As the monitor has them. */
+#define MMIO_PLACES      0xe0100000u
+#define MMIO_PLACE_BYTES 0x1000u
+#define MMIO_PLACE_COUNT 8u
+
+/* Registers at a place, valid until the next call; NULL where there is no device. */
+struct pv_bus *mmio_bus(unsigned int index);
+
+/* Brings every disk up from nothing, by the drivers of this tree: writes and reads back, or where
+ * it is read-only reads the pattern that lies there. Returns how many there are. */
 unsigned int disks_check(void);
 
 /* ---- jobs ---- */

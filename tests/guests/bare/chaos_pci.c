@@ -186,7 +186,7 @@ static void let_it_interrupt(struct chaos *chaos, unsigned int slot, struct pv_b
 
 static void set_up_queue(struct chaos *chaos, unsigned int slot)
 {
-	struct pv_bus *bus = disk_bus(slot);
+	struct pv_bus *bus = pci_bus(slot);
 	const uint16_t index = (uint16_t)chaos_below(chaos, 3);
 	struct pv_bus_queue place = {
 		.size = (uint16_t)(1u << chaos_below(chaos, 9)),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The drivers of this tree, where there is no operating system. */
 #include "drivers/blk/blk.h"
-#include "drivers/bus/pci.h"
 #include "tests/guests/bare/bare.h"
 
 #define ARENA_BYTES  (1u << 20)
@@ -70,64 +69,6 @@ static const struct pv_os_ops os_ops = {
 	.wait = wait,
 };
 
-/* ---- the bus ---- */
-
-struct function {
-	struct pv_pci_port port;
-	unsigned int slot;
-};
-
-static unsigned int slot_of(const struct pv_pci_port *port)
-{
-	return ((const struct function *)port)->slot;
-}
-
-static uint64_t bar_at(const struct pv_pci_port *port, unsigned int bar, uint32_t offset)
-{
-	bool is_io;
-
-	return pci_bar(slot_of(port), bar, &is_io) + offset;
-}
-
-static uint32_t config_read(struct pv_pci_port *port, uint32_t offset, unsigned int bytes)
-{
-	return pci_read(slot_of(port), offset, bytes);
-}
-
-static void config_write(struct pv_pci_port *port, uint32_t offset, unsigned int bytes,
-                         uint32_t value)
-{
-	pci_write(slot_of(port), offset, bytes, value);
-}
-
-static uint64_t bar_bytes(struct pv_pci_port *port, unsigned int bar)
-{
-	bool is_io;
-
-	pci_bar(slot_of(port), bar, &is_io);
-	return is_io ? 0 : pci_bar_bytes(slot_of(port), bar);
-}
-
-static uint32_t bar_read(struct pv_pci_port *port, unsigned int bar, uint32_t offset,
-                         unsigned int bytes)
-{
-	return (uint32_t)mmio_read(bar_at(port, bar, offset), bytes);
-}
-
-static void bar_write(struct pv_pci_port *port, unsigned int bar, uint32_t offset,
-                      unsigned int bytes, uint32_t value)
-{
-	mmio_write(bar_at(port, bar, offset), bytes, value);
-}
-
-static const struct pv_pci_port_ops port_ops = {
-	.config_read = config_read,
-	.config_write = config_write,
-	.bar_bytes = bar_bytes,
-	.bar_read = bar_read,
-	.bar_write = bar_write,
-};
-
 /* ---- a disk ---- */
 
 static uint8_t sector[SECTOR_BYTES] __attribute__((aligned(SECTOR_BYTES)));
@@ -172,29 +113,14 @@ static void check_sector(struct pv_blkdrv *blk)
 	                : "the sector is read as it was written");
 }
 
-static struct pv_pci_bus buses[SLOTS];
-static struct function functions[SLOTS];
-
-struct pv_bus *disk_bus(unsigned int slot)
-{
-	if (!functions[slot].port.ops) {
-		functions[slot] = (struct function){ { &port_ops }, slot };
-		if (pv_pci_bus_init(&buses[slot], &functions[slot].port))
-			bail_out("a device without registers");
-	}
-	return &buses[slot].bus;
-}
-
-void disk_check(unsigned int slot)
+static void disk_check(struct pv_bus *bus)
 {
 	const struct pv_blkdrv_options options = { .timeout_ns = TIMEOUT_NS };
 	struct pv_os os = { &os_ops };
 	struct pv_blkdrv *blk;
 
 	arena_used = 0;
-	functions[slot].port.ops = NULL;
-	if (!equal((uint64_t)-pv_blkdrv_create(&blk, disk_bus(slot), &os, &options), 0,
-	           "the disk comes up"))
+	if (!equal((uint64_t)-pv_blkdrv_create(&blk, bus, &os, &options), 0, "the disk comes up"))
 		return;
 	check_sector(blk);
 	pv_blkdrv_destroy(blk);
@@ -208,7 +134,16 @@ unsigned int disks_check(void)
 		if (!pci_is_disk(slot))
 			continue;
 		count++;
-		disk_check(slot);
+		pci_bus_forget(slot);
+		disk_check(pci_bus(slot));
+	}
+	for (unsigned int i = 0; i < MMIO_PLACE_COUNT; i++) {
+		struct pv_bus *bus = mmio_bus(i);
+
+		if (!bus)
+			continue;
+		count++;
+		disk_check(bus);
 	}
 	return count;
 }
