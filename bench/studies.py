@@ -101,17 +101,18 @@ def memory(places, _runs, seconds):
     if place.problem:
         raise Failed(place.problem)
     workload = Workload("tmpfs", BLOCK_4K, 32)
-    with tempfile.TemporaryDirectory(prefix="pv-", dir="/tmp") as folder:
-        path = os.path.join(folder, "socket")
-        ours = [PARAVANE, "serve", "blk", "--socket-path", path, "--blk-file", place.path]
-        for name, command in (("paravane, 16 queues offered", ours),
-                              ("qemu-storage-daemon", StorageDaemon().command(workload, place,
-                                                                              path))):
-            with Process(command, [path]) as process:
+    contestants = (("paravane, 16 queues offered",
+                    lambda path: [PARAVANE, "serve", "blk", "--socket-path", path, "--blk-file",
+                                  place.path]),
+                   ("qemu-storage-daemon",
+                    lambda path: StorageDaemon().command(workload, place, path)))
+    for name, command in contestants:
+        # A new one each time: a socket outlives the process that listened there a little.
+        with tempfile.TemporaryDirectory(prefix="pv-", dir="/tmp") as folder:
+            path = os.path.join(folder, "socket")
+            with Process(command(path), [path]) as process:
                 bench(path, seconds)
                 kib = process.own_kib()
-            if os.path.exists(path):
-                os.unlink(path)
             yield Figure("resident memory beside the guest's", name, kib / 1024, "MiB")
 
 
