@@ -8,8 +8,11 @@ import subprocess
 import tempfile
 import time
 
+from seats import Seats
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PARAVANE = os.path.abspath(os.environ.get("PARAVANE", os.path.join(ROOT, "build/paravane")))
+SPIN = os.path.join(os.path.dirname(PARAVANE), "bench/spin")
 QSD = "qemu-storage-daemon"
 START_S = 20
 RUN_MARGIN_S = 60
@@ -17,6 +20,8 @@ CHUNK_BYTES = 1 << 20
 
 # Of a listening socket, in the column of flags of /proc/net/unix.
 ACCEPTS = 0x10000
+
+SEATS = Seats()
 
 
 class Failed(Exception):
@@ -72,8 +77,8 @@ class BackEnd:
         """`folder` is new each time: a socket outlives the process that listened there a little."""
         path = os.path.join(folder, "socket")
         with open(os.path.join(folder, "log"), "w+", encoding="utf-8", errors="replace") as log:
-            with subprocess.Popen(self.command(workload, place, path), stdout=log,
-                                  stderr=log) as process:
+            with subprocess.Popen(SEATS.of_back_end(self.command(workload, place, path)),
+                                  stdout=log, stderr=log) as process:
                 try:
                     self.wait_until_it_listens(process, path, log)
                     return self.drive(workload, path, seconds)
@@ -97,7 +102,7 @@ class BackEnd:
                    "--seconds", str(seconds)]
         if workload.is_blocking:
             command.append("--blocking")
-        figures = json.loads(output_of(command, seconds))
+        figures = json.loads(output_of(SEATS.of_client(command), seconds))
         return {
             "iops": figures["iops"],
             "mb_per_s": figures["mb_per_s"],
@@ -175,7 +180,8 @@ def stays(command):
 
 
 class Fio:
-    """fio on the file itself: system calls where memory answers, io_uring where a disk does."""
+    """fio on the file itself: system calls where memory answers, io_uring where a disk does. It has no
+    client; the machine is as busy as if there were one."""
 
     name = "fio"
 
@@ -188,17 +194,21 @@ class Fio:
     def run(self, workload, place, seconds):
         if not shutil.which("fio"):
             raise Failed("no fio (package fio)")
+        if not os.access(SPIN, os.X_OK):
+            raise Failed(f"no {SPIN}; build it first (make)")
         if place.problem:
             raise Failed(place.problem)
         settle(workload, place)
         kind = ("rand" if workload.is_random else "") + ("write" if workload.is_write else "read")
-        output = output_of(
+        command = SEATS.of_back_end(
             ["fio", "--name=bench", f"--filename={place.path}", f"--rw={kind}",
              f"--bs={workload.block_bytes}", f"--size={place.bytes}",
              f"--ioengine={self.engine(workload)}", f"--iodepth={workload.depth}",
              f"--direct={int(workload.storage == 'direct')}", "--time_based",
              f"--runtime={seconds}", "--invalidate=0", "--norandommap", "--randrepeat=0",
-             "--fallocate=none", "--thread", "--output-format=json"], seconds)
+             "--fallocate=none", "--thread", "--output-format=json"])
+        with SEATS.as_if_polled(SPIN):
+            output = output_of(command, seconds)
         return self.figures(json.loads(output[output.index("{"):]), workload)
 
     @staticmethod

@@ -68,7 +68,8 @@ def show_facts(facts):
     print(f"  {facts['paravane']}; {facts['qsd']}; {facts['fio']}")
     print("  qsd has an iothread and io_uring; fio uses psync, with O_DIRECT io_uring; the client "
           "of both\n  back-ends is paravane bench blk, which polls or blocks; CPU is the "
-          "back-end's, or fio's own\n")
+          "back-end's, or fio's own")
+    print(f"  processors: {facts['seats']}, beside which a program polls as the client does\n")
 
 
 def show_verdict(rows):

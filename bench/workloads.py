@@ -108,6 +108,11 @@ class Places:
     def of(self, workload):
         return self.place[workload.storage]
 
+    def on_disk(self):
+        """A file of a disk, if there is one."""
+        place = self.place.get("direct")
+        return place.path if place and not place.problem else None
+
     def remove(self):
         for path in self.files:
             os.unlink(path)
