@@ -47,6 +47,8 @@ UP = "box: up"
 # And every five seconds from then on, unless it hangs: the host's load alone does not silence it so long.
 BEAT = "box: beats"
 SILENCE_LIMIT_S = 90
+# A box whose instructions are counted has one thread for all it does, and seconds of its own.
+SLOWER_COUNTED = 4
 BOX_FAILED = 125
 # Nanoseconds of an instruction where those are counted, as a power of 2.
 ICOUNT_SHIFT = 2
@@ -125,7 +127,7 @@ class Box:
                     raise Hung("it did not boot")
                 if self.console().count(BEAT) > beats:
                     beats, last_beat = self.console().count(BEAT), time.monotonic()
-                if time.monotonic() > last_beat + SILENCE_LIMIT_S:
+                if time.monotonic() > last_beat + self.silence_limit_s():
                     raise Hung("it has fallen silent")
                 if not selector.select(1):
                     continue
@@ -139,6 +141,9 @@ class Box:
         if "soft lockup" in self.console():
             raise Hung("its kernel locked up")
         print(f"box: the command did not end within {self.options.seconds} s", file=sys.stderr)
+
+    def silence_limit_s(self):
+        return SILENCE_LIMIT_S * (SLOWER_COUNTED if self.options.icount else 1)
 
     def has_booted(self):
         return UP in self.console() or os.path.exists(os.path.join(self.folder, "status"))

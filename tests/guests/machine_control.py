@@ -6,11 +6,13 @@ killed. Prints what it finds in the lines that guests speak too.
     machine_control.py PARAVANE ROUNDS OPTION...    the options of every machine
 """
 
+import contextlib
 import hashlib
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -177,6 +179,41 @@ def doorbells(machine, acknowledges_interrupts):
        f"doorbells are answered in the kernel: {kicks} kicks, {writes} writes, {reads} reads")
 
 
+NONSENSE = [b"", b"\xff" * 5000, b'{"execute":', b'"' + b"x" * 2000000, b"[" * 100000, b"\0\n" * 1000,
+            b'{"execute": "stop", "arguments": {"what": 1}}\n',
+            b'{"execute": "qmp_capabilities"}\n{"execute": "system_reset_now"}\n' * 500]
+
+
+def wait_for_room():
+    """A client that comes while those before are still being shown out is shown out with them."""
+    deadline = time.monotonic() + ANSWER_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, RuntimeError):
+            serving.Qmp(SOCKET).close()
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def nonsense(machine):
+    """Fifty clients at a time who talk nonsense, listen or do not, and leave."""
+    clients = []
+    for i in range(50):
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.settimeout(0.2)
+        clients.append(client)
+        # Those that are too many are shown the door, and who is not listened to may not go on for ever.
+        with contextlib.suppress(OSError):
+            client.connect(SOCKET)
+            client.sendall(NONSENSE[i % len(NONSENSE)])
+            if i % 2:
+                client.recv(65536)
+    same("fifty clients talk nonsense, and the machine runs", machine.status(), "running")
+    for client in clients:
+        client.close()
+    ok(wait_for_room(), "and there is room again")
+
+
 def on_mmio():
     machine = Machine("", keys=",bus=mmio,queues=1")
     machine.wait_until_guest_runs()
@@ -189,6 +226,7 @@ def controlled():
     machine = Machine("")
     machine.wait_until_guest_runs()
     questions(machine)
+    nonsense(machine)
     doorbells(machine, False)
     stop_and_cont(machine)
     reset_while_stopped(machine)
