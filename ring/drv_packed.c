@@ -122,7 +122,8 @@ enum pv_drv_take pv_drv_packed_look(struct pv_drv_ring *ring, struct pv_drv_used
 	if (!is_used(ring, flags))
 		return PV_DRV_NONE;
 	used->id = pv_read_le16(&desc->id);
-	used->bytes = flags & VIRTQ_DESC_F_WRITE ? pv_read_le32(&desc->len) : 0;
+	/* Section 2.8.5 wants WRITE where there is a length. QEMU gives the length and no WRITE. */
+	used->bytes = pv_read_le32(&desc->len);
 	return PV_DRV_TAKEN;
 }
 

@@ -54,6 +54,13 @@ def disk(folder):
         machine.finish()
 
 
+def payload(folder):
+    """The image of all our drivers, on all our devices."""
+    with Machine("payload", "scratch", *disks(folder), kernel="PAYLOAD") as machine:
+        machine.finish()
+        say("# devices: 4" in machine.lines(), "payload: it finds every device", machine.obituary())
+
+
 def cpus(_folder):
     """Processors start by INIT and SIPI, as the MADT lists them."""
     for count in (2, 64, 255):
@@ -182,7 +189,7 @@ def storm(folder):
         machine.finish()
 
 
-JOBS = {job.__name__: job for job in (hello, first_out, disk, cpus, too_many, triple, internal, reset, hostile, storm)}
+JOBS = {job.__name__: job for job in (hello, first_out, disk, payload, cpus, too_many, triple, internal, reset, hostile, storm)}
 
 
 def do(name, folder):

@@ -57,6 +57,19 @@ static void one_packed_entry_can_stand_for_a_batch(void **state)
 	pv_drv_rig_close(&rig);
 }
 
+/* As QEMU's devices have it. */
+static void a_packed_length_counts_without_the_flag_for_it(void **state)
+{
+	struct pv_drv_rig rig;
+
+	(void)state;
+	pv_drv_rig_open(&rig, PACKED);
+	pv_drv_rig_added(&rig, 0, 0, 1);
+	pv_drv_rig_use_packed(&rig, 0, pv_le16_get(rig.packed[0].id), 9, AVAIL_USED);
+	pv_drv_rig_expect_taken(&rig, 0, 9);
+	pv_drv_rig_close(&rig);
+}
+
 static void a_batch_longer_than_its_index_breaks_the_ring(void **state)
 {
 	struct pv_drv_rig rig;
@@ -151,19 +164,6 @@ static void a_used_length_beyond_the_buffers_is_cut_and_counted(void **state)
 	pv_drv_rig_expect_taken(&rig, 0, 32);
 	pv_drv_rig_expect_taken(&rig, 1, 0);
 	assert_int_equal(rig.ring.lies, 2);
-	pv_drv_rig_close(&rig);
-}
-
-static void a_packed_length_without_the_write_flag_is_no_length(void **state)
-{
-	struct pv_drv_rig rig;
-
-	(void)state;
-	pv_drv_rig_open(&rig, PACKED);
-	pv_drv_rig_added(&rig, 0, 0, 1);
-	pv_drv_rig_use_packed(&rig, 0, 0, 12, AVAIL_USED);
-	pv_drv_rig_expect_taken(&rig, 0, 0);
-	assert_int_equal(rig.ring.lies, 0);
 	pv_drv_rig_close(&rig);
 }
 
@@ -279,12 +279,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_split_entry_can_stand_for_a_batch),
 		cmocka_unit_test(one_packed_entry_can_stand_for_a_batch),
+		cmocka_unit_test(a_packed_length_counts_without_the_flag_for_it),
 		cmocka_unit_test(a_batch_longer_than_its_index_breaks_the_ring),
 		cmocka_unit_test(a_batch_that_runs_into_what_is_not_published_breaks_the_ring),
 		cmocka_unit_test(a_used_id_that_is_not_in_flight_breaks_the_ring),
 		cmocka_unit_test(a_used_index_that_runs_ahead_breaks_the_ring),
 		cmocka_unit_test(a_used_length_beyond_the_buffers_is_cut_and_counted),
-		cmocka_unit_test(a_packed_length_without_the_write_flag_is_no_length),
 		cmocka_unit_test(a_packed_entry_for_what_is_not_published_is_not_seen),
 		cmocka_unit_test(what_the_device_writes_over_the_drivers_areas_is_never_read),
 		cmocka_unit_test(detaching_hands_out_each_token_in_flight_once),

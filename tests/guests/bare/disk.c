@@ -1,75 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The drivers of this tree, where there is no operating system. */
 #include "drivers/blk/blk.h"
+#include "payload/x86/os.h"
 #include "tests/guests/bare/bare.h"
 
-#define ARENA_BYTES  (1u << 20)
 #define SECTOR_BYTES 512u
 #define TIMEOUT_NS   3000000000ull
-#define ALIGN        64u
-
-/* ---- the port ---- */
-
-static uint8_t arena[ARENA_BYTES] __attribute__((aligned(4096)));
-static size_t arena_used;
-
-/* What is freed comes back with the next disk. */
-static void *take(size_t bytes, size_t align)
-{
-	size_t at = (arena_used + align - 1) & ~(align - 1);
-
-	if (at > ARENA_BYTES || bytes > ARENA_BYTES - at)
-		return NULL;
-	arena_used = at + bytes;
-	__builtin_memset(arena + at, 0, bytes);
-	return arena + at;
-}
-
-static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr)
-{
-	void *memory = take(bytes, align);
-
-	(void)os;
-	*addr = pv_gpa_of((uint64_t)memory);
-	return memory;
-}
-
-static void *alloc(struct pv_os *os, size_t bytes)
-{
-	(void)os;
-	return take(bytes, ALIGN);
-}
-
-static void forget(struct pv_os *os, void *memory, size_t bytes)
-{
-	(void)os;
-	(void)memory;
-	(void)bytes;
-}
-
-static uint64_t now_ns(struct pv_os *os)
-{
-	(void)os;
-	return clock_ns();
-}
-
-static void wait(struct pv_os *os, uint64_t ns)
-{
-	(void)os;
-	(void)ns;
-	__asm__ volatile("pause");
-}
-
-static const struct pv_os_ops os_ops = {
-	.shared_alloc = shared_alloc,
-	.shared_free = forget,
-	.alloc = alloc,
-	.free = forget,
-	.now_ns = now_ns,
-	.wait = wait,
-};
-
-/* ---- a disk ---- */
 
 static uint8_t sector[SECTOR_BYTES] __attribute__((aligned(SECTOR_BYTES)));
 
@@ -116,11 +52,11 @@ static void check_sector(struct pv_blkdrv *blk)
 static void disk_check(struct pv_bus *bus)
 {
 	const struct pv_blkdrv_options options = { .timeout_ns = TIMEOUT_NS };
-	struct pv_os os = { &os_ops };
 	struct pv_blkdrv *blk;
 
-	arena_used = 0;
-	if (!equal((uint64_t)-pv_blkdrv_create(&blk, bus, &os, &options), 0, "the disk comes up"))
+	bare_forget();
+	if (!equal((uint64_t)-pv_blkdrv_create(&blk, bus, &bare_os, &options), 0,
+	           "the disk comes up"))
 		return;
 	check_sector(blk);
 	pv_blkdrv_destroy(blk);

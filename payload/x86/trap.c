@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Interrupts are counted and forgotten; an exception is the end. */
-#include "tests/guests/bare/bare.h"
+#include "payload/x86/machine.h"
 
 #define ENTRY_BYTES    16u
 #define CODE_64        0x08u

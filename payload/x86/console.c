@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tests/guests/bare/bare.h"
+#include "payload/x86/machine.h"
 
 #define COM1         0x3f8u
 #define LINE_STATUS  (COM1 + 5)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tests/guests/bare/bare.h"
+#include "payload/x86/machine.h"
 
 #define FOUR_GIB    0x100000000ull
 #define LARGE_BYTES 0x200000ull
 #define PRESENT     0x83u /* and writable, large */
 
-extern volatile uint64_t page_window[512];
+#define WINDOW_PAGES 512u
+#define WINDOW_KEPT  2u /* the first two are those of window_at() */
+
+extern volatile uint64_t page_window[WINDOW_PAGES];
 
 void out(uint16_t port, unsigned int bytes, uint32_t value)
 {
@@ -73,6 +76,19 @@ uint64_t window_at(uint64_t physical)
 		__asm__ volatile("invlpg (%0)" : : "r"(FOUR_GIB + i * LARGE_BYTES) : "memory");
 	}
 	return FOUR_GIB + physical - base;
+}
+
+uint64_t window_keep(uint64_t physical, uint64_t bytes)
+{
+	static unsigned int next = WINDOW_KEPT;
+	uint64_t base = physical & ~(LARGE_BYTES - 1), at = FOUR_GIB + next * LARGE_BYTES;
+
+	for (uint64_t page = base; page < physical + bytes; page += LARGE_BYTES) {
+		if (next == WINDOW_PAGES)
+			return 0;
+		page_window[next++] = page | PRESENT;
+	}
+	return at + physical - base;
 }
 
 void wait_for_ever(void)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The port of the drivers (drivers/port/port.h) to a bare x86-64 machine that polls. */
+#ifndef PV_PAYLOAD_OS_H
+#define PV_PAYLOAD_OS_H
+
+#include "drivers/port/port.h"
+
+extern struct pv_os bare_os;
+
+/* Memory for a device, zeroed and below 4 GiB, so its address is the device's; NULL: none left. */
+void *bare_alloc(size_t bytes, size_t align);
+
+/* All that was allocated since the last call is free again. */
+void bare_forget(void);
+
+#endif

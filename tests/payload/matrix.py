@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The image of our drivers on QEMU's devices: each driver, each device, in all variants, on its machines.
+
+    matrix.py [WORD...]    those rows that have all the words
+
+Each row is a machine of its own, emulated, with one device of ours to test or several. It passes when the
+image says so of every device, down to the last line, and switches the machine off. The table at the end
+says it for each.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+QEMU = "qemu-system-x86_64"
+PAYLOAD = os.environ["PAYLOAD"]
+DISK_MIB = 8
+LIMIT_S = 60
+# Features by their bits, as the image says them.
+FEATURES = {"VERSION_1": 32, "ACCESS_PLATFORM": 33, "PACKED": 34, "RING_RESET": 40, "INDIRECT": 28,
+            "EVENT_IDX": 29, "MQ": 12}
+
+MACHINES = {
+    "q35": ["-M", "q35"],
+    "pc": ["-M", "pc"],
+    "q35 with an IOMMU": ["-M", "q35,kernel-irqchip=split", "-device", "intel-iommu"],
+    "microvm": ["-M", "microvm"],
+    "microvm, modern": ["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"],
+}
+
+# Driver, machine, options of the device, features that there must be and must not be.
+ROWS = [
+    ("blk", "q35", "", "VERSION_1 INDIRECT EVENT_IDX", "PACKED"),
+    ("blk", "pc", "", "VERSION_1", ""),
+    ("blk", "pc", "disable-legacy=on", "VERSION_1", ""),
+    ("blk", "q35", "disable-legacy=off", "VERSION_1", ""),
+    ("blk", "q35", "packed=on", "PACKED", ""),
+    ("blk", "q35", "packed=on,event_idx=off", "PACKED", "EVENT_IDX"),
+    ("blk", "q35", "packed=on,indirect_desc=off", "PACKED", "INDIRECT"),
+    ("blk", "q35", "event_idx=off", "", "EVENT_IDX"),
+    ("blk", "q35", "indirect_desc=off", "", "INDIRECT"),
+    ("blk", "q35", "event_idx=off,indirect_desc=off", "", "EVENT_IDX INDIRECT"),
+    ("blk", "q35", "queue-size=8", "", ""),
+    ("blk", "q35", "queue-size=8,packed=on,indirect_desc=off", "PACKED", "INDIRECT"),
+    ("blk", "q35", "queue-size=1024", "", ""),
+    ("blk", "q35", "num-queues=4", "MQ", ""),
+    ("blk", "q35", "num-queues=4,packed=on", "MQ PACKED", ""),
+    ("blk", "q35", "queue_reset=off", "", "RING_RESET"),
+    ("blk", "q35", "disable-legacy=on,iommu_platform=on", "ACCESS_PLATFORM", ""),
+    ("blk", "q35 with an IOMMU", "disable-legacy=on,iommu_platform=on", "ACCESS_PLATFORM", ""),
+    ("blk", "q35", "page-per-vq=on", "", ""),
+    ("blk", "q35", "modern-pio-notify=on", "", ""),
+    ("blk", "q35", "vectors=0", "", ""),
+    ("blk", "q35", "discard=off,write-zeroes=off", "", ""),
+    ("blk", "q35", "config-wce=off", "", ""),
+    ("blk", "q35", "seg-max-adjust=off,queue-size=16", "", ""),
+    ("blk", "q35", "logical_block_size=4096,physical_block_size=4096", "", ""),
+    ("blk", "microvm, modern", "", "VERSION_1", ""),
+    ("blk", "microvm, modern", "packed=on", "PACKED", ""),
+    ("blk", "microvm, modern", "num-queues=4,event_idx=off", "MQ", "EVENT_IDX"),
+    ("blk", "microvm", "", "", "VERSION_1"),
+    ("blk", "microvm", "indirect_desc=off,event_idx=off", "", "VERSION_1 INDIRECT EVENT_IDX"),
+    ("rng", "q35", "", "", ""),
+    ("rng", "pc", "disable-legacy=on", "", ""),
+    ("rng", "q35", "packed=on", "", ""),
+    ("rng", "q35", "event_idx=off,indirect_desc=off", "", ""),
+    ("rng", "q35", "max-bytes=16,period=10", "", ""),
+    ("rng", "q35", "disable-legacy=on,iommu_platform=on", "", ""),
+    ("rng", "microvm, modern", "", "", ""),
+    ("rng", "microvm", "", "", ""),
+    ("several", "q35", "", "", ""),
+    ("several", "microvm", "", "", ""),
+    ("read-only", "q35", "", "", ""),
+]
+
+BUS_SUFFIX = {"microvm": "device", "microvm, modern": "device"}
+
+
+class Row:
+    def __init__(self, words, folder):
+        self.driver, self.machine, self.options, wanted, unwanted = words
+        self.wanted, self.unwanted = wanted.split(), unwanted.split()
+        self.folder = folder
+        self.disks = 0
+
+    def name(self):
+        return f"{self.driver}, {self.machine}" + (f", {self.options}" if self.options else "")
+
+    def disk(self, readonly=False):
+        path = os.path.join(self.folder, f"disk{self.disks}")
+        with open(path, "wb") as file:
+            file.truncate(DISK_MIB << 20)
+        self.disks += 1
+        node = f"disk{self.disks}"
+        return ["-blockdev", f"driver=file,node-name={node},filename={path},discard=unmap"
+                             f",read-only={'on' if readonly else 'off'}",
+                "-device", self.device("virtio-blk", f"drive={node}")]
+
+    def device(self, model, options=""):
+        suffix = BUS_SUFFIX.get(self.machine, "pci")
+        return ",".join(filter(None, [f"{model}-{suffix}", options, self.options]))
+
+    def devices(self):
+        """What QEMU is given, and how many that is."""
+        if self.driver == "blk":
+            return self.disk(), 1
+        if self.driver == "rng":
+            return ["-device", self.device("virtio-rng")], 1
+        if self.driver == "read-only":
+            return self.disk(readonly=True), 1
+        return self.disk() + self.disk() + 2 * ["-device", self.device("virtio-rng")], 4
+
+    def verdict(self):
+        """Empty: it has passed; otherwise why not. And what it said."""
+        devices, count = self.devices()
+        command = [QEMU, "-accel", "tcg", "-cpu", "max", "-m", "64M", "-display", "none", "-nodefaults",
+                   "-no-user-config", "-no-reboot", "-serial", "stdio", "-kernel", PAYLOAD,
+                   "-append", "scratch", *MACHINES[self.machine], *devices]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False)
+        except subprocess.TimeoutExpired as late:
+            return f"no end within {LIMIT_S} s", (late.stdout or b"").decode(errors="replace")
+        said = done.stdout.decode(errors="replace").replace("\r", "")
+        return self.complaint(said, count), said
+
+    def complaint(self, said, count):
+        statements = re.findall(r"^(not ok|ok) (\d+) - (.*)$", said, re.M)
+        failed = [text for kind, _, text in statements if kind != "ok"]
+        if failed:
+            return failed[0]
+        if "Bail out!" in said:
+            return said[said.index("Bail out!"):].splitlines()[0]
+        if not statements or f"\n1..{len(statements)}\n" not in said:
+            return "it does not come to its end"
+        if f"# devices: {count}\n" not in said:
+            return f"it does not find {count}"
+        return self.complaint_about_features(said)
+
+    def complaint_about_features(self, said):
+        for features in map(int, re.findall(r"features (\d+)", said)):
+            missing = [name for name in self.wanted if not features >> FEATURES[name] & 1]
+            if missing:
+                return f"without {' '.join(missing)}"
+            extra = [name for name in self.unwanted if features >> FEATURES[name] & 1]
+            if extra:
+                return f"with {' '.join(extra)}"
+        return ""
+
+
+def main():
+    if not shutil.which(QEMU):
+        print(f"1..0 # SKIP no {QEMU} (package qemu-system-x86)")
+        return 0
+    table, failures = [], 0
+    chosen = [row for row in ROWS if all(word in " ".join(row) for word in sys.argv[1:])]
+    for number, words in enumerate(chosen, 1):
+        begin = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="pv-payload-") as folder:
+            row = Row(words, folder)
+            complaint, said = row.verdict()
+        failures += bool(complaint)
+        print(f"{'not ok' if complaint else 'ok'} {number} - {row.name()}", flush=True)
+        if complaint:
+            print("\n".join("#   " + line for line in said.splitlines()[-30:]), flush=True)
+        remarks = re.findall(r"^# .* (but .*)$", said, re.M)
+        table.append((row.driver, row.machine, row.options or "as it comes",
+                      ", ".join([complaint or "passed", *remarks]), time.monotonic() - begin))
+    print(f"1..{len(chosen)}")
+    for driver, machine, options, verdict, seconds in table:
+        print(f"# {driver:9} | {machine:17} | {options:50} | {verdict} ({seconds:.1f} s)")
+    return failures > 0
+
+
+sys.exit(main())
