@@ -97,7 +97,7 @@ static void test_pci(struct pci_address address)
 	struct pv_bus *bus;
 
 	name_pci(address);
-	bus = pci_open(&device, address);
+	bus = options.is_legacy ? pci_open_legacy(&device, address) : pci_open(&device, address);
 	if (bus)
 		test(bus);
 	else
@@ -127,8 +127,10 @@ void guest_main(const struct start_info *info)
 		say("# no ACPI tables\n");
 	clock_begin();
 	words_of(&words, info);
-	for (unsigned int i = 0; i < words.words; i++)
+	for (unsigned int i = 0; i < words.words; i++) {
 		options.may_write |= is_same(words.word[i], "scratch");
+		options.is_legacy |= is_same(words.word[i], "legacy");
+	}
 	pci_for_each_virtio(test_pci);
 	for (unsigned int i = 0; i < MMIO_MAX && acpi_virtio_mmio(i); i++)
 		test_mmio(acpi_virtio_mmio(i));

@@ -12,6 +12,7 @@
 /* What the command line says. */
 struct payload_options {
 	bool may_write; /* "scratch": disks may be written to, what is on them does not matter */
+	bool is_legacy; /* "legacy": PCI devices by their legacy registers */
 };
 
 /* A statement about the device that is being tested; returns is_true. */

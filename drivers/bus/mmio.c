@@ -3,6 +3,7 @@
 
 #include "abi/virtio_ring.h"
 #include "drivers/bus/config.h"
+#include "drivers/bus/legacy.h"
 #include "ring/err.h"
 
 /* A device that does not come to an end is not waited for for ever. */
@@ -151,21 +152,17 @@ static int modern_enable(struct pv_bus *bus, const struct pv_bus_queue *queue)
 	return 0;
 }
 
-/* Section 2.7.2. The areas are where the device will look for them, or it is given none. */
 static int legacy_enable(struct pv_bus *bus, const struct pv_bus_queue *queue)
 {
-	const uint64_t page = PV_BUS_LEGACY_PAGE_BYTES;
-	uint64_t driver = queue->desc_area.v + virtq_desc_bytes(queue->size);
-	uint64_t device = (driver + virtq_avail_bytes(queue->size) + page - 1) / page * page;
+	uint32_t page;
 
-	if (queue->desc_area.v % page != 0 || queue->desc_area.v / page > UINT32_MAX ||
-	    queue->driver_area.v != driver || queue->device_area.v != device)
+	if (!pv_legacy_page(queue, &page))
 		return -PV_EINVAL;
 	if (get(bus, VIRTIO_MMIO_LEGACY_QUEUE_PFN) != 0)
 		return -PV_EBROKEN;
 	set(bus, VIRTIO_MMIO_QUEUE_SIZE, queue->size);
 	set(bus, VIRTIO_MMIO_LEGACY_QUEUE_ALIGN, PV_BUS_LEGACY_PAGE_BYTES);
-	set(bus, VIRTIO_MMIO_LEGACY_QUEUE_PFN, (uint32_t)(queue->desc_area.v / page));
+	set(bus, VIRTIO_MMIO_LEGACY_QUEUE_PFN, page);
 	return 0;
 }
 
@@ -218,8 +215,6 @@ static const struct pv_bus_ops bus_ops = {
 
 /* ---- finding the device ---- */
 
-#define IS_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
-
 /* Section 4.2.3.1.1: nothing else is touched where one of these is wrong. */
 static bool identify(struct pv_bus *bus)
 {
@@ -230,7 +225,7 @@ static bool identify(struct pv_bus *bus)
 	version = get(bus, VIRTIO_MMIO_VERSION);
 	bus->is_legacy = version == VIRTIO_MMIO_VERSION_LEGACY;
 	if ((version != VIRTIO_MMIO_VERSION_MODERN && !bus->is_legacy) ||
-	    (bus->is_legacy && IS_BIG_ENDIAN))
+	    (bus->is_legacy && !PV_LEGACY_IS_KNOWN))
 		return false;
 	id = get(bus, VIRTIO_MMIO_DEVICE_ID);
 	bus->device_id = (uint16_t)id;

@@ -2,6 +2,7 @@
 #include "drivers/bus/pci.h"
 
 #include "drivers/bus/config.h"
+#include "drivers/bus/pci_legacy.h"
 #include "ring/err.h"
 
 #define COMMON(field) ((uint32_t)offsetof(struct virtio_pci_common_cfg, field))
@@ -198,6 +199,8 @@ static void kick(struct pv_bus *generic, uint16_t index)
 
 int pv_pci_bus_queue_vector_set(struct pv_pci_bus *bus, uint16_t queue, uint16_t vector)
 {
+	if (bus->bus.is_legacy)
+		return pv_pci_legacy_queue_vector_set(bus, queue, vector);
 	select(bus, queue);
 	common_write(bus, COMMON(queue_msix_vector), 2, vector);
 	return common_read(bus, COMMON(queue_msix_vector), 2) == vector ? 0 : -PV_ENOSPC;
@@ -205,12 +208,16 @@ int pv_pci_bus_queue_vector_set(struct pv_pci_bus *bus, uint16_t queue, uint16_t
 
 int pv_pci_bus_config_vector_set(struct pv_pci_bus *bus, uint16_t vector)
 {
+	if (bus->bus.is_legacy)
+		return pv_pci_legacy_config_vector_set(bus, vector);
 	common_write(bus, COMMON(config_msix_vector), 2, vector);
 	return common_read(bus, COMMON(config_msix_vector), 2) == vector ? 0 : -PV_ENOSPC;
 }
 
 uint8_t pv_pci_bus_isr_get(struct pv_pci_bus *bus)
 {
+	if (bus->bus.is_legacy)
+		return pv_pci_legacy_isr_get(bus);
 	return (uint8_t)region_read(bus, &bus->isr, 0, 1);
 }
 
@@ -284,44 +291,64 @@ static void take_capability(struct pv_pci_bus *bus, uint32_t at)
 /* As many as fit: a list that loops ends here. */
 #define CAPABILITIES_MAX ((PCI_CONFIG_BYTES - PCI_FIRST_OWN_REGISTER) / 4)
 
-static void take_capabilities(struct pv_pci_bus *bus)
+struct pv_pci_walk pv_pci_walk_begin(const struct pv_pci_bus *bus)
 {
-	uint32_t at = config(bus, PCI_CAPABILITIES, 1) & ~3u;
+	bool has_list = config(bus, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES;
 
-	if (!(config(bus, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES))
-		return;
-	for (uint32_t i = 0; i < CAPABILITIES_MAX && at >= PCI_FIRST_OWN_REGISTER; i++) {
-		if (config(bus, at, 1) == PCI_CAP_ID_VENDOR &&
-		    at + sizeof(struct virtio_pci_cap) <= PCI_CONFIG_BYTES)
-			take_capability(bus, at);
-		at = config(bus, at + 1, 1) & ~3u;
-	}
+	return (struct pv_pci_walk){ .next = config(bus, PCI_CAPABILITIES, 1) & ~3u,
+		                     .left = has_list ? CAPABILITIES_MAX : 0 };
 }
 
-static uint16_t device_id(const struct pv_pci_bus *bus)
+uint32_t pv_pci_walk_to(const struct pv_pci_bus *bus, struct pv_pci_walk *walk, uint32_t id)
 {
+	while (walk->left > 0 && walk->next >= PCI_FIRST_OWN_REGISTER) {
+		uint32_t at = walk->next;
+
+		walk->left--;
+		walk->next = config(bus, at + 1, 1) & ~3u;
+		if (config(bus, at, 1) == id)
+			return at;
+	}
+	return 0;
+}
+
+static void take_capabilities(struct pv_pci_bus *bus)
+{
+	struct pv_pci_walk walk = pv_pci_walk_begin(bus);
+	uint32_t at;
+
+	while ((at = pv_pci_walk_to(bus, &walk, PCI_CAP_ID_VENDOR)) != 0)
+		if (at + sizeof(struct virtio_pci_cap) <= PCI_CONFIG_BYTES)
+			take_capability(bus, at);
+}
+
+bool pv_pci_is_virtio(const struct pv_pci_bus *bus)
+{
+	return config(bus, PCI_VENDOR_ID, 2) == VIRTIO_PCI_VENDOR;
+}
+
+void pv_pci_begin(struct pv_pci_bus *bus, uint32_t command)
+{
+	struct pv_pci_port *port = bus->port;
 	uint16_t id = (uint16_t)config(bus, PCI_DEVICE_ID, 2);
 
-	if (id >= VIRTIO_PCI_DEVICE_BASE)
-		return (uint16_t)(id - VIRTIO_PCI_DEVICE_BASE);
-	return (uint16_t)config(bus, PCI_SUBSYSTEM_ID, 2);
+	bus->bus.device_id = id >= VIRTIO_PCI_DEVICE_BASE
+	                             ? (uint16_t)(id - VIRTIO_PCI_DEVICE_BASE)
+	                             : (uint16_t)config(bus, PCI_SUBSYSTEM_ID, 2);
+	command |= config(bus, PCI_COMMAND, 2) | PCI_COMMAND_MASTER;
+	port->ops->config_write(port, PCI_COMMAND, 2, command);
 }
 
 int pv_pci_bus_init(struct pv_pci_bus *bus, struct pv_pci_port *port)
 {
-	uint32_t command;
-
 	*bus = (struct pv_pci_bus){ .bus = { .ops = &bus_ops }, .port = port };
-	if (config(bus, PCI_VENDOR_ID, 2) != VIRTIO_PCI_VENDOR)
+	if (!pv_pci_is_virtio(bus))
 		return -PV_ENOTSUP;
 	take_capabilities(bus);
 	/* All but the last registers of the common structure, which came later. */
 	if (!is_in(&bus->common, 0, COMMON(queue_notif_config_data)) ||
 	    !is_in(&bus->notify, 0, 2) || !is_in(&bus->isr, 0, 1))
-		return -PV_ENOTSUP;
-	bus->bus.device_id = device_id(bus);
-	command = config(bus, PCI_COMMAND, 2);
-	port->ops->config_write(port, PCI_COMMAND, 2,
-	                        command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+		return pv_pci_bus_init_legacy(bus, port);
+	pv_pci_begin(bus, PCI_COMMAND_MEMORY);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A bus for drivers: one virtio device behind PCI, by its modern registers (virtio 1.3,
- * section 4.1).
+ * A bus for drivers: one virtio device behind PCI (virtio 1.3, section 4.1), by its modern
+ * registers where it has them, otherwise by its legacy ones.
  *
  * How configuration space and BARs are reached is the port's to say.  The device is hostile: a list
  * of capabilities that loops ends, one that points outside is not followed, and what a queue is
@@ -49,15 +49,23 @@ struct pv_pci_bus {
 	struct pv_pci_port *port;
 	struct pv_pci_region common, notify, isr, config;
 	uint32_t notify_multiplier;
+	uint64_t legacy_bytes; /* in BAR 0, of a legacy device ... */
+	uint32_t msix_at;      /* ... and where its MSI-X capability is; 0: none */
 	uint32_t kick_at[PV_PCI_BUS_QUEUES_MAX]; /* in the notify region, of queues that are enabled
 	                                          */
 };
 
 /*
  * Finds the device's registers and lets it use memory. Returns 0; -PV_ENOTSUP for what is no virtio
- * device or has no modern registers.
+ * device or has no registers that are known here. `port` must outlive the bus.
  */
 int pv_pci_bus_init(struct pv_pci_bus *bus, struct pv_pci_port *port);
+
+/*
+ * The same by legacy registers, of a device that has both too. It needs a machine of x86's byte
+ * order; its queues have the device's own sizes, and none can be reset by itself.
+ */
+int pv_pci_bus_init_legacy(struct pv_pci_bus *bus, struct pv_pci_port *port);
 
 /*
  * With MSI-X on: the vector of a queue, or of changes of the configuration; VIRTIO_MSI_NO_VECTOR

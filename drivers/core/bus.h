@@ -60,6 +60,7 @@ struct pv_bus {
 	const struct pv_bus_ops *ops;
 	uint16_t device_id;
 	bool is_legacy;
+	bool has_fixed_queue_sizes; /* each queue is as large as the device says, or not used */
 };
 
 #endif

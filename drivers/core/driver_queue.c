@@ -28,6 +28,11 @@ static int choose_size(struct pv_driver_queue *queue, uint16_t size_max)
 
 	if (error)
 		return error;
+	queue->place.size = size;
+	if (driver->bus->has_fixed_queue_sizes)
+		return size == 0 || size > VIRTQ_SIZE_MAX || largest_power_of_two(size) != size
+		               ? -PV_EINVAL
+		               : 0;
 	if (size > VIRTQ_SIZE_MAX)
 		size = VIRTQ_SIZE_MAX;
 	if (size_max && size > size_max)

@@ -205,9 +205,20 @@ static const struct pv_pci_port_ops port_ops = {
 	.bar_write = bar_write,
 };
 
-struct pv_bus *pci_open(struct pci_device *device, struct pci_address address)
+static void begin(struct pci_device *device, struct pci_address address)
 {
 	*device = (struct pci_device){ .port = { &port_ops }, .address = address };
 	find_bars(device);
+}
+
+struct pv_bus *pci_open(struct pci_device *device, struct pci_address address)
+{
+	begin(device, address);
 	return pv_pci_bus_init(&device->pci, &device->port) ? NULL : &device->pci.bus;
+}
+
+struct pv_bus *pci_open_legacy(struct pci_device *device, struct pci_address address)
+{
+	begin(device, address);
+	return pv_pci_bus_init_legacy(&device->pci, &device->port) ? NULL : &device->pci.bus;
 }

@@ -28,5 +28,7 @@ struct pci_device {
 /* Gives a device its memory and ports. Returns its bus; NULL where it has no registers that the
  * drivers know. */
 struct pv_bus *pci_open(struct pci_device *device, struct pci_address address);
+/* The same by legacy registers, of a device that has both too. */
+struct pv_bus *pci_open_legacy(struct pci_device *device, struct pci_address address);
 
 #endif

@@ -30,4 +30,4 @@ def body(report, test):
                      f"its kernel has nothing to complain about: {name}")
 
 
-harness.main(body)
+harness.main(body, long_rounds=1)

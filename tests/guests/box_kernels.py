@@ -48,4 +48,4 @@ def body(report, test):
             boots(report, test, "PVH", (elf, kernel[1]))
 
 
-harness.main(body)
+harness.main(body, long_rounds=1)

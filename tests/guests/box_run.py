@@ -44,4 +44,4 @@ def body(report, test):
         machine_cases.compare(report, name, cases.get(name, {}), cpus, version, PLACE, interrupts)
 
 
-harness.main(body)
+harness.main(body, long_rounds=1)

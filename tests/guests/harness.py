@@ -67,8 +67,9 @@ def terminated(*_):
     raise Failure("ended from outside, most likely by meson's time limit")
 
 
-def main(body):
-    """Runs body(report, test) and exits as meson expects of a TAP test."""
+def main(body, long_rounds=LONG_ROUNDS):
+    """Runs body(report, test) and exits as meson expects of a TAP test. In a long check it is run so many
+    times; once is enough of a body that is longer then by itself."""
     signal.signal(signal.SIGTERM, terminated)
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     if not os.access(os.environ["PARAVANE"], os.X_OK):
@@ -78,7 +79,7 @@ def main(body):
     if AGAIN in os.environ:
         report.note("second try: the UML kernel of the first one panicked in its idle loop")
     try:
-        for _ in range(LONG_ROUNDS if "PV_LONG" in os.environ else 1):
+        for _ in range(long_rounds if "PV_LONG" in os.environ else 1):
             body(report, test)
     except Skip as reason:
         print_skip(reason)

@@ -138,6 +138,7 @@ static struct noise {
 	uint8_t config[PCI_CONFIG_BYTES];
 	uint64_t bar_bytes[PCI_BARS];
 	uint64_t accesses;
+	bool is_fickle; /* whether MSI-X is on changes from one look to the next */
 } noise;
 
 static uint32_t noise_config_read(struct pv_pci_port *port, uint32_t offset, unsigned int bytes)
@@ -145,6 +146,8 @@ static uint32_t noise_config_read(struct pv_pci_port *port, uint32_t offset, uns
 	(void)port;
 	noise.accesses++;
 	assert_in_range(offset, 0, PCI_CONFIG_BYTES - bytes);
+	if (noise.is_fickle && bytes == 2 && offset >= PCI_FIRST_OWN_REGISTER)
+		return pv_random_below(&noise.random, 0x10000);
 	return (uint32_t)pv_access_get(noise.config + offset, bytes);
 }
 
@@ -213,7 +216,11 @@ static void make_noise(void)
 static void use_bus(struct pv_pci_bus *pci_bus)
 {
 	struct pv_bus *bus = &pci_bus->bus;
-	const struct pv_bus_queue queue = { .size = 8 };
+	/* Where a legacy device would look for it. */
+	const struct pv_bus_queue queue = { .size = 8,
+		                            .desc_area = pv_gpa_of(0x1000),
+		                            .driver_area = pv_gpa_of(0x1080),
+		                            .device_area = pv_gpa_of(0x2000) };
 	uint8_t bytes[300], status;
 	uint64_t features;
 	uint32_t generation;
@@ -262,6 +269,41 @@ static void a_configuration_space_of_noise_is_survived(void **state)
 	pv_noisy_close(&noisy);
 }
 
+/* A legacy function, spoilt in the same way, whose MSI-X is on now and then. */
+static void make_legacy_noise(void)
+{
+	make_noise();
+	pv_access_put(noise.config + PCI_VENDOR_ID, VIRTIO_PCI_VENDOR, 2);
+	pv_access_put(noise.config + PCI_DEVICE_ID, VIRTIO_PCI_DEVICE_BLOCK, 2);
+	noise.config[PCI_BAR(0)] |= PCI_BAR_IO;
+	noise.bar_bytes[0] = pv_random_below(&noise.random, 100);
+}
+
+static void a_legacy_device_of_noise_is_survived(void **state)
+{
+	uint32_t found = 0, refused = 0;
+	struct pv_pci_bus bus;
+
+	(void)state;
+	noise.port.ops = &noise_ops;
+	noise.random = pv_random_start(pv_random_seed(), 2);
+	noise.is_fickle = true;
+	for (uint32_t i = 0; i < 20000; i++) {
+		make_legacy_noise();
+		noise.accesses = 0;
+		if (pv_pci_bus_init_legacy(&bus, &noise.port)) {
+			refused++;
+		} else {
+			found++;
+			assert_true(bus.bus.is_legacy);
+			use_bus(&bus);
+		}
+		assert_in_range(noise.accesses, 1, 2000);
+	}
+	assert_true(found > 0 && refused > 0);
+	noise.is_fickle = false;
+}
+
 /* A list that loops, and one whose entries lie at its end. */
 static void a_list_of_capabilities_that_loops_ends(void **state)
 {
@@ -287,6 +329,7 @@ int main(void)
 		cmocka_unit_test(registers_answer_whatever_is_done_to_them),
 		cmocka_unit_test(a_driver_after_noise_is_served),
 		cmocka_unit_test(a_configuration_space_of_noise_is_survived),
+		cmocka_unit_test(a_legacy_device_of_noise_is_survived),
 		cmocka_unit_test(a_list_of_capabilities_that_loops_ends),
 	};
 

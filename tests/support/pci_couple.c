@@ -154,22 +154,54 @@ static uint32_t bar_read(struct pv_pci_port *port, unsigned int bar, uint32_t of
 	return value;
 }
 
-/* Before the device looks at memory the driver has had all that it will have. */
-static void seal_at_start(struct pv_pci_couple *pci, uint32_t offset, uint32_t value)
+static uint32_t status_at(const struct pv_pci_couple *pci)
 {
-	if (offset == pci->bus.common.offset +
-	                      offsetof(struct virtio_pci_common_cfg, device_status) &&
-	    value & VIRTIO_STATUS_DRIVER_OK)
-		pv_couple_seal(&pci->couple);
+	return pci->is_driver_legacy
+	               ? VIRTIO_PCI_LEGACY_DEVICE_STATUS
+	               : pci->bus.common.offset +
+	                         (uint32_t)offsetof(struct virtio_pci_common_cfg, device_status);
 }
 
+static bool is_held_back(struct pv_pci_couple *pci, uint32_t offset, uint32_t value)
+{
+	if (!pci->is_driver_legacy || pci->couple.is_sealed)
+		return false;
+	if (offset == VIRTIO_PCI_LEGACY_QUEUE_SELECT)
+		pci->selected = value;
+	if (offset == VIRTIO_PCI_LEGACY_QUEUE_ADDRESS)
+		pci->page[pci->selected % PV_COUPLE_QUEUES] = value;
+	return offset == VIRTIO_PCI_LEGACY_QUEUE_ADDRESS;
+}
+
+static void tell_of_queues(struct pv_pci_couple *pci)
+{
+	struct pv_pci_function *function = &pci->virtio.function;
+
+	for (uint32_t i = 0; i < PV_COUPLE_QUEUES; i++) {
+		if (pci->page[i] == 0)
+			continue;
+		pv_pci_bar_write(function, PV_VIRTIO_PCI_BAR_LEGACY, VIRTIO_PCI_LEGACY_QUEUE_SELECT,
+		                 2, i);
+		pv_pci_bar_write(function, PV_VIRTIO_PCI_BAR_LEGACY,
+		                 VIRTIO_PCI_LEGACY_QUEUE_ADDRESS, 4, pci->page[i]);
+	}
+}
+
+/* Before the device looks at memory the driver has had all that it will have. */
 static void bar_write(struct pv_pci_port *port, unsigned int bar, uint32_t offset,
                       unsigned int bytes, uint32_t value)
 {
 	struct pv_pci_couple *pci = of_port(port);
 
-	if (bar == pci->bus.common.bar)
-		seal_at_start(pci, offset, value);
+	if (bar == pci->bus.common.bar) {
+		if (is_held_back(pci, offset, value))
+			return;
+		if (offset == status_at(pci) && value & VIRTIO_STATUS_DRIVER_OK &&
+		    !pci->couple.is_sealed) {
+			pv_couple_seal(&pci->couple);
+			tell_of_queues(pci);
+		}
+	}
 	pv_pci_bar_write(&pci->virtio.function, bar, offset, bytes, value);
 }
 
@@ -222,7 +254,9 @@ void pv_pci_couple_set_device(struct pv_pci_couple *pci, struct pv_device *devic
 
 int pv_pci_couple_probe(struct pv_pci_couple *pci)
 {
-	return pv_pci_bus_init(&pci->bus, &pci->port);
+	pci->couple.has_rings_on_pages = pci->is_driver_legacy;
+	return pci->is_driver_legacy ? pv_pci_bus_init_legacy(&pci->bus, &pci->port)
+	                             : pv_pci_bus_init(&pci->bus, &pci->port);
 }
 
 void pv_pci_couple_msix_on(struct pv_pci_couple *pci)

@@ -30,6 +30,11 @@ struct pv_pci_couple {
 	uint32_t intx_raised;
 	uint32_t windows_changed;
 	uint32_t waits;
+	bool is_driver_legacy; /* for the test to set: legacy registers, where there are both */
+	/* A legacy device looks at memory when it is told of a queue, so it is told at the start.
+	 */
+	uint32_t selected;
+	uint32_t page[PV_COUPLE_QUEUES];
 };
 
 /* The device comes next: its port is `pci->couple.port`. */
