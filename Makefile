@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A thin front for those who type make; the work is done by meson, ninja and the scripts.
 .POSIX:
-.PHONY: build demo check check-long bench fuzz format clean
+.PHONY: build demo check check-long bench fuzz format guest-single-file clean
 
 build:
 	@tools/packages.sh build
@@ -24,6 +24,9 @@ bench: build
 fuzz:
 	@tools/packages.sh check || :
 	@tests/fuzz/run.sh
+
+guest-single-file: build
+	@ls -l build/paravane_guest.h build/paravane_guest.c
 
 format:
 	@tools/format.sh

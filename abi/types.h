@@ -80,9 +80,15 @@ static inline struct pv_gpa pv_gpa_add(struct pv_gpa base, uint64_t bytes)
 	return (struct pv_gpa){ base.v + bytes };
 }
 
+#ifdef __cplusplus
+#define PV_STATIC_ASSERT static_assert
+#else
+#define PV_STATIC_ASSERT _Static_assert
+#endif
+
 /* Layout proofs: one line a field, beside the struct that it proves. */
 #define PV_AT(type, member, offset)                                                                \
-	_Static_assert(offsetof(type, member) == (offset), #type "." #member " is misplaced")
-#define PV_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has the wrong size")
+	PV_STATIC_ASSERT(offsetof(type, member) == (offset), #type "." #member " is misplaced")
+#define PV_SIZE(type, bytes) PV_STATIC_ASSERT(sizeof(type) == (bytes), #type " has the wrong size")
 
 #endif

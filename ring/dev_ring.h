@@ -30,6 +30,7 @@
 #include "ring/chain.h"
 #include "ring/dirty_log.h"
 #include "ring/mem.h"
+#include "ring/position.h"
 
 /*
  * What the driver set up. `features` are the negotiated ones; the ring obeys INDIRECT_DESC,
@@ -51,22 +52,6 @@ struct pv_ring_config {
 	void *inflight;
 	uint16_t inflight_places;
 };
-
-/*
- * Where a ring stands. Split: free-running indexes. Packed: ring positions, and the wrap
- * counters; a fresh packed ring starts at position 0 with both counters set.
- */
-struct pv_ring_position {
-	uint16_t avail;
-	uint16_t used;
-	bool avail_wrap;
-	bool used_wrap;
-};
-
-static inline struct pv_ring_position pv_ring_position_fresh(void)
-{
-	return (struct pv_ring_position){ .avail_wrap = true, .used_wrap = true };
-}
 
 enum pv_take {
 	PV_TAKE_NONE,   /* nothing is available */

@@ -28,7 +28,7 @@
 #define PV_RING_DRV_RING_H
 
 #include "abi/virtio_ring.h"
-#include "ring/dev_ring.h"
+#include "ring/position.h"
 
 /* A buffer as the device will see it. */
 struct pv_sg {
