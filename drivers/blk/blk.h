@@ -15,7 +15,8 @@
  *
  * The device is hostile.  Its configuration is copied and checked before it is believed, status
  * bytes are read once, and a used entry it makes up breaks the queue.  A broken queue, or a device
- * that asks for a reset, completes nothing any more; pv_blkdrv_fail() then ends what is in flight.
+ * that asks for a reset, completes nothing any more; pv_blkdrv_recover() begins anew with what is
+ * in flight, and pv_blkdrv_fail() ends it.
  *
  * Control functions are for one thread; each queue is for one thread at a time.
  */
@@ -114,6 +115,17 @@ int pv_blkdrv_write_cache(struct pv_blkdrv *blk, bool *is_on);
 bool pv_blkdrv_is_broken(struct pv_blkdrv *blk);
 
 /*
+ * Brings a device up again that has asked for a reset, or broken a queue: resets it, negotiates
+ * what was negotiated before, and hands it all that was in flight once more; nobody's request ends
+ * by that. A device may have carried out some of it already, and does so again. The lists of
+ * buffers (request.sg) must still be there, unlike otherwise. Control, while no other thread uses a
+ * queue; interrupts are off and vectors are the bus's to set again afterwards. Returns 0; or an
+ * error, and everything has ended as by pv_blkdrv_fail(): -PV_EFEATURES, -PV_EBROKEN when it is not
+ * the same disk any more, -PV_ETIMEDOUT, or an error of the bus.
+ */
+int pv_blkdrv_recover(struct pv_blkdrv *blk);
+
+/*
  * Ends it: resets the device, then ends every request in flight with -PV_EBROKEN, as a poll would.
  * Control, while no other thread uses a queue. Only pv_blkdrv_destroy() is left to do then.
  * Returns 0; -PV_ETIMEDOUT or an error of the bus when the device did not confirm: it may then
@@ -166,6 +178,8 @@ struct pv_blkdrv_request {
 	uint32_t written_bytes;
 
 	/* The driver's. */
+	struct pv_blkdrv_request
+		*next;         /* of those that wait for a device that is being recovered */
 	uint32_t inward_bytes; /* data that the device is to write */
 	uint16_t slot;
 };
@@ -234,6 +248,7 @@ struct pv_blkdrv_counters {
 	uint64_t errors;      /* of them, with one */
 	uint64_t kicks;       /* sent */
 	uint64_t lies;        /* used lengths beyond what could have been written */
+	uint64_t repeats;     /* handed to the device once more, after a recovery */
 };
 
 struct pv_blkdrv_counters pv_blkdrv_queue_counters(const struct pv_blkdrv_queue *queue);

@@ -34,6 +34,9 @@ struct pv_blkdrv_queue {
 	uint16_t free_slots;
 	size_t private_bytes; /* of both */
 
+	/* What the device will be given once more: see recover.c. */
+	struct pv_blkdrv_request *aside;
+
 	struct pv_blkdrv_request id_request;
 	struct pv_sg id_sg;
 	struct pv_blkdrv_counters counters;
@@ -56,5 +59,9 @@ int pv_blkdrv_config_load(struct pv_blkdrv *blk, const struct pv_blkdrv_options 
 
 /* request.c: ends all requests of a queue that the device has no hold of any more. */
 void pv_blkdrv_queue_end_all(struct pv_blkdrv_queue *queue, int error);
+
+/* The same for a recovery: takes them off a ring, and puts them onto the next. */
+void pv_blkdrv_queue_set_aside(struct pv_blkdrv_queue *queue);
+void pv_blkdrv_queue_repeat(struct pv_blkdrv_queue *queue);
 
 #endif

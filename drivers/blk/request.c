@@ -247,10 +247,48 @@ uint32_t pv_blkdrv_poll(struct pv_blkdrv_queue *queue)
 	return done;
 }
 
+static struct pv_blkdrv_request *take_aside(struct pv_blkdrv_queue *queue)
+{
+	struct pv_blkdrv_request *request = queue->aside;
+
+	if (request)
+		queue->aside = request->next;
+	return request;
+}
+
+void pv_blkdrv_queue_set_aside(struct pv_blkdrv_queue *queue)
+{
+	struct pv_blkdrv_request *request;
+
+	while ((request = pv_drv_ring_detach(&queue->base.ring))) {
+		request->next = queue->aside;
+		queue->aside = request;
+	}
+}
+
+/* Each has its slot still, and fitted the ring before. */
+void pv_blkdrv_queue_repeat(struct pv_blkdrv_queue *queue)
+{
+	struct pv_blkdrv_request *request;
+
+	while ((request = take_aside(queue))) {
+		int error = add_chain(queue, request);
+
+		if (error)
+			end(queue, request, error, 0);
+		else
+			queue->counters.repeats++;
+	}
+	pv_blkdrv_publish(queue);
+}
+
 void pv_blkdrv_queue_end_all(struct pv_blkdrv_queue *queue, int error)
 {
+	struct pv_blkdrv_request *request;
 	void *token;
 
+	while ((request = take_aside(queue)))
+		end(queue, request, error, 0);
 	while ((token = pv_drv_ring_detach(&queue->base.ring)))
 		end(queue, token, error, 0);
 }

@@ -228,6 +228,141 @@ static void a_ring_that_breaks_is_told_to_the_driver(void **state)
 	rig_close(&rig);
 }
 
+/* ---- recovery ---- */
+
+static void expect_recovered(struct rig *rig)
+{
+	uint32_t ended = rig->ends;
+
+	assert_true(pv_blkdrv_is_broken(rig->driver));
+	assert_int_equal(pv_blkdrv_recover(rig->driver), 0);
+	assert_int_equal(rig->ends, ended);
+	assert_false(pv_blkdrv_is_broken(rig->driver));
+	finish(rig);
+	assert_int_equal(rig->ends, QUEUES * REQUESTS);
+	for (uint16_t q = 0; q < QUEUES; q++)
+		expect_errors(rig, q, 0);
+	/* And it works as ever. */
+	rig->ends = 0;
+	load(rig);
+	finish(rig);
+	assert_int_equal(rig->ends, QUEUES * REQUESTS);
+}
+
+static const uint64_t formats[] = { 0, VIRTIO_F_RING_PACKED, VIRTIO_F_INDIRECT_DESC,
+	                            VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX };
+
+#define FORMATS (sizeof(formats) / sizeof(formats[0]))
+
+static void a_device_that_needs_a_reset_gets_everything_once_more(void **state)
+{
+	static struct rig rig;
+
+	(void)state;
+	for (size_t i = 0; i < FORMATS; i++) {
+		rig_open(&rig, formats[i]);
+		load(&rig);
+		/* Some have ended by then. */
+		pv_slow_store_finish_one(&rig.store);
+		pv_couple_wake(&rig.couple, 0);
+		pv_couple_run(&rig.couple);
+		pv_blkdrv_poll(pv_blkdrv_queue(rig.driver, 0));
+		pv_device_needs_reset(rig.couple.device);
+		expect_recovered(&rig);
+		/* Again and again. */
+		for (int turn = 0; turn < 3; turn++) {
+			rig.ends = 0;
+			load(&rig);
+			pv_device_needs_reset(rig.couple.device);
+			expect_recovered(&rig);
+		}
+		rig_close(&rig);
+	}
+}
+
+static void a_queue_that_was_broken_gets_everything_once_more(void **state)
+{
+	static struct rig rig;
+	struct pv_drv_ring *ring;
+
+	(void)state;
+	rig_open(&rig, 0);
+	load(&rig);
+	ring = &pv_blkdrv_queue(rig.driver, 0)->base.ring;
+	pv_publish_le16(&ring->avail->idx, (uint16_t)(ring->published + 1000));
+	pv_couple_wake(&rig.couple, 0);
+	pv_couple_run(&rig.couple);
+	expect_recovered(&rig);
+	assert_true(pv_blkdrv_queue_counters(pv_blkdrv_queue(rig.driver, 0)).repeats > 0);
+	rig_close(&rig);
+}
+
+/* After its reset the device offers less, fails, or is another one. */
+static struct pv_bus_ops worse;
+static const struct pv_bus_ops *good;
+static int worse_error;
+
+static int fewer_features(struct pv_bus *bus, uint64_t *features)
+{
+	int error = good->features_get(bus, features);
+
+	*features &= ~VIRTIO_BLK_F_FLUSH;
+	return error;
+}
+
+static int failing_queue(struct pv_bus *bus, uint16_t index, const struct pv_bus_queue *queue)
+{
+	return index == 1 ? worse_error : good->queue_enable(bus, index, queue);
+}
+
+static int other_blocks(struct pv_bus *bus, uint32_t offset, void *to, uint32_t bytes)
+{
+	int error = good->config_read(bus, offset, to, bytes);
+	struct virtio_blk_config *config = to;
+
+	if (!error && offset == 0)
+		config->blk_size = pv_le32_of(4096);
+	return error;
+}
+
+static void expect_given_up(const struct pv_bus_ops *ops, int error)
+{
+	static struct rig rig;
+
+	rig_open(&rig, 0);
+	load(&rig);
+	pv_device_needs_reset(rig.couple.device);
+	worse = *ops;
+	rig.couple.bus.ops = &worse;
+	assert_int_equal(pv_blkdrv_recover(rig.driver), error);
+	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	for (uint16_t q = 0; q < QUEUES; q++)
+		expect_errors(&rig, q, -PV_EBROKEN);
+	rig_close(&rig);
+	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+}
+
+static void a_device_that_is_another_one_after_its_reset_is_given_up(void **state)
+{
+	static struct rig rig;
+	struct pv_bus_ops ops;
+
+	(void)state;
+	rig_open(&rig, 0);
+	good = rig.couple.bus.ops;
+	rig_close(&rig);
+	ops = *good;
+	ops.features_get = fewer_features;
+	expect_given_up(&ops, -PV_EFEATURES);
+	ops = *good;
+	ops.queue_enable = failing_queue;
+	worse_error = -PV_EIO;
+	expect_given_up(&ops, -PV_EIO);
+	ops = *good;
+	ops.config_read = other_blocks;
+	expect_given_up(&ops, -PV_EBROKEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +371,9 @@ int main(void)
 		cmocka_unit_test(a_disk_that_changes_its_size_is_seen_by_the_driver),
 		cmocka_unit_test(giving_the_device_up_under_load_ends_every_request_once),
 		cmocka_unit_test(a_ring_that_breaks_is_told_to_the_driver),
+		cmocka_unit_test(a_device_that_needs_a_reset_gets_everything_once_more),
+		cmocka_unit_test(a_queue_that_was_broken_gets_everything_once_more),
+		cmocka_unit_test(a_device_that_is_another_one_after_its_reset_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
