@@ -3,19 +3,6 @@
 #include "drivers/blk/internal.h"
 #include "ring/err.h"
 
-/* What was negotiated, and nothing else. */
-static int negotiate_again(struct pv_blkdrv *blk)
-{
-	struct pv_driver *driver = &blk->driver;
-	const struct pv_driver_wish wish = {
-		.required = driver->features,
-		.wanted = driver->features,
-		.timeout_ns = driver->timeout_ns,
-	};
-
-	return pv_driver_init(driver, driver->bus, driver->os, &wish);
-}
-
 /* Requests were made for a disk with these limits. Its size may be another one. */
 static bool is_same(const struct pv_blkdrv_disk *before, const struct pv_blkdrv_disk *now)
 {
@@ -52,7 +39,7 @@ static int start_again(struct pv_blkdrv *blk)
 
 int pv_blkdrv_recover(struct pv_blkdrv *blk)
 {
-	int error = negotiate_again(blk);
+	int error = pv_driver_init_again(&blk->driver);
 
 	if (!error)
 		error = read_again(blk);

@@ -92,6 +92,17 @@ int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *o
 	return error;
 }
 
+int pv_driver_init_again(struct pv_driver *driver)
+{
+	const struct pv_driver_wish wish = {
+		.required = driver->features,
+		.wanted = driver->features,
+		.timeout_ns = driver->timeout_ns,
+	};
+
+	return pv_driver_init(driver, driver->bus, driver->os, &wish);
+}
+
 int pv_driver_start(struct pv_driver *driver)
 {
 	return status_add(driver, VIRTIO_STATUS_DRIVER_OK);

@@ -55,6 +55,12 @@ struct pv_driver {
 int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *os,
                    const struct pv_driver_wish *wish);
 
+/*
+ * The same for a device that was up before and is to be brought up anew: with the features that it
+ * has now, no more and no fewer. Its queues have to be enabled again.
+ */
+int pv_driver_init_again(struct pv_driver *driver);
+
 /* DRIVER_OK. Returns 0 or an error of the bus. */
 int pv_driver_start(struct pv_driver *driver);
 

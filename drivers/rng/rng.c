@@ -108,6 +108,66 @@ int pv_rngdrv_queue_reset(struct pv_rngdrv *rng)
 	return pv_driver_queue_enable(&rng->queue);
 }
 
+/* What was in flight, taken off the ring; its order does not matter. */
+static struct pv_rngdrv_request *detach_all(struct pv_rngdrv *rng)
+{
+	struct pv_rngdrv_request *first = NULL, *request;
+
+	while ((request = pv_drv_ring_detach(&rng->queue.ring))) {
+		request->next = first;
+		first = request;
+	}
+	return first;
+}
+
+/* Each fitted the ring before. */
+static void repeat(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)
+{
+	while (request) {
+		struct pv_rngdrv_request *next = request->next;
+		int error = pv_drv_ring_add(&rng->queue.ring, &request->sg, 0, 1, request);
+
+		if (error)
+			end(rng, request, error, 0);
+		else
+			rng->counters.repeats++;
+		request = next;
+	}
+	pv_driver_queue_publish(&rng->queue);
+}
+
+static void end_list(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)
+{
+	while (request) {
+		struct pv_rngdrv_request *next = request->next;
+
+		end(rng, request, -PV_EBROKEN, 0);
+		request = next;
+	}
+}
+
+int pv_rngdrv_recover(struct pv_rngdrv *rng)
+{
+	struct pv_rngdrv_request *aside = NULL;
+	int error = pv_driver_init_again(&rng->driver);
+
+	if (!error) {
+		aside = detach_all(rng);
+		rng->counters.lies += rng->queue.ring.lies;
+		error = pv_driver_queue_enable(&rng->queue);
+	}
+	if (!error)
+		error = pv_driver_start(&rng->driver);
+	if (!error) {
+		repeat(rng, aside);
+		return 0;
+	}
+	pv_driver_fail(&rng->driver);
+	end_list(rng, aside);
+	pv_rngdrv_fail(rng);
+	return error;
+}
+
 /* ---- requests ---- */
 
 int pv_rngdrv_submit(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)

@@ -15,8 +15,8 @@
  * The device is hostile.  It can say that it wrote less than it did, or more (never more than was
  * asked for), and nobody can tell whether what it wrote is random, or keeps it from changing it
  * until a later reset: copy it out first, and let it be one source among others.  A used entry that
- * it makes up breaks the queue, which then completes nothing any more; pv_rngdrv_fail() ends what
- * is in flight.
+ * it makes up breaks the queue, which then completes nothing any more; pv_rngdrv_recover() begins
+ * anew with what is in flight, and pv_rngdrv_fail() ends it.
  *
  * All functions are for one thread at a time.
  */
@@ -57,6 +57,14 @@ uint64_t pv_rngdrv_features(const struct pv_rngdrv *rng);
 bool pv_rngdrv_is_broken(struct pv_rngdrv *rng);
 
 /*
+ * Brings a device up again that has asked for a reset, or broken its queue: with the features that
+ * it had, and with all that was in flight, none of which ends by that. Interrupts are off
+ * afterwards, and vectors are the bus's to set again. Returns 0; or an error, and everything has
+ * ended as by pv_rngdrv_fail(): -PV_EFEATURES, -PV_ETIMEDOUT, or an error of the bus.
+ */
+int pv_rngdrv_recover(struct pv_rngdrv *rng);
+
+/*
  * Ends it: resets the device, then ends every request in flight with -PV_EBROKEN, as a poll would.
  * Only pv_rngdrv_destroy() is left to do then. Returns 0; -PV_ETIMEDOUT or an error of the bus when
  * the device did not confirm: it may then still write to the buffers of those requests.
@@ -80,7 +88,8 @@ struct pv_rngdrv_request {
 	struct pv_sg sg; /* the buffer, and how many bytes are wanted */
 	/* Called by the poll that finds it done; may submit, must not poll. NULL: see is_done. */
 	void (*done)(struct pv_rngdrv_request *request);
-	void *arg; /* the caller's */
+	void *arg;                      /* the caller's */
+	struct pv_rngdrv_request *next; /* the driver's */
 
 	/* The result: 0; -PV_EIO for a device that gave nothing; -PV_EBROKEN. */
 	int error;
@@ -132,6 +141,7 @@ struct pv_rngdrv_counters {
 	uint64_t empty;       /* of them, without a byte, against the specification */
 	uint64_t kicks;       /* sent */
 	uint64_t lies;        /* used lengths beyond what could have been written */
+	uint64_t repeats;     /* handed to the device once more, after a recovery */
 };
 
 struct pv_rngdrv_counters pv_rngdrv_counters(const struct pv_rngdrv *rng);

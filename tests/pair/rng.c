@@ -178,6 +178,29 @@ ON_EVERY_RING(a_queue_is_taken_back_and_works_again)
 	}
 }
 
+ON_EVERY_RING(a_device_that_needs_a_reset_gets_everything_once_more)
+{
+	for (int i = 0; i < 5; i++) {
+		uint32_t out;
+
+		rig.source.dry_percent = 100;
+		for (int n = 0; n < 6; n++)
+			rng_rig_submit_any(&rig);
+		out = rig.out;
+		pv_device_needs_reset(rig.couple->device);
+		assert_true(pv_rngdrv_is_broken(rig.driver));
+		assert_int_equal(pv_rngdrv_recover(rig.driver), 0);
+		assert_false(pv_rngdrv_is_broken(rig.driver));
+		assert_int_equal(rig.out, out);
+		rig.source.dry_percent = 0;
+		rig.place = rig.source.given - RNG_RIG_STOCK_BYTES;
+		rig.may_skip = RNG_RIG_STOCK_BYTES;
+		rig.is_repeated = true;
+		rng_rig_settle(&rig);
+		rig.is_repeated = false;
+	}
+}
+
 /* ---- states that are no good ---- */
 
 static void open_plain(uint64_t number)
@@ -270,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_request_can_be_waited_for),
 		cmocka_unit_test(a_wait_ends_though_the_source_stays_dry),
 		cmocka_unit_test(a_queue_is_taken_back_and_works_again),
+		cmocka_unit_test(a_device_that_needs_a_reset_gets_everything_once_more),
 		cmocka_unit_test(a_state_that_is_cut_altered_or_foreign_is_refused),
 		cmocka_unit_test(a_state_with_altered_fields_never_harms_the_device),
 	};

@@ -40,6 +40,7 @@ struct rng_rig {
 	uint64_t place;    /* in the stream: what comes next */
 	uint32_t may_skip; /* bytes of the stream that queues dropped when they stopped, at most */
 	bool is_over;      /* what is in flight fails now */
+	bool is_repeated;  /* what is in flight may have been filled once already */
 	uint64_t done;
 	uint64_t bytes; /* received */
 };
