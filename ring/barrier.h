@@ -59,10 +59,11 @@ static inline void pv_write_le32(struct pv_le32 *field, uint32_t value)
 	__atomic_store_n(&field->raw, PV_LE32(value), __ATOMIC_RELAXED);
 }
 
+/* In two halves where a machine has no more: who reads it before it is published is to blame. */
 static inline void pv_write_le64(struct pv_le64 *field, uint64_t value)
 {
 	PV_BEFORE_STORE();
-	__atomic_store_n(&field->raw, PV_LE64(value), __ATOMIC_RELAXED);
+	field->raw = PV_LE64(value);
 }
 
 static inline uint32_t pv_read_le32(const struct pv_le32 *field)

@@ -122,13 +122,25 @@ static void take_geometry(struct pv_blkdrv_disk *disk, const struct virtio_blk_c
 	disk->geometry.sectors = config->geometry.sectors;
 }
 
+static void store_capacity(struct pv_blkdrv_capacity *to, uint64_t sectors)
+{
+	uint32_t next = to->generation + 1;
+	uint32_t *half = to->sectors[next % 2];
+
+	/* Whoever still reads this one must see that the other counts. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&half[0], (uint32_t)sectors, __ATOMIC_RELAXED);
+	__atomic_store_n(&half[1], (uint32_t)(sectors >> 32), __ATOMIC_RELAXED);
+	__atomic_store_n(&to->generation, next, __ATOMIC_RELEASE);
+}
+
 static int take_capacity(struct pv_blkdrv *blk, struct pv_le64 field)
 {
 	uint64_t sectors = pv_le64_get(field);
 
 	if (sectors > CAPACITY_MAX)
 		return -PV_EBROKEN;
-	__atomic_store_n(&blk->capacity, sectors, __ATOMIC_RELAXED);
+	store_capacity(&blk->capacity, sectors);
 	return 0;
 }
 
@@ -157,7 +169,16 @@ int pv_blkdrv_config_load(struct pv_blkdrv *blk, const struct pv_blkdrv_options 
 
 uint64_t pv_blkdrv_capacity(const struct pv_blkdrv *blk)
 {
-	return __atomic_load_n(&blk->capacity, __ATOMIC_RELAXED);
+	const struct pv_blkdrv_capacity *from = &blk->capacity;
+	uint32_t generation, low, high;
+
+	do {
+		generation = __atomic_load_n(&from->generation, __ATOMIC_ACQUIRE);
+		low = __atomic_load_n(&from->sectors[generation % 2][0], __ATOMIC_RELAXED);
+		high = __atomic_load_n(&from->sectors[generation % 2][1], __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (__atomic_load_n(&from->generation, __ATOMIC_RELAXED) != generation);
+	return (uint64_t)high << 32 | low;
 }
 
 int pv_blkdrv_config_changed(struct pv_blkdrv *blk)

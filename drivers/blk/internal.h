@@ -45,10 +45,20 @@ struct pv_blkdrv_queue {
 	uint8_t gap[64];
 };
 
+/*
+ * Written by control, read by all, on machines too that have no atomic access to 64 bits: the
+ * writer fills the half of the array that nobody reads, and whoever sees that it was filled
+ * meanwhile reads again.
+ */
+struct pv_blkdrv_capacity {
+	uint32_t generation; /* its last bit is which one counts */
+	uint32_t sectors[2][2];
+};
+
 struct pv_blkdrv {
 	struct pv_driver driver;
 	struct pv_blkdrv_disk disk;
-	uint64_t capacity; /* sectors; written by control, read by all */
+	struct pv_blkdrv_capacity capacity;
 	size_t bytes;
 	uint16_t started; /* queues that were set up */
 	struct pv_blkdrv_queue queue[];

@@ -11,6 +11,8 @@ import sys
 import tempfile
 
 NEEDED = {"memcpy", "memset", "memmove", "memcmp"}
+# Of both byte orders, and of 32 bits.
+TARGETS = ["aarch64", "riscv64", "i686", "powerpc64", "s390x", "mips"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
 
@@ -32,6 +34,11 @@ def main():
         _, symbols = run("nm", "--undefined-only", "--format=posix", made)
         extra = {line.split()[0] for line in symbols.splitlines()} - NEEDED
         results.append(("no other function is needed", not extra, " ".join(sorted(extra))))
+        if shutil.which("clang"):
+            for target in TARGETS:
+                results.append((f"freestanding C for {target}", *run(
+                    "clang", f"--target={target}-none-elf", "-std=gnu17", "-ffreestanding", *WARNINGS,
+                    "-O2", "-c", source, "-o", made)))
         if shutil.which("c++"):
             probe = os.path.join(folder, "probe.cc")
             with open(probe, "w", encoding="ascii") as file:
