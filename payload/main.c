@@ -4,7 +4,8 @@
 #include "payload/x86/mmio.h"
 #include "payload/x86/pci.h"
 
-#define MMIO_MAX 32u
+#define MMIO_MAX    32u
+#define CLOCK_READS 1000u
 
 static struct payload_options options;
 static unsigned int devices;
@@ -71,9 +72,10 @@ static const struct {
 	uint16_t id;
 	const char *kind;
 	void (*test)(struct pv_bus *bus, const struct payload_options *options);
+	void (*bench)(struct pv_bus *bus, const struct payload_options *options);
 } drivers[] = {
-	{ VIRTIO_ID_BLOCK, "block", payload_test_blk },
-	{ VIRTIO_ID_ENTROPY, "entropy", payload_test_rng },
+	{ VIRTIO_ID_BLOCK, "block", payload_test_blk, payload_bench_blk },
+	{ VIRTIO_ID_ENTROPY, "entropy", payload_test_rng, payload_bench_rng },
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -85,7 +87,7 @@ static void test(struct pv_bus *bus)
 			continue;
 		kind = drivers[i].kind;
 		devices++;
-		drivers[i].test(bus, &options);
+		(options.is_bench ? drivers[i].bench : drivers[i].test)(bus, &options);
 		return;
 	}
 	payload_note("has no driver here: device", bus->device_id);
@@ -115,6 +117,30 @@ static void test_mmio(uint64_t address)
 		test(bus);
 }
 
+/* How long it takes to ask for the time. */
+static void bench_clock(void)
+{
+	const uint64_t begin = clock_ns();
+
+	for (unsigned int i = 1; i < CLOCK_READS; i++)
+		clock_ns();
+	say("# a look at the clock, ns: ");
+	say_number((clock_ns() - begin) / CLOCK_READS);
+	say("\n");
+}
+
+static void take_options(const struct words *words)
+{
+	for (unsigned int i = 0; i < words->words; i++) {
+		options.may_write |= is_same(words->word[i], "scratch");
+		options.is_legacy |= is_same(words->word[i], "legacy");
+		options.is_bench |= is_same(words->word[i], "bench");
+	}
+	options.depth = (uint32_t)option_of(words, "depth", 32);
+	options.bytes = (uint32_t)option_of(words, "bytes", 4096);
+	options.ms = option_of(words, "ms", 1000);
+}
+
 void guest_main(const struct start_info *info)
 {
 	struct words words;
@@ -127,10 +153,9 @@ void guest_main(const struct start_info *info)
 		say("# no ACPI tables\n");
 	clock_begin();
 	words_of(&words, info);
-	for (unsigned int i = 0; i < words.words; i++) {
-		options.may_write |= is_same(words.word[i], "scratch");
-		options.is_legacy |= is_same(words.word[i], "legacy");
-	}
+	take_options(&words);
+	if (options.is_bench)
+		bench_clock();
 	pci_for_each_virtio(test_pci);
 	for (unsigned int i = 0; i < MMIO_MAX && acpi_virtio_mmio(i); i++)
 		test_mmio(acpi_virtio_mmio(i));

@@ -161,5 +161,8 @@ void words_of(struct words *words, const struct start_info *info);
 /* The decimal number that a word is; 0 if there are not so many. */
 uint64_t number_of(const struct words *words, unsigned int index);
 bool is_same(const char *a, const char *b);
+/* What stands behind the word "name=", as a decimal number; `otherwise` if there is no such word.
+ */
+uint64_t option_of(const struct words *words, const char *name, uint64_t otherwise);
 
 #endif

@@ -37,13 +37,31 @@ bool is_same(const char *a, const char *b)
 	return *a == *b;
 }
 
-uint64_t number_of(const struct words *words, unsigned int index)
+static uint64_t number_at(const char *at)
 {
 	uint64_t number = 0;
 
-	if (index >= words->words)
-		return 0;
-	for (const char *at = words->word[index]; *at >= '0' && *at <= '9'; at++)
+	for (; *at >= '0' && *at <= '9'; at++)
 		number = 10 * number + (uint64_t)(*at - '0');
 	return number;
+}
+
+uint64_t number_of(const struct words *words, unsigned int index)
+{
+	return index < words->words ? number_at(words->word[index]) : 0;
+}
+
+uint64_t option_of(const struct words *words, const char *name, uint64_t otherwise)
+{
+	for (unsigned int i = 0; i < words->words; i++) {
+		const char *at = words->word[i], *of = name;
+
+		while (*of && *at == *of) {
+			at++;
+			of++;
+		}
+		if (*of == '\0' && *at == '=')
+			return number_at(at + 1);
+	}
+	return otherwise;
 }
