@@ -77,8 +77,7 @@ static void scene_open(uint64_t kind, uint64_t number)
 	pv_blkdrv_publish(scene.rig.queue);
 }
 
-/* Whatever the device did: waiting ends, then all requests do, and nothing is left. */
-static void scene_close(void)
+static void wait_for_all(void)
 {
 	struct pv_fake_bus *fake = &scene.rig.fake;
 	uint32_t waits = fake->waits;
@@ -90,6 +89,40 @@ static void scene_close(void)
 			assert_true(error == -PV_EBROKEN || error == -PV_ETIMEDOUT);
 	}
 	assert_true(fake->waits - waits < WAITS_MAX);
+}
+
+static uint32_t ended(void)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		count += scene.request[i].is_done;
+	return count;
+}
+
+/* Nobody's request ends by it, unless it is another disk by now. */
+static void recover(void)
+{
+	uint32_t before = ended();
+	int error = pv_blkdrv_recover(scene.rig.blk);
+
+	if (error) {
+		assert_int_equal(error, -PV_EBROKEN);
+		assert_int_equal(ended(), REQUESTS);
+		return;
+	}
+	assert_false(pv_blkdrv_is_broken(scene.rig.blk));
+	assert_int_equal(ended(), before);
+	assert_int_equal(pv_blkdrv_queue_counters(scene.rig.queue).repeats, REQUESTS - before);
+	wait_for_all();
+}
+
+/* Whatever the device did: waiting ends, then all requests do, and nothing is left. */
+static void scene_close(void)
+{
+	wait_for_all();
+	if (pv_random_chance(&scene.random, 30))
+		recover();
 	assert_int_equal(pv_blkdrv_fail(scene.rig.blk), 0);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
 		assert_true(scene.request[i].is_done);

@@ -79,8 +79,7 @@ static void scene_open(uint64_t kind, uint64_t number)
 	pv_rngdrv_publish(scene.rng);
 }
 
-/* Whatever the device did: waiting ends, then all requests do, and nothing is left. */
-static void scene_close(void)
+static void wait_for_all(void)
 {
 	uint32_t waits = scene.fake.waits;
 
@@ -91,6 +90,35 @@ static void scene_close(void)
 			assert_true(error == -PV_EBROKEN || error == -PV_ETIMEDOUT);
 	}
 	assert_true(scene.fake.waits - waits < WAITS_MAX);
+}
+
+static uint32_t in_flight(void)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		count += !scene.request[i].is_done;
+	return count;
+}
+
+/* Nobody's request ends by it. */
+static void recover(void)
+{
+	uint32_t before = in_flight();
+
+	assert_int_equal(pv_rngdrv_recover(scene.rng), 0);
+	assert_false(pv_rngdrv_is_broken(scene.rng));
+	assert_true(pv_rngdrv_counters(scene.rng).repeats >= before);
+	assert_int_equal(in_flight(), before);
+	wait_for_all();
+}
+
+/* Whatever the device did: waiting ends, then all requests do, and nothing is left. */
+static void scene_close(void)
+{
+	wait_for_all();
+	if (pv_random_chance(&scene.random, 30))
+		recover();
 	assert_int_equal(pv_rngdrv_fail(scene.rng), 0);
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		assert_true(scene.request[i].is_done);
