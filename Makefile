@@ -20,6 +20,7 @@ bench: build
 	@tools/packages.sh bench || :
 	@bench/run
 	@bench/boot
+	@bench/image
 
 fuzz:
 	@tools/packages.sh check || :
