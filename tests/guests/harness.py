@@ -63,6 +63,17 @@ def file_in_image(image, path):
                           capture_output=True).stdout
 
 
+def synced_file_in_image(image, path, copy):
+    """The same while the file system is mounted, and stands still: what was synced may be in its journal
+    only, so that is replayed first, in a copy."""
+    subprocess.run(["cp", "--sparse=always", image, copy], check=True)
+    subprocess.run(["/sbin/e2fsck", "-fy", copy], check=False, capture_output=True)
+    try:
+        return file_in_image(copy, path)
+    finally:
+        os.unlink(copy)
+
+
 def terminated(*_):
     raise Failure("ended from outside, most likely by meson's time limit")
 

@@ -130,7 +130,7 @@ def body(report, test):
                 raise Failure("the guest ended before it was moved")
             except Moved:
                 report.equal(source.counters()["errors"], 0, "no request failed at the source")
-            kept = harness.file_in_image(image, "/kept")
+            kept = harness.synced_file_in_image(image, "/kept", image + ".copy")
             report.equal(hashlib.sha256(kept).hexdigest(), before.values["kept"],
                          "the host reads the file the guest wrote")
             compare(report, before, after, kept)
