@@ -2,6 +2,7 @@
 """What is measured, and the files it is measured on."""
 
 import os
+import shutil
 import tempfile
 
 BLOCK_4K = 4096
@@ -98,6 +99,7 @@ class Places:
         self.file_bytes = file_bytes
         self.place = {"null": Place(None, file_bytes)}
         self.files = []
+        self.copies = {}
 
     def make(self, storages):
         if "tmpfs" in storages:
@@ -105,8 +107,23 @@ class Places:
         if storages & {"cached", "direct"}:
             self.make_on_disk()
 
-    def of(self, workload):
-        return self.place[workload.storage]
+    def of(self, workload, who=None):
+        """The place; of a contestant its own copy, made when it is first asked for: images are locked."""
+        place = self.place[workload.storage]
+        if not who or not place.path:
+            return place
+        if (place.path, who) not in self.copies:
+            self.copies[place.path, who] = self.copy(place, who)
+        return self.copies[place.path, who]
+
+    def copy(self, place, who):
+        path = f"{place.path}-{who}"
+        self.files.append(path)
+        try:
+            shutil.copyfile(place.path, path)
+        except OSError as reason:
+            return Place(None, 0, f"no copy for {who}: {reason.strerror}")
+        return Place(path, place.bytes)
 
     def on_disk(self):
         """A file of a disk, if there is one."""
@@ -114,7 +131,7 @@ class Places:
         return place.path if place and not place.problem else None
 
     def remove(self):
-        for path in self.files:
+        for path in filter(os.path.exists, self.files):
             os.unlink(path)
         self.files = []
 

@@ -81,6 +81,23 @@ def too_many(_folder):
         machine.finish()
 
 
+def synced(folder):
+    """However it ends: what was written on its disks is stable then. Two of the three can be written to."""
+    telling = {"LD_PRELOAD": os.environ["TOLD_SYNCS"]}
+    with Machine("switched off", "disk 3", *disks(folder), environment=telling) as machine:
+        machine.finish()
+        say(machine.errors_text().count("fdatasync\n") == 2, "a guest that switches off leaves its disks stable",
+            machine.obituary())
+    with Machine("ended", "hostile 1 1", *disks(folder), environment=telling) as machine:
+        machine.wait_for("ready")
+        machine.process.terminate()
+        time.sleep(0.5)
+        say(machine.is_alive(), "a guest that does not hear its power button goes on", machine.obituary())
+        machine.process.terminate()
+        say(machine.wait() == 0, "who asks twice has it ended", machine.obituary())
+        say(machine.errors_text().count("fdatasync\n") == 2, "and the disks are stable", machine.obituary())
+
+
 def triple(_folder):
     """A triple fault is a reset, and what becomes of that is an option."""
     with Machine("triple fault", "triple 3", "--on-reboot", "reset") as machine:
@@ -191,7 +208,7 @@ def storm(folder):
         machine.finish()
 
 
-JOBS = {job.__name__: job for job in (hello, first_out, disk, payload, cpus, too_many, triple, internal, reset, hostile, storm)}
+JOBS = {job.__name__: job for job in (hello, first_out, disk, payload, cpus, too_many, synced, triple, internal, reset, hostile, storm)}
 
 
 def do(name, folder):

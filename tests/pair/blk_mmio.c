@@ -47,28 +47,10 @@ static void rig_close(void)
 
 /* ---- the tests ---- */
 
-/* Those of version 1 are at the end of the list. */
-static const struct {
-	uint64_t features;
-	bool is_legacy;
-} rings[] = {
-	{ 0, false },
-	{ VIRTIO_F_EVENT_IDX, false },
-	{ VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, false },
-	{ VIRTIO_F_RING_PACKED, false },
-	{ VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC, false },
-	{ VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_EVENT_IDX, false },
-	{ 0, true },
-	{ VIRTIO_F_EVENT_IDX, true },
-	{ VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, true },
-};
-
-#define RINGS (sizeof(rings) / sizeof(rings[0]))
-
 static void on_every_ring(void (*body)(void))
 {
-	for (size_t i = 0; i < RINGS; i++) {
-		rig_open(rings[i].features, i, rings[i].is_legacy);
+	for (size_t i = 0; i < PV_SLOT_RINGS; i++) {
+		rig_open(pv_slot_rings[i].features, i, pv_slot_rings[i].is_legacy);
 		body();
 		rig_close();
 	}

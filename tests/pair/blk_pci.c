@@ -53,27 +53,10 @@ static void rig_close(void)
 
 /* ---- the tests ---- */
 
-static const struct {
-	uint64_t features;
-	bool is_legacy;
-} rings[] = {
-	{ 0, false },
-	{ VIRTIO_F_EVENT_IDX, false },
-	{ VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, false },
-	{ VIRTIO_F_RING_PACKED, false },
-	{ VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC, false },
-	{ VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_EVENT_IDX, false },
-	{ 0, true },
-	{ VIRTIO_F_EVENT_IDX, true },
-	{ VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, true },
-};
-
-#define RINGS (sizeof(rings) / sizeof(rings[0]))
-
 static void on_every_ring(void (*body)(void))
 {
-	for (uint64_t i = 0; i < 2 * RINGS; i++) {
-		rig_open(rings[i / 2].features, i, rings[i / 2].is_legacy);
+	for (uint64_t i = 0; i < 2 * PV_SLOT_RINGS; i++) {
+		rig_open(pv_slot_rings[i / 2].features, i, pv_slot_rings[i / 2].is_legacy);
 		body();
 		rig_close();
 	}

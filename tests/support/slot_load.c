@@ -23,6 +23,18 @@ void pv_slot_load_open(struct pv_slot_load *load, struct pv_couple *couple, stru
 		};
 }
 
+const struct pv_slot_ring pv_slot_rings[PV_SLOT_RINGS] = {
+	{ 0, false },
+	{ VIRTIO_F_EVENT_IDX, false },
+	{ VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, false },
+	{ VIRTIO_F_RING_PACKED, false },
+	{ VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC, false },
+	{ VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_EVENT_IDX, false },
+	{ 0, true },
+	{ VIRTIO_F_EVENT_IDX, true },
+	{ VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, true },
+};
+
 struct pv_device *pv_slot_load_make_device(struct pv_slot_load *load)
 {
 	const struct pv_blk_options options = {

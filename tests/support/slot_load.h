@@ -43,6 +43,13 @@ void pv_slot_load_open(struct pv_slot_load *load, struct pv_couple *couple,
 /* The device to put behind the transport: the first, and later the one that takes over. */
 struct pv_device *pv_slot_load_make_device(struct pv_slot_load *load);
 
+/* The rings that a driver can have, and whether it is one of before virtio 1.0. */
+#define PV_SLOT_RINGS 9u
+extern const struct pv_slot_ring {
+	uint64_t features;
+	bool is_legacy;
+} pv_slot_rings[PV_SLOT_RINGS];
+
 /* When the bus has found the device: the driver, with exactly these features of the ring. */
 void pv_slot_load_start(struct pv_slot_load *load, struct pv_bus *bus, uint64_t ring_features);
 

@@ -32,9 +32,11 @@ echo "@@do move"
 rounds=0
 while [ ! -e "$SCRATCH/moved" ]; do
 	echo 1 >/proc/sys/vm/drop_caches
-	# Where only the sum was lost, what the device wrote is still in memory to be summed again.
-	[ "$(sum "$MNT/kept")" = "$kept" ] || echo "sum of round $rounds" >>"$SCRATCH/lost"
-	[ "$(sum "$MNT/kept")" = "$kept" ] || echo "round $rounds" >>"$(list_of_wrongs)"
+	# What the device wrote is still in memory to be summed again, where only a sum was lost on the way.
+	if [ "$(sum "$MNT/kept")" != "$kept" ]; then
+		[ "$(sum "$MNT/kept")" = "$kept" ] || echo "what was read in round $rounds" >>"$SCRATCH/wrong"
+		echo "the sum of round $rounds" >>"$(list_of_wrongs)"
+	fi
 	rounds=$((rounds + 1))
 done
 same "what was read on the way is whole in memory" "$(sum "$MNT/kept")" "$kept"
