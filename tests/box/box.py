@@ -49,6 +49,8 @@ BEAT = "box: beats"
 SILENCE_LIMIT_S = 90
 # A box whose instructions are counted has one thread for all it does, and seconds of its own.
 SLOWER_COUNTED = 4
+# So long before the command must end the box tells what is running in it.
+TELL_BEFORE_S = 30
 BOX_FAILED = 125
 # Nanoseconds of an instruction where those are counted, as a power of 2.
 ICOUNT_SHIFT = 2
@@ -95,7 +97,8 @@ class Box:
             "-fsdev", f"local,id=b,path={self.folder},security_model=none,multidevs=remap",
             "-device", "virtio-9p-pci,fsdev=b,mount_tag=box",
             "-append", "console=ttyS0 reboot=t panic=-1 quiet tsc=reliable "
-            f"BOX_FOLDER={self.folder} WORK={ROOT}",
+            f"BOX_FOLDER={self.folder} WORK={ROOT} "
+            f"SECONDS_LIMIT={max(options.seconds - TELL_BEFORE_S, 1)}",
             "-serial", "stdio", "-serial", "chardev:line"]
 
     def close(self):

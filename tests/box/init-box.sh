@@ -3,7 +3,8 @@
 # shellcheck shell=dash
 # The first process of the box: its root is the host's, read-only, with a few folders of its own over
 # it. Comes with the kernel's command line: BOX_FOLDER, the one folder of the host's that is written to,
-# where the command to run is a script, and WORK, a folder to be seen through what covers it.
+# where the command to run is a script, WORK, a folder to be seen through what covers it, and SECONDS_LIMIT,
+# when to tell on the console what runs, since the command ought to have ended.
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -36,6 +37,24 @@ stty -F /dev/ttyS1 raw -echo
 echo "box: up"
 # A box that is alive says so, whatever runs in it.
 while sleep 5; do echo "box: beats"; done &
+# What every program waits for, or has computed (utime and stime in ticks, the 14th and 15th of stat).
+tell_threads() {
+	for task in /proc/[0-9]*/task/*; do
+		# Threads of the kernel have no command line.
+		[ -n "$(tr -d '\0' <"${task%/task/*}/cmdline")" ] || continue
+		echo "box: $(cat "$task/comm") $(cut -d ' ' -f 1,3,14,15 "$task/stat") $(cat "$task/wchan")"
+		grep -v exit_to_user "$task/stack" | head -n 4
+	done
+}
+{
+	sleep "$SECONDS_LIMIT"
+	tell_threads
+	echo "box: ten seconds later"
+	sleep 10
+	tell_threads
+	mount -t debugfs debugfs /sys/kernel/debug
+	grep -r . /sys/kernel/debug/kvm
+} 2>/dev/null &
 chroot /host /usr/bin/env -i BOX=yes HOME=/tmp TERM=dumb LC_ALL=C.UTF-8 \
 	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	/bin/sh "$BOX_FOLDER/command" </dev/null >/dev/ttyS1 2>&1

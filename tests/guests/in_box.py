@@ -55,6 +55,7 @@ def run_boxed(test, command, memory, seconds):
     with open(test.log_path("box"), "wb") as log:
         status = box.run(options, command, log)
     if status == box.BOX_FAILED:
+        print("# what had been printed in the box:", *lines_of(test)[-30:], sep="\n# ", file=sys.stderr)
         raise Failure("the box itself failed")
     return lines_of(test)
 
