@@ -26,7 +26,7 @@ static void bench_kick(struct pv_bus *bus)
 
 struct flight {
 	struct pv_blkdrv_request request;
-	struct pv_sg sg;
+	struct pv_buffer data;
 	uint64_t begin_ns;
 };
 
@@ -80,10 +80,9 @@ static void prepare(uint32_t depth, uint8_t *data)
 	for (uint32_t i = 0; i < depth; i++) {
 		struct flight *flight = &flights[i];
 
-		flight->sg = (struct pv_sg){ pv_gpa_of((uint64_t)(data + i * bench.bytes)),
-			                     bench.bytes };
+		flight->data = (struct pv_buffer){ data + i * bench.bytes, bench.bytes };
 		flight->request = (struct pv_blkdrv_request){
-			.op = PV_BLKDRV_READ, .sgs = 1, .sg = &flight->sg, .done = done
+			.op = PV_BLKDRV_READ, .buffers = 1, .buffer = &flight->data, .done = done
 		};
 	}
 }
@@ -179,7 +178,7 @@ void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options
 	data = bare_alloc(options->bytes, 4096);
 	while (data && is_good && now - begin < options->ms * MS) {
 		request = (struct pv_rngdrv_request){
-			.sg = { pv_gpa_of((uint64_t)data), options->bytes },
+			.buffer = { data, options->bytes },
 		};
 		is_good = pv_rngdrv_do(rng, &request, TIMEOUT_NS) == 0;
 		bytes += request.random_bytes;

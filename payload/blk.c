@@ -32,11 +32,13 @@ static uint8_t *piece(const struct test *test, unsigned int index)
 
 static int transfer(const struct test *test, enum pv_blkdrv_op op, uint64_t sector, uint16_t queue)
 {
-	struct pv_sg sg[PIECES];
+	struct pv_buffer data[PIECES];
 
-	request = (struct pv_blkdrv_request){ .op = op, .sector = sector, .sgs = PIECES, .sg = sg };
+	request = (struct pv_blkdrv_request){
+		.op = op, .sector = sector, .buffers = PIECES, .buffer = data
+	};
 	for (unsigned int i = 0; i < PIECES; i++)
-		sg[i] = (struct pv_sg){ pv_gpa_of((uint64_t)piece(test, i)), PIECE_BYTES };
+		data[i] = (struct pv_buffer){ piece(test, i), PIECE_BYTES };
 	return pv_blkdrv_do(pv_blkdrv_queue(test->blk, queue), &request, TIMEOUT_NS);
 }
 
@@ -127,7 +129,7 @@ static void check_writes(const struct test *test)
 /* ---- many at once ---- */
 
 static struct pv_blkdrv_request flight[IN_FLIGHT];
-static struct pv_sg flight_sg[IN_FLIGHT];
+static struct pv_buffer flight_data[IN_FLIGHT];
 
 static uint32_t send_all(struct pv_blkdrv_queue *queue, const struct test *test)
 {
@@ -136,10 +138,10 @@ static uint32_t send_all(struct pv_blkdrv_queue *queue, const struct test *test)
 	for (uint32_t i = 0; i < IN_FLIGHT; i++) {
 		uint8_t *to = test->data + i % (2 * PIECES) * PIECE_BYTES;
 
-		flight_sg[i] = (struct pv_sg){ pv_gpa_of((uint64_t)to), PIECE_BYTES };
+		flight_data[i] = (struct pv_buffer){ to, PIECE_BYTES };
 		flight[i] = (struct pv_blkdrv_request){ .op = PV_BLKDRV_READ,
-			                                .sgs = 1,
-			                                .sg = &flight_sg[i] };
+			                                .buffers = 1,
+			                                .buffer = &flight_data[i] };
 		if (pv_blkdrv_submit(queue, &flight[i]))
 			break;
 		sent++;

@@ -17,7 +17,7 @@ static uint32_t fill(struct pv_rngdrv *rng, uint8_t *bytes)
 
 	while (have < BYTES) {
 		request = (struct pv_rngdrv_request){
-			.sg = { pv_gpa_of((uint64_t)(bytes + have)), BYTES - have },
+			.buffer = { bytes + have, BYTES - have },
 		};
 
 		if (pv_rngdrv_do(rng, &request, TIMEOUT_NS))

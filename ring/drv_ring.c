@@ -277,16 +277,23 @@ void pv_drv_ring_interrupts_off(struct pv_drv_ring *ring)
 		pv_drv_split_interrupts_off(ring);
 }
 
-void *pv_drv_ring_detach(struct pv_drv_ring *ring)
+void *pv_drv_ring_in_flight(const struct pv_drv_ring *ring, uint16_t *at)
 {
-	ring->is_broken = true;
-	while (ring->detach_at < ring->size) {
-		struct pv_drv_slot *slot = &ring->slot[ring->detach_at++];
+	while (*at < ring->size) {
+		const struct pv_drv_slot *slot = &ring->slot[(*at)++];
 
-		if (slot->descs > 0) {
-			slot->descs = 0;
+		if (slot->descs > 0)
 			return slot->token;
-		}
 	}
 	return NULL;
+}
+
+void *pv_drv_ring_detach(struct pv_drv_ring *ring)
+{
+	void *token = pv_drv_ring_in_flight(ring, &ring->detach_at);
+
+	ring->is_broken = true;
+	if (token)
+		ring->slot[ring->detach_at - 1].descs = 0;
+	return token;
 }

@@ -164,6 +164,9 @@ enum pv_drv_take pv_drv_ring_take(struct pv_drv_ring *ring, void **token, uint32
 bool pv_drv_ring_interrupts_on(struct pv_drv_ring *ring);
 void pv_drv_ring_interrupts_off(struct pv_drv_ring *ring);
 
+/* The tokens in flight, one a call, in no certain order; NULL: no more. `*at` begins at 0. */
+void *pv_drv_ring_in_flight(const struct pv_drv_ring *ring, uint16_t *at);
+
 /*
  * After the device was stopped for good: hands out the tokens of the chains still in flight, one a
  * call, in no certain order; NULL when there are no more. The ring must be started anew then.

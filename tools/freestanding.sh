@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # freestanding.sh ARCHIVE...: proves that these static libraries together need nothing from anybody
-# else but mem*, which every freestanding C compiler asks for.
+# else but mem*, which every freestanding C compiler asks for, and the table that a linker makes.
 set -eu
 export LC_ALL=C
 if [ $# -eq 0 ]; then
@@ -17,7 +17,7 @@ nm -g --defined-only "$@" >"$folder/nm-defined"
 nm -g --undefined-only "$@" >"$folder/nm-needed"
 sed -n 's/^[0-9a-f]* [A-Z] //p' "$folder/nm-defined" | sort -u >"$folder/defined"
 sed -n 's/^ *[Uvw] //p' "$folder/nm-needed" | sort -u >"$folder/needed"
-printf '%s\n' memcmp memcpy memmove memset >"$folder/allowed"
+printf '%s\n' _GLOBAL_OFFSET_TABLE_ memcmp memcpy memmove memset >"$folder/allowed"
 
 if ! [ -s "$folder/defined" ]; then
 	echo "freestanding.sh: nothing is defined in $*" >&2

@@ -37,7 +37,6 @@ static bool alloc_slots(struct pv_blkdrv_queue *queue)
 	slots->header_gpa = gpa;
 	slots->range_gpa = pv_gpa_add(gpa, range_at);
 	slots->status_gpa = pv_gpa_add(gpa, status_at);
-	slots->id_gpa = pv_gpa_add(gpa, id_at);
 	return true;
 }
 
@@ -52,10 +51,12 @@ static void fill_free_slots(struct pv_blkdrv_queue *queue)
 
 static bool alloc_private(struct pv_blkdrv_queue *queue)
 {
-	const size_t sg_bytes =
-		sizeof(struct pv_sg) * (queue->blk->disk.segments_max + FRAME_BUFFERS);
+	const uint16_t chain_max = (uint16_t)(queue->blk->disk.segments_max + FRAME_BUFFERS);
 	struct pv_os *os = queue->blk->driver.os;
+	const size_t chains = os->ops->unmap ? queue->base.place.size : 1;
+	const size_t sg_bytes = sizeof(struct pv_sg) * chain_max * chains;
 
+	queue->sg_apart = os->ops->unmap ? chain_max : 0;
 	queue->private_bytes = sg_bytes + sizeof(uint16_t) * queue->base.place.size;
 	queue->sg = os->ops->alloc(os, queue->private_bytes);
 	if (!queue->sg)
@@ -72,6 +73,7 @@ static int queue_setup(struct pv_blkdrv *blk, uint16_t index,
 	const struct pv_driver_queue_options ring = {
 		.size_max = options->queue_size,
 		.indirect_max = (uint16_t)(blk->disk.segments_max + FRAME_BUFFERS),
+		.requests = &pv_blkdrv_request_ops,
 	};
 	int error = pv_driver_queue_init(&queue->base, &blk->driver, index, &ring);
 
@@ -151,6 +153,8 @@ int pv_blkdrv_create(struct pv_blkdrv **blk, struct pv_bus *bus, struct pv_os *o
 
 	if (!made)
 		return -PV_ENOMEM;
+	made->request_timeout_ns = options->request_timeout_ns;
+	made->fails_on_reset = options->fails_on_reset;
 	error = pv_driver_init(&made->driver, bus, os, &wish);
 	if (!error) {
 		error = bring_up(made, options);
@@ -171,7 +175,7 @@ int pv_blkdrv_fail(struct pv_blkdrv *blk)
 	int error = pv_driver_stop(&blk->driver);
 
 	for (uint16_t i = 0; i < blk->started; i++)
-		pv_blkdrv_queue_end_all(&blk->queue[i], -PV_EBROKEN);
+		pv_driver_queue_end_all(&blk->queue[i].base, -PV_EBROKEN);
 	return error;
 }
 
@@ -195,8 +199,7 @@ int pv_blkdrv_queue_reset(struct pv_blkdrv_queue *queue)
 
 	if (error)
 		return error;
-	pv_blkdrv_queue_end_all(queue, -PV_EIO);
-	queue->counters.lies += queue->base.ring.lies;
+	pv_driver_queue_end_all(&queue->base, -PV_EIO);
 	return pv_driver_queue_enable(&queue->base);
 }
 

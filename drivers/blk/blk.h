@@ -14,9 +14,9 @@
  * memory that each queue has from the beginning.
  *
  * The device is hostile.  Its configuration is copied and checked before it is believed, status
- * bytes are read once, and a used entry it makes up breaks the queue.  A broken queue, or a device
- * that asks for a reset, completes nothing any more; pv_blkdrv_recover() begins anew with what is
- * in flight, and pv_blkdrv_fail() ends it.
+ * bytes are read once, and a used entry it makes up breaks the queue.  A broken queue, a device
+ * that asks for a reset, or one that never answers: pv_blkdrv_tend(), called now and then, resets
+ * it and begins anew with what is in flight; pv_blkdrv_fail() ends it.
  *
  * Control functions are for one thread; each queue is for one thread at a time.
  */
@@ -39,8 +39,14 @@ struct pv_blkdrv_options {
 	uint64_t wanted;       /* features to accept when offered; 0: PV_BLKDRV_FEATURES */
 	uint16_t queues;       /* at most; 0: one. More than one needs MQ */
 	uint16_t queue_size;   /* at most; 0: as the device likes */
-	uint16_t segments_max; /* data buffers of a request, at most; 0: 16 */
+	uint16_t segments_max; /* pieces that a request's data is in, at most; 0: 16 */
 	uint64_t timeout_ns;   /* for the confirmation of a reset; 0: PV_DRIVER_TIMEOUT_NS */
+	uint64_t request_timeout_ns; /* of requests that do not say; 0: they wait for ever */
+	/*
+	 * What becomes of requests in flight when the device has to be reset: they end with
+	 * -PV_EBROKEN, or (false) the device is given them once more.
+	 */
+	bool fails_on_reset;
 };
 
 /* What the disk is, checked, in bytes and 512-byte sectors. Fixed from the start on. */
@@ -51,8 +57,8 @@ struct pv_blkdrv_disk {
 	uint32_t alignment_offset_bytes; /* first aligned logical block */
 	uint64_t min_io_bytes;           /* advice; 0: none */
 	uint64_t opt_io_bytes;
-	uint16_t segments_max;        /* data buffers of one request */
-	uint32_t segment_bytes_max;   /* bytes of one of them */
+	uint16_t segments_max;        /* pieces of one request's data, as the device sees it */
+	uint32_t segment_bytes_max;   /* bytes of one of them; what is longer becomes several */
 	uint32_t discard_sectors_max; /* of one request; 0: cannot discard */
 	uint32_t discard_alignment_sectors;
 	uint32_t write_zeroes_sectors_max; /* of one request; 0: cannot write zeroes */
@@ -115,13 +121,26 @@ int pv_blkdrv_write_cache(struct pv_blkdrv *blk, bool *is_on);
 bool pv_blkdrv_is_broken(struct pv_blkdrv *blk);
 
 /*
- * Brings a device up again that has asked for a reset, or broken a queue: resets it, negotiates
- * what was negotiated before, and hands it all that was in flight once more; nobody's request ends
- * by that. A device may have carried out some of it already, and does so again. The lists of
- * buffers (request.sg) must still be there, unlike otherwise. Control, while no other thread uses a
- * queue; interrupts are off and vectors are the bus's to set again afterwards. Returns 0; or an
- * error, and everything has ended as by pv_blkdrv_fail(): -PV_EFEATURES, -PV_EBROKEN when it is not
- * the same disk any more, -PV_ETIMEDOUT, or an error of the bus.
+ * Looks after the device, to be called now and then (pv_blkdrv_deadline_ns says when at the
+ * latest): one that asks for a reset, has broken a queue, or has a request for longer than that may
+ * take is reset and brought up again, see pv_blkdrv_recover().  Control, while no other thread uses
+ * a queue; it polls. Returns 0 when all is well; 1 when the device was brought up again; or an
+ * error, and everything has ended.
+ */
+int pv_blkdrv_tend(struct pv_blkdrv *blk);
+
+/* When the first of the requests in flight will have taken too long; UINT64_MAX: none ever. */
+uint64_t pv_blkdrv_deadline_ns(const struct pv_blkdrv *blk);
+
+/*
+ * Resets the device, negotiates what was negotiated before, and hands it all that was in flight
+ * once more; nobody's request ends by that. A device may have carried out some of it already, and
+ * does so again. Requests whose time is over end with -PV_ETIMEDOUT instead, and all end with
+ * -PV_EBROKEN if that was asked for (fails_on_reset). The lists of buffers must still be there,
+ * unlike otherwise. Control, while no other thread uses a queue; interrupts are off and vectors are
+ * the bus's to set again afterwards. Returns 0; or an error, and everything has ended as by
+ * pv_blkdrv_fail(): -PV_EFEATURES, -PV_EBROKEN when it is not the same disk any more,
+ * -PV_ETIMEDOUT, or an error of the bus.
  */
 int pv_blkdrv_recover(struct pv_blkdrv *blk);
 
@@ -148,26 +167,30 @@ enum pv_blkdrv_op {
 
 /*
  * One request, in the caller's storage, which must stay until it is done; zero what is not used.
- * The list of buffers is copied at submission; the buffers are the device's until it is done.
+ * The list of buffers is needed at submission, and by pv_blkdrv_recover(); the buffers are the
+ * device's until it is done.
  */
 struct pv_blkdrv_request {
+	struct pv_driver_request base; /* the driver's */
+
 	enum pv_blkdrv_op op;
 	bool may_unmap; /* write zeroes: space may be given back */
 	uint64_t sector;
 	uint32_t sectors; /* discard, write zeroes, secure erase */
 	/*
-	 * Data buffers: read, write: whole sectors in total; get id: VIRTIO_BLK_ID_BYTES; get
-	 * lifetime: a struct virtio_blk_lifetime.
+	 * Data: read, write: whole sectors in total; get id: VIRTIO_BLK_ID_BYTES; get lifetime: a
+	 * struct virtio_blk_lifetime.
 	 */
-	uint16_t sgs;
-	const struct pv_sg *sg;
+	uint16_t buffers;
+	const struct pv_buffer *buffer;
+	uint64_t timeout_ns; /* until it is overdue, see pv_blkdrv_tend(); 0: as the options say */
 	/* Called by the poll that finds it done; may submit, must not poll. NULL: see is_done. */
 	void (*done)(struct pv_blkdrv_request *request);
 	void *arg; /* the caller's */
 
 	/*
 	 * The result: 0; -PV_EIO; -PV_ENOTSUP when the device does not know the operation;
-	 * -PV_EBROKEN (see pv_blkdrv_fail).
+	 * -PV_ETIMEDOUT (see pv_blkdrv_tend); -PV_EBROKEN (see pv_blkdrv_fail).
 	 */
 	int error;
 	bool is_done;
@@ -178,17 +201,17 @@ struct pv_blkdrv_request {
 	uint32_t written_bytes;
 
 	/* The driver's. */
-	struct pv_blkdrv_request
-		*next;         /* of those that wait for a device that is being recovered */
 	uint32_t inward_bytes; /* data that the device is to write */
 	uint16_t slot;
+	uint16_t pieces; /* that its data was mapped in */
 };
 
 /*
  * Adds a request to a queue. Returns 0, and it will be done once; or, and it never will:
  * -PV_ENOSPC while the queue is full; -PV_EINVAL for one that goes past the end of the disk or
  * beyond the limits of `struct pv_blkdrv_disk`; -PV_ENOTSUP for an operation that this disk does
- * not have (a write to a read-only one too); -PV_EBROKEN.
+ * not have (a write to a read-only one too); -PV_ENOMEM while the port cannot map its data;
+ * -PV_EBROKEN.
  */
 int pv_blkdrv_submit(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request);
 
@@ -249,6 +272,7 @@ struct pv_blkdrv_counters {
 	uint64_t kicks;       /* sent */
 	uint64_t lies;        /* used lengths beyond what could have been written */
 	uint64_t repeats;     /* handed to the device once more, after a recovery */
+	uint64_t overdue;     /* ended since they took too long */
 };
 
 struct pv_blkdrv_counters pv_blkdrv_queue_counters(const struct pv_blkdrv_queue *queue);

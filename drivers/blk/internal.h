@@ -17,7 +17,6 @@ struct pv_blkdrv_slots {
 	struct pv_gpa header_gpa;
 	struct pv_gpa range_gpa;
 	struct pv_gpa status_gpa;
-	struct pv_gpa id_gpa;
 	size_t bytes;
 };
 
@@ -26,19 +25,20 @@ struct pv_blkdrv_queue {
 	struct pv_blkdrv *blk;
 	struct pv_blkdrv_slots slots;
 
-	/* A chain being put together: header, data, status. */
+	/*
+	 * Chains as the device sees them: header, data, status. Each slot has room for its own
+	 * where what is mapped is unmapped again; otherwise (0 places apart) all use the same.
+	 */
 	struct pv_sg *sg;
+	uint16_t sg_apart;
 
 	/* The free slots, last in first out: the warmest next. */
 	uint16_t *free_slot;
 	uint16_t free_slots;
 	size_t private_bytes; /* of both */
 
-	/* What the device will be given once more: see recover.c. */
-	struct pv_blkdrv_request *aside;
-
 	struct pv_blkdrv_request id_request;
-	struct pv_sg id_sg;
+	struct pv_buffer id_buffer;
 	struct pv_blkdrv_counters counters;
 
 	/* Neighbours, each on a thread of its own, stay off each other's cache lines. */
@@ -61,17 +61,15 @@ struct pv_blkdrv {
 	struct pv_blkdrv_capacity capacity;
 	size_t bytes;
 	uint16_t started; /* queues that were set up */
+	uint64_t request_timeout_ns;
+	bool fails_on_reset;
 	struct pv_blkdrv_queue queue[];
 };
 
 /* config.c: reads and checks the configuration. Returns 0, -PV_EBROKEN or an error of the bus. */
 int pv_blkdrv_config_load(struct pv_blkdrv *blk, const struct pv_blkdrv_options *options);
 
-/* request.c: ends all requests of a queue that the device has no hold of any more. */
-void pv_blkdrv_queue_end_all(struct pv_blkdrv_queue *queue, int error);
-
-/* The same for a recovery: takes them off a ring, and puts them onto the next. */
-void pv_blkdrv_queue_set_aside(struct pv_blkdrv_queue *queue);
-void pv_blkdrv_queue_repeat(struct pv_blkdrv_queue *queue);
+/* request.c: what becomes of its requests when the device is reset. */
+extern const struct pv_driver_request_ops pv_blkdrv_request_ops;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A device that asked for a reset gets it, and goes on where it was. */
+/* A device that needs a reset gets it, and goes on where it was. */
 #include "drivers/blk/internal.h"
 #include "ring/err.h"
 
@@ -27,13 +27,8 @@ static int start_again(struct pv_blkdrv *blk)
 {
 	int error = 0;
 
-	for (uint16_t i = 0; !error && i < blk->started; i++) {
-		struct pv_blkdrv_queue *queue = &blk->queue[i];
-
-		pv_blkdrv_queue_set_aside(queue);
-		queue->counters.lies += queue->base.ring.lies;
-		error = pv_driver_queue_enable(&queue->base);
-	}
+	for (uint16_t i = 0; !error && i < blk->started; i++)
+		error = pv_driver_queue_begin_again(&blk->queue[i].base);
 	return error ? error : pv_driver_start(&blk->driver);
 }
 
@@ -51,6 +46,32 @@ int pv_blkdrv_recover(struct pv_blkdrv *blk)
 		return error;
 	}
 	for (uint16_t i = 0; i < blk->started; i++)
-		pv_blkdrv_queue_repeat(&blk->queue[i]);
+		pv_driver_queue_repeat(&blk->queue[i].base, blk->fails_on_reset);
 	return 0;
+}
+
+uint64_t pv_blkdrv_deadline_ns(const struct pv_blkdrv *blk)
+{
+	uint64_t earliest_ns = UINT64_MAX;
+
+	for (uint16_t i = 0; i < blk->started; i++) {
+		uint64_t deadline_ns = pv_driver_queue_deadline_ns(&blk->queue[i].base);
+
+		if (deadline_ns < earliest_ns)
+			earliest_ns = deadline_ns;
+	}
+	return earliest_ns;
+}
+
+int pv_blkdrv_tend(struct pv_blkdrv *blk)
+{
+	struct pv_os *os = blk->driver.os;
+	int error;
+
+	for (uint16_t i = 0; i < blk->started; i++)
+		pv_blkdrv_poll(&blk->queue[i]);
+	if (!pv_blkdrv_is_broken(blk) && os->ops->now_ns(os) < pv_blkdrv_deadline_ns(blk))
+		return 0;
+	error = pv_blkdrv_recover(blk);
+	return error ? error : 1;
 }

@@ -14,19 +14,16 @@ static bool is_on_disk(const struct pv_blkdrv *blk, uint64_t sector, uint64_t se
 	return sector <= capacity && sectors <= capacity - sector;
 }
 
-/* Data buffers within the disk's limits; their sum. */
-static bool sum_data(const struct pv_blkdrv_disk *disk, const struct pv_blkdrv_request *request,
-                     uint64_t *bytes)
+/* The bytes of all buffers: whether each has some, and there are not too many for one request. */
+static bool sum_data(const struct pv_blkdrv_request *request, uint64_t *bytes)
 {
 	*bytes = 0;
-	if (request->sgs == 0 || request->sgs > disk->segments_max)
-		return false;
-	for (uint16_t i = 0; i < request->sgs; i++) {
-		if (request->sg[i].bytes == 0 || request->sg[i].bytes > disk->segment_bytes_max)
+	for (uint16_t i = 0; i < request->buffers; i++) {
+		if (request->buffer[i].bytes == 0)
 			return false;
-		*bytes += request->sg[i].bytes;
+		*bytes += request->buffer[i].bytes;
 	}
-	return *bytes < UINT32_MAX;
+	return *bytes > 0 && *bytes < UINT32_MAX;
 }
 
 static int check_data(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
@@ -35,7 +32,7 @@ static int check_data(const struct pv_blkdrv *blk, struct pv_blkdrv_request *req
 
 	if (request->op == PV_BLKDRV_WRITE && blk->disk.is_read_only)
 		return -PV_ENOTSUP;
-	if (!sum_data(&blk->disk, request, &bytes) || bytes % VIRTIO_BLK_SECTOR_BYTES)
+	if (!sum_data(request, &bytes) || bytes % VIRTIO_BLK_SECTOR_BYTES)
 		return -PV_EINVAL;
 	if (request->op == PV_BLKDRV_READ)
 		request->inward_bytes = (uint32_t)bytes;
@@ -68,12 +65,11 @@ static int check_range(const struct pv_blkdrv *blk, const struct pv_blkdrv_reque
 }
 
 /* Something of a fixed size that the device says about itself. */
-static int check_answer(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request,
-                        uint32_t answer_bytes)
+static int check_answer(struct pv_blkdrv_request *request, uint32_t answer_bytes)
 {
 	uint64_t bytes;
 
-	if (!sum_data(&blk->disk, request, &bytes) || bytes != answer_bytes)
+	if (!sum_data(request, &bytes) || bytes != answer_bytes)
 		return -PV_EINVAL;
 	request->inward_bytes = answer_bytes;
 	return 0;
@@ -93,11 +89,11 @@ static int check(const struct pv_blkdrv *blk, struct pv_blkdrv_request *request)
 	case PV_BLKDRV_SECURE_ERASE:
 		return check_range(blk, request);
 	case PV_BLKDRV_GET_ID:
-		return check_answer(blk, request, VIRTIO_BLK_ID_BYTES);
+		return check_answer(request, VIRTIO_BLK_ID_BYTES);
 	case PV_BLKDRV_GET_LIFETIME:
 		if (!blk->disk.has_lifetime)
 			return -PV_ENOTSUP;
-		return check_answer(blk, request, sizeof(struct virtio_blk_lifetime));
+		return check_answer(request, sizeof(struct virtio_blk_lifetime));
 	}
 	return -PV_EINVAL;
 }
@@ -134,11 +130,20 @@ static void write_range(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_re
 	};
 }
 
-/* The data of a request as buffers, behind the header. Returns their number. */
-static uint16_t put_data(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_request *request)
+static struct pv_sg *chain_of(struct pv_blkdrv_queue *queue,
+                              const struct pv_blkdrv_request *request)
 {
-	struct pv_sg *sg = queue->sg + 1;
+	return queue->sg + (size_t)queue->sg_apart * request->slot;
+}
 
+/* The data of a request, behind the header. Returns the number of its pieces, or an error. */
+static int put_data(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
+{
+	const struct pv_blkdrv_disk *disk = &queue->blk->disk;
+	struct pv_sg *sg = chain_of(queue, request) + 1;
+	int pieces;
+
+	request->pieces = 0;
 	switch (request->op) {
 	case PV_BLKDRV_FLUSH:
 		return 0;
@@ -151,28 +156,43 @@ static uint16_t put_data(struct pv_blkdrv_queue *queue, const struct pv_blkdrv_r
 		sg->bytes = sizeof(struct virtio_blk_range);
 		return 1;
 	default:
-		for (uint16_t i = 0; i < request->sgs; i++)
-			sg[i] = request->sg[i];
-		return request->sgs;
+		pieces = pv_driver_map(queue->blk->driver.os, request->buffer, request->buffers,
+		                       disk->segment_bytes_max, request->inward_bytes > 0, sg,
+		                       disk->segments_max);
+		if (pieces > 0)
+			request->pieces = (uint16_t)pieces;
+		return pieces;
 	}
+}
+
+static void take_data_back(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
+{
+	pv_driver_unmap(queue->blk->driver.os, chain_of(queue, request) + 1, request->pieces,
+	                request->inward_bytes > 0);
+	request->pieces = 0;
 }
 
 /* Header, data and status as one chain. */
 static int add_chain(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
 {
 	const bool is_inward = request->inward_bytes > 0;
-	struct pv_sg *sg = queue->sg;
-	uint16_t data;
+	struct pv_sg *sg = chain_of(queue, request);
+	int data, error;
 
 	write_header(queue, request);
 	data = put_data(queue, request);
+	if (data < 0)
+		return data;
 	sg[0].addr = pv_gpa_add(queue->slots.header_gpa,
 	                        sizeof(struct virtio_blk_req_header) * request->slot);
 	sg[0].bytes = sizeof(struct virtio_blk_req_header);
 	sg[data + 1].addr = pv_gpa_add(queue->slots.status_gpa, request->slot);
 	sg[data + 1].bytes = 1;
-	return pv_drv_ring_add(&queue->base.ring, sg, (uint16_t)(is_inward ? 1 : data + 1),
-	                       (uint16_t)(is_inward ? data + 1 : 1), request);
+	error = pv_drv_ring_add(&queue->base.ring, sg, (uint16_t)(is_inward ? 1 : data + 1),
+	                        (uint16_t)(is_inward ? data + 1 : 1), request);
+	if (error)
+		take_data_back(queue, request);
+	return error;
 }
 
 int pv_blkdrv_submit(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request)
@@ -191,6 +211,9 @@ int pv_blkdrv_submit(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *re
 	error = add_chain(queue, request);
 	if (error)
 		return error;
+	pv_driver_request_begin(&queue->base, &request->base,
+	                        request->timeout_ns ? request->timeout_ns
+	                                            : queue->blk->request_timeout_ns);
 	queue->free_slots--;
 	queue->counters.requests++;
 	return 0;
@@ -216,6 +239,7 @@ static int error_of(uint8_t status)
 static void end(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *request, int error,
                 uint32_t written_bytes)
 {
+	take_data_back(queue, request);
 	queue->free_slot[queue->free_slots++] = request->slot;
 	queue->counters.completions++;
 	if (error)
@@ -247,51 +271,20 @@ uint32_t pv_blkdrv_poll(struct pv_blkdrv_queue *queue)
 	return done;
 }
 
-static struct pv_blkdrv_request *take_aside(struct pv_blkdrv_queue *queue)
+static int repeat_request(struct pv_driver_queue *base, struct pv_driver_request *request)
 {
-	struct pv_blkdrv_request *request = queue->aside;
+	struct pv_blkdrv_queue *queue = (struct pv_blkdrv_queue *)base;
 
-	if (request)
-		queue->aside = request->next;
-	return request;
+	take_data_back(queue, (struct pv_blkdrv_request *)request);
+	return add_chain(queue, (struct pv_blkdrv_request *)request);
 }
 
-void pv_blkdrv_queue_set_aside(struct pv_blkdrv_queue *queue)
+static void end_request(struct pv_driver_queue *base, struct pv_driver_request *request, int error)
 {
-	struct pv_blkdrv_request *request;
-
-	while ((request = pv_drv_ring_detach(&queue->base.ring))) {
-		request->next = queue->aside;
-		queue->aside = request;
-	}
+	end((struct pv_blkdrv_queue *)base, (struct pv_blkdrv_request *)request, error, 0);
 }
 
-/* Each has its slot still, and fitted the ring before. */
-void pv_blkdrv_queue_repeat(struct pv_blkdrv_queue *queue)
-{
-	struct pv_blkdrv_request *request;
-
-	while ((request = take_aside(queue))) {
-		int error = add_chain(queue, request);
-
-		if (error)
-			end(queue, request, error, 0);
-		else
-			queue->counters.repeats++;
-	}
-	pv_blkdrv_publish(queue);
-}
-
-void pv_blkdrv_queue_end_all(struct pv_blkdrv_queue *queue, int error)
-{
-	struct pv_blkdrv_request *request;
-	void *token;
-
-	while ((request = take_aside(queue)))
-		end(queue, request, error, 0);
-	while ((token = pv_drv_ring_detach(&queue->base.ring)))
-		end(queue, token, error, 0);
-}
+const struct pv_driver_request_ops pv_blkdrv_request_ops = { repeat_request, end_request };
 
 bool pv_blkdrv_queue_is_broken(const struct pv_blkdrv_queue *queue)
 {
@@ -313,7 +306,9 @@ struct pv_blkdrv_counters pv_blkdrv_queue_counters(const struct pv_blkdrv_queue 
 	struct pv_blkdrv_counters counters = queue->counters;
 
 	counters.kicks = queue->base.kicks;
-	counters.lies += queue->base.ring.lies;
+	counters.repeats = queue->base.repeats;
+	counters.overdue = queue->base.overdue;
+	counters.lies = queue->base.lies + queue->base.ring.lies;
 	return counters;
 }
 

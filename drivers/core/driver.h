@@ -90,16 +90,44 @@ int pv_driver_config_read(struct pv_driver *driver, uint32_t offset, void *to, u
 int pv_driver_config_write(struct pv_driver *driver, uint32_t offset, const void *from,
                            uint32_t bytes);
 
+/*
+ * What the requests of all drivers begin with, in their user's storage: what the core needs to find
+ * those that take too long, and to hand over to a device that was reset what it had before. They
+ * are the tokens of their ring.
+ */
+struct pv_driver_request {
+	uint64_t deadline_ns; /* of the port's clock; 0: none */
+	struct pv_driver_request *next;
+};
+
+struct pv_driver_queue;
+
+/* What a driver does with one of its requests when the core says so. */
+struct pv_driver_request_ops {
+	/* Adds one that was in flight to the ring once more. Returns 0, or why it cannot be. */
+	int (*repeat)(struct pv_driver_queue *queue, struct pv_driver_request *request);
+	/* Ends one that came to nothing. */
+	void (*end)(struct pv_driver_queue *queue, struct pv_driver_request *request, int error);
+};
+
 struct pv_driver_queue_options {
 	uint16_t size_max;     /* 0: as large as the device can */
 	uint16_t indirect_max; /* buffers that an indirect table has room for; 0: no tables */
+	const struct pv_driver_request_ops *requests; /* what its tokens are; or NULL */
 };
 
 struct pv_driver_queue {
 	struct pv_drv_ring ring;
 	struct pv_driver *driver;
 	uint16_t index;
-	uint64_t kicks; /* sent */
+	uint64_t kicks;   /* sent */
+	uint64_t repeats; /* requests that a device was given once more, after a reset */
+	uint64_t overdue; /* requests ended since they took too long */
+	uint64_t lies;    /* of the rings before this one (pv_drv_ring) */
+
+	/* Its requests, and those that were in flight when the device was reset. */
+	const struct pv_driver_request_ops *requests;
+	struct pv_driver_request *aside;
 
 	/* What it was set up with, and whether the device has it. */
 	bool is_lent;
@@ -133,5 +161,57 @@ int pv_driver_queue_enable(struct pv_driver_queue *queue);
 
 /* Publishes what was added to the queue's ring, and kicks if the device wants it. */
 void pv_driver_queue_publish(struct pv_driver_queue *queue);
+
+/* ---- memory of requests ---- */
+
+/* A piece of its user's memory, for the device. What the pointer means is the port's affair. */
+struct pv_buffer {
+	void *memory;
+	uint32_t bytes;
+};
+
+/*
+ * Maps buffers through the port: into `sg`, in their order, in pieces of at most `piece_bytes_max`
+ * (0: no limit), for the device to write or to read. Returns the number of pieces, at most
+ * `pieces_max`; or, with nothing left mapped, -PV_EINVAL for more than that or for a buffer of no
+ * bytes, -PV_ENOMEM when the port has no room.
+ */
+int pv_driver_map(struct pv_os *os, const struct pv_buffer *buffer, uint16_t buffers,
+                  uint32_t piece_bytes_max, bool is_written, struct pv_sg *sg, uint16_t pieces_max);
+
+/* Takes them back: the device is done with them, or was reset. */
+void pv_driver_unmap(struct pv_os *os, const struct pv_sg *sg, uint16_t pieces, bool is_written);
+
+/* ---- requests ---- */
+
+/* From now on, `timeout_ns` long; 0: for ever. */
+void pv_driver_request_begin(struct pv_driver_queue *queue, struct pv_driver_request *request,
+                             uint64_t timeout_ns);
+
+/* The earliest deadline of those in flight; UINT64_MAX: there is none. */
+uint64_t pv_driver_queue_deadline_ns(const struct pv_driver_queue *queue);
+
+/*
+ * The device was reset: sets aside what was in flight, and gives it the queue anew, empty. Returns
+ * 0 or an error of the bus.
+ */
+int pv_driver_queue_begin_again(struct pv_driver_queue *queue);
+
+/*
+ * Then, when the device has been started: gives it what was set aside, and publishes it; but ends
+ * with -PV_ETIMEDOUT what is overdue, and, if `fails`, all else with -PV_EBROKEN.
+ */
+void pv_driver_queue_repeat(struct pv_driver_queue *queue, bool fails);
+
+/* Ends all requests, of which the device has no hold any more. */
+void pv_driver_queue_end_all(struct pv_driver_queue *queue, int error);
+
+/*
+ * Polls and, between polls, sleeps (port: wait), until `*is_done`. Returns 0; -PV_EBROKEN when the
+ * queue broke; -PV_ETIMEDOUT after `timeout_ns`. `poll` gets `arg`, and returns how many requests
+ * it has ended.
+ */
+int pv_driver_queue_wait(struct pv_driver_queue *queue, const bool *is_done,
+                         uint32_t (*poll)(void *arg), void *arg, uint64_t timeout_ns);
 
 #endif

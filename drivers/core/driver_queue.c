@@ -108,7 +108,9 @@ int pv_driver_queue_init(struct pv_driver_queue *queue, struct pv_driver *driver
 {
 	int error;
 
-	*queue = (struct pv_driver_queue){ .driver = driver, .index = index };
+	*queue = (struct pv_driver_queue){ .driver = driver,
+		                           .index = index,
+		                           .requests = options->requests };
 	error = choose_size(queue, options->size_max);
 	if (error)
 		return error;
@@ -158,6 +160,7 @@ int pv_driver_queue_enable(struct pv_driver_queue *queue)
 {
 	struct pv_ring_bytes bytes = pv_ring_bytes(queue->driver->features, queue->place.size);
 
+	queue->lies += queue->ring.lies;
 	__builtin_memset(queue->memory.desc_area, 0, (size_t)bytes.desc_area);
 	__builtin_memset(queue->memory.driver_area, 0, (size_t)bytes.driver_area);
 	__builtin_memset(queue->memory.device_area, 0, (size_t)bytes.device_area);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a driver asks of the operating system around it: six functions.
+ * What a driver asks of the operating system around it: eight functions.
  *
- * Memory that a device sees goes through here, so that an IOMMU, a bounce buffer or a machine
- * whose addresses are not the device's need no change in a driver.
+ * Every address that a device gets to see comes from here, so that an IOMMU, bounce buffers, pages
+ * that do not lie side by side, or a machine whose addresses are not the device's need no change in
+ * a driver: what is shared all the time comes from shared_alloc(), the data of requests goes
+ * through map() and unmap().
  */
 #ifndef PV_DRIVERS_PORT_H
 #define PV_DRIVERS_PORT_H
@@ -21,6 +23,21 @@ struct pv_os_ops {
 	 */
 	void *(*shared_alloc)(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr);
 	void (*shared_free)(struct pv_os *os, void *memory, size_t bytes);
+
+	/*
+	 * Lets the device at the memory of a request, which it will write (`is_written`) or read:
+	 * as much of `bytes` from `memory` on as is contiguous for it. Returns how much that is,
+	 * and its device address in `*addr`; 0 when there is no room for it now. A driver asks for
+	 * the rest by another call, and never looks behind `memory`: what the pointer means is
+	 * between its user and the port.
+	 *
+	 * Called at each request. unmap() takes back exactly what one map() gave, before the
+	 * request ends: with bounce buffers it copies what was written. NULL where there is nothing
+	 * to do.
+	 */
+	uint32_t (*map)(struct pv_os *os, void *memory, uint32_t bytes, bool is_written,
+	                struct pv_gpa *addr);
+	void (*unmap)(struct pv_os *os, struct pv_gpa addr, uint32_t bytes, bool is_written);
 
 	/* Zeroed memory of the driver's own. Called at start. */
 	void *(*alloc)(struct pv_os *os, size_t bytes);

@@ -6,15 +6,56 @@
 struct pv_rngdrv {
 	struct pv_driver driver;
 	struct pv_driver_queue queue;
+	uint64_t request_timeout_ns;
+	bool fails_on_reset;
 	struct pv_rngdrv_counters counters;
 };
+
+/* ---- the way of a request ---- */
+
+static int add(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)
+{
+	return pv_drv_ring_add(&rng->queue.ring, &request->piece, 0, 1, request);
+}
+
+static void end(struct pv_rngdrv *rng, struct pv_rngdrv_request *request, int error,
+                uint32_t random_bytes)
+{
+	pv_driver_unmap(rng->driver.os, &request->piece, 1, true);
+	rng->counters.completions++;
+	rng->counters.bytes += random_bytes;
+	request->error = error;
+	request->random_bytes = random_bytes;
+	request->is_done = true;
+	if (request->done)
+		request->done(request);
+}
+
+static struct pv_rngdrv *rng_of(struct pv_driver_queue *queue)
+{
+	return (struct pv_rngdrv *)((uint8_t *)queue - offsetof(struct pv_rngdrv, queue));
+}
+
+/* Its buffer is still mapped. */
+static int repeat_request(struct pv_driver_queue *queue, struct pv_driver_request *request)
+{
+	return add(rng_of(queue), (struct pv_rngdrv_request *)request);
+}
+
+static void end_request(struct pv_driver_queue *queue, struct pv_driver_request *request, int error)
+{
+	end(rng_of(queue), (struct pv_rngdrv_request *)request, error, 0);
+}
+
+static const struct pv_driver_request_ops request_ops = { repeat_request, end_request };
 
 /* ---- control ---- */
 
 static int bring_up(struct pv_rngdrv *rng, const struct pv_rngdrv_options *options)
 {
 	/* A request is one buffer: it needs no indirect table. */
-	const struct pv_driver_queue_options ring = { .size_max = options->queue_size };
+	const struct pv_driver_queue_options ring = { .size_max = options->queue_size,
+		                                      .requests = &request_ops };
 	int error = pv_driver_queue_init(&rng->queue, &rng->driver, VIRTIO_RNG_REQUESTQ, &ring);
 
 	if (!error)
@@ -40,6 +81,8 @@ int pv_rngdrv_create(struct pv_rngdrv **rng, struct pv_bus *bus, struct pv_os *o
 
 	if (!made)
 		return -PV_ENOMEM;
+	made->request_timeout_ns = options->request_timeout_ns;
+	made->fails_on_reset = options->fails_on_reset;
 	error = pv_driver_init(&made->driver, bus, os, &wish);
 	if (!error)
 		error = bring_up(made, options);
@@ -50,31 +93,11 @@ int pv_rngdrv_create(struct pv_rngdrv **rng, struct pv_bus *bus, struct pv_os *o
 	return error;
 }
 
-static void end(struct pv_rngdrv *rng, struct pv_rngdrv_request *request, int error,
-                uint32_t random_bytes)
-{
-	rng->counters.completions++;
-	rng->counters.bytes += random_bytes;
-	request->error = error;
-	request->random_bytes = random_bytes;
-	request->is_done = true;
-	if (request->done)
-		request->done(request);
-}
-
-static void end_all(struct pv_rngdrv *rng, int error)
-{
-	void *token;
-
-	while ((token = pv_drv_ring_detach(&rng->queue.ring)))
-		end(rng, token, error, 0);
-}
-
 int pv_rngdrv_fail(struct pv_rngdrv *rng)
 {
 	int error = pv_driver_stop(&rng->driver);
 
-	end_all(rng, -PV_EBROKEN);
+	pv_driver_queue_end_all(&rng->queue, -PV_EBROKEN);
 	return error;
 }
 
@@ -103,86 +126,72 @@ int pv_rngdrv_queue_reset(struct pv_rngdrv *rng)
 
 	if (error)
 		return error;
-	end_all(rng, -PV_EIO);
-	rng->counters.lies += rng->queue.ring.lies;
+	pv_driver_queue_end_all(&rng->queue, -PV_EIO);
 	return pv_driver_queue_enable(&rng->queue);
 }
 
-/* What was in flight, taken off the ring; its order does not matter. */
-static struct pv_rngdrv_request *detach_all(struct pv_rngdrv *rng)
-{
-	struct pv_rngdrv_request *first = NULL, *request;
-
-	while ((request = pv_drv_ring_detach(&rng->queue.ring))) {
-		request->next = first;
-		first = request;
-	}
-	return first;
-}
-
-/* Each fitted the ring before. */
-static void repeat(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)
-{
-	while (request) {
-		struct pv_rngdrv_request *next = request->next;
-		int error = pv_drv_ring_add(&rng->queue.ring, &request->sg, 0, 1, request);
-
-		if (error)
-			end(rng, request, error, 0);
-		else
-			rng->counters.repeats++;
-		request = next;
-	}
-	pv_driver_queue_publish(&rng->queue);
-}
-
-static void end_list(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)
-{
-	while (request) {
-		struct pv_rngdrv_request *next = request->next;
-
-		end(rng, request, -PV_EBROKEN, 0);
-		request = next;
-	}
-}
+/* ---- a device that needs a reset ---- */
 
 int pv_rngdrv_recover(struct pv_rngdrv *rng)
 {
-	struct pv_rngdrv_request *aside = NULL;
 	int error = pv_driver_init_again(&rng->driver);
 
-	if (!error) {
-		aside = detach_all(rng);
-		rng->counters.lies += rng->queue.ring.lies;
-		error = pv_driver_queue_enable(&rng->queue);
-	}
+	if (!error)
+		error = pv_driver_queue_begin_again(&rng->queue);
 	if (!error)
 		error = pv_driver_start(&rng->driver);
-	if (!error) {
-		repeat(rng, aside);
-		return 0;
+	if (error) {
+		pv_driver_fail(&rng->driver);
+		pv_rngdrv_fail(rng);
+		return error;
 	}
-	pv_driver_fail(&rng->driver);
-	end_list(rng, aside);
-	pv_rngdrv_fail(rng);
-	return error;
+	pv_driver_queue_repeat(&rng->queue, rng->fails_on_reset);
+	return 0;
+}
+
+uint64_t pv_rngdrv_deadline_ns(const struct pv_rngdrv *rng)
+{
+	return pv_driver_queue_deadline_ns(&rng->queue);
+}
+
+int pv_rngdrv_tend(struct pv_rngdrv *rng)
+{
+	struct pv_os *os = rng->driver.os;
+	int error;
+
+	pv_rngdrv_poll(rng);
+	if (!pv_rngdrv_is_broken(rng) && os->ops->now_ns(os) < pv_rngdrv_deadline_ns(rng))
+		return 0;
+	error = pv_rngdrv_recover(rng);
+	return error ? error : 1;
 }
 
 /* ---- requests ---- */
 
 int pv_rngdrv_submit(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)
 {
+	struct pv_os *os = rng->driver.os;
 	int error;
 
 	request->is_done = false;
 	if (rng->queue.ring.is_broken)
 		return -PV_EBROKEN;
-	if (request->sg.bytes == 0)
+	if (request->buffer.bytes == 0)
 		return -PV_EINVAL;
-	error = pv_drv_ring_add(&rng->queue.ring, &request->sg, 0, 1, request);
-	if (!error)
-		rng->counters.requests++;
-	return error;
+	request->piece.bytes = os->ops->map(os, request->buffer.memory, request->buffer.bytes, true,
+	                                    &request->piece.addr);
+	if (request->piece.bytes == 0)
+		return -PV_ENOMEM;
+	error = add(rng, request);
+	if (error) {
+		pv_driver_unmap(os, &request->piece, 1, true);
+		return error;
+	}
+	pv_driver_request_begin(&rng->queue, &request->base,
+	                        request->timeout_ns ? request->timeout_ns
+	                                            : rng->request_timeout_ns);
+	rng->counters.requests++;
+	return 0;
 }
 
 void pv_rngdrv_publish(struct pv_rngdrv *rng)
@@ -223,25 +232,16 @@ void pv_rngdrv_interrupts_off(struct pv_rngdrv *rng)
 	pv_drv_ring_interrupts_off(&rng->queue.ring);
 }
 
+static uint32_t poll(void *rng)
+{
+	return pv_rngdrv_poll(rng);
+}
+
 int pv_rngdrv_wait(struct pv_rngdrv *rng, struct pv_rngdrv_request *request, uint64_t timeout_ns)
 {
-	struct pv_os *os = rng->driver.os;
-	uint64_t begin_ns = os->ops->now_ns(os);
+	int error = pv_driver_queue_wait(&rng->queue, &request->is_done, poll, rng, timeout_ns);
 
-	while (!request->is_done) {
-		uint64_t waited_ns = os->ops->now_ns(os) - begin_ns;
-
-		if (pv_rngdrv_poll(rng) > 0)
-			continue;
-		if (rng->queue.ring.is_broken)
-			return -PV_EBROKEN;
-		if (waited_ns >= timeout_ns)
-			return -PV_ETIMEDOUT;
-		if (!pv_rngdrv_interrupts_on(rng))
-			os->ops->wait(os, timeout_ns - waited_ns);
-		pv_rngdrv_interrupts_off(rng);
-	}
-	return request->error;
+	return error ? error : request->error;
 }
 
 int pv_rngdrv_do(struct pv_rngdrv *rng, struct pv_rngdrv_request *request, uint64_t timeout_ns)
@@ -259,7 +259,9 @@ struct pv_rngdrv_counters pv_rngdrv_counters(const struct pv_rngdrv *rng)
 	struct pv_rngdrv_counters counters = rng->counters;
 
 	counters.kicks = rng->queue.kicks;
-	counters.lies += rng->queue.ring.lies;
+	counters.repeats = rng->queue.repeats;
+	counters.overdue = rng->queue.overdue;
+	counters.lies = rng->queue.lies + rng->queue.ring.lies;
 	return counters;
 }
 

@@ -31,6 +31,12 @@ struct pv_rngdrv_options {
 	uint64_t wanted;     /* features to accept when offered; 0: PV_DRIVER_FEATURES */
 	uint16_t queue_size; /* at most; 0: as the device likes */
 	uint64_t timeout_ns; /* for the confirmation of a reset; 0: PV_DRIVER_TIMEOUT_NS */
+	uint64_t request_timeout_ns; /* of requests that do not say; 0: they wait for ever */
+	/*
+	 * What becomes of requests in flight when the device has to be reset: they end with
+	 * -PV_EBROKEN, or (false) the device is given them once more.
+	 */
+	bool fails_on_reset;
 };
 
 struct pv_rngdrv;
@@ -57,10 +63,22 @@ uint64_t pv_rngdrv_features(const struct pv_rngdrv *rng);
 bool pv_rngdrv_is_broken(struct pv_rngdrv *rng);
 
 /*
- * Brings a device up again that has asked for a reset, or broken its queue: with the features that
- * it had, and with all that was in flight, none of which ends by that. Interrupts are off
- * afterwards, and vectors are the bus's to set again. Returns 0; or an error, and everything has
- * ended as by pv_rngdrv_fail(): -PV_EFEATURES, -PV_ETIMEDOUT, or an error of the bus.
+ * Looks after the device, to be called now and then (pv_rngdrv_deadline_ns says when at the
+ * latest): one that asks for a reset, has broken its queue, or has a request for longer than that
+ * may take is reset and brought up again, see pv_rngdrv_recover(). It polls. Returns 0 when all is
+ * well; 1 when the device was brought up again; or an error, and everything has ended.
+ */
+int pv_rngdrv_tend(struct pv_rngdrv *rng);
+
+/* When the first of the requests in flight will have taken too long; UINT64_MAX: none ever. */
+uint64_t pv_rngdrv_deadline_ns(const struct pv_rngdrv *rng);
+
+/*
+ * Resets the device and brings it up again: with the features that it had, and with all that was in
+ * flight, none of which ends by that, but for requests whose time is over (-PV_ETIMEDOUT), and all
+ * if that was asked for (fails_on_reset: -PV_EBROKEN). Interrupts are off afterwards, and vectors
+ * are the bus's to set again. Returns 0; or an error, and everything has ended as by
+ * pv_rngdrv_fail(): -PV_EFEATURES, -PV_ETIMEDOUT, or an error of the bus.
  */
 int pv_rngdrv_recover(struct pv_rngdrv *rng);
 
@@ -85,21 +103,32 @@ int pv_rngdrv_queue_reset(struct pv_rngdrv *rng);
  * The buffer is the device's until then.
  */
 struct pv_rngdrv_request {
-	struct pv_sg sg; /* the buffer, and how many bytes are wanted */
+	struct pv_driver_request base; /* the driver's */
+
+	/* How many bytes are wanted, and where; of which as many as the device sees in one piece.
+	 */
+	struct pv_buffer buffer;
+	uint64_t timeout_ns; /* until it is overdue, see pv_rngdrv_tend(); 0: as the options say */
 	/* Called by the poll that finds it done; may submit, must not poll. NULL: see is_done. */
 	void (*done)(struct pv_rngdrv_request *request);
-	void *arg;                      /* the caller's */
-	struct pv_rngdrv_request *next; /* the driver's */
+	void *arg; /* the caller's */
 
-	/* The result: 0; -PV_EIO for a device that gave nothing; -PV_EBROKEN. */
+	/*
+	 * The result: 0; -PV_EIO for a device that gave nothing; -PV_ETIMEDOUT (see
+	 * pv_rngdrv_tend); -PV_EBROKEN.
+	 */
 	int error;
 	bool is_done;
 	uint32_t random_bytes; /* at the beginning of the buffer, 1 to what was wanted; 0: failed */
+
+	/* The driver's: the buffer as it was mapped. */
+	struct pv_sg piece;
 };
 
 /*
  * Adds a request to the queue. Returns 0, and it will be done once; or, and it never will:
- * -PV_ENOSPC while the queue is full; -PV_EINVAL for no bytes; -PV_EBROKEN.
+ * -PV_ENOSPC while the queue is full; -PV_EINVAL for no bytes; -PV_ENOMEM while the port cannot map
+ * the buffer; -PV_EBROKEN.
  */
 int pv_rngdrv_submit(struct pv_rngdrv *rng, struct pv_rngdrv_request *request);
 
@@ -142,6 +171,7 @@ struct pv_rngdrv_counters {
 	uint64_t kicks;       /* sent */
 	uint64_t lies;        /* used lengths beyond what could have been written */
 	uint64_t repeats;     /* handed to the device once more, after a recovery */
+	uint64_t overdue;     /* ended since they took too long */
 };
 
 struct pv_rngdrv_counters pv_rngdrv_counters(const struct pv_rngdrv *rng);

@@ -33,7 +33,7 @@ struct slot {
 	uint64_t begin_ticks;
 	uint64_t block;
 	uint8_t *buffer;
-	struct pv_sg *sg;
+	struct pv_buffer data;
 };
 
 struct pv_bench_load {
@@ -61,7 +61,6 @@ struct pv_bench_load {
 	bool has_ended;    /* atomic */
 
 	struct slot *slots;
-	struct pv_sg *sgs;
 	uint8_t *buffers;
 	struct pv_gpa buffers_gpa;
 	size_t buffers_bytes;
@@ -390,24 +389,14 @@ size_t pv_bench_load_memory(const struct pv_bench_plan *plan)
 static void slot_init(struct pv_bench_load *load, uint16_t index)
 {
 	const struct pv_bench_plan *plan = &load->bench->plan;
-	uint32_t segment_max = pv_blkdrv_disk(load->bench->blk)->segment_bytes_max;
 	struct slot *slot = &load->slots[index];
-	size_t offset = (size_t)index * plan->block_bytes;
-	uint32_t left = plan->block_bytes;
+	uint8_t *buffer = load->buffers + (size_t)index * plan->block_bytes;
 
 	*slot = (struct slot){ .load = load,
-		               .buffer = load->buffers + offset,
-		               .sg = load->sgs + (size_t)index * plan->segments };
-	for (uint16_t i = 0; i < plan->segments; i++) {
-		uint32_t bytes = left < segment_max ? left : segment_max;
-
-		slot->sg[i].addr = pv_gpa_add(load->buffers_gpa, offset);
-		slot->sg[i].bytes = bytes;
-		offset += bytes;
-		left -= bytes;
-	}
-	slot->request.sg = slot->sg;
-	slot->request.sgs = plan->segments;
+		               .buffer = buffer,
+		               .data = { buffer, plan->block_bytes } };
+	slot->request.buffer = &slot->data;
+	slot->request.buffers = 1;
 	slot->request.done = done;
 	slot->request.arg = slot;
 }
@@ -434,8 +423,7 @@ static bool memory_init(struct pv_bench_load *load)
 	load->buffers =
 		os->ops->shared_alloc(os, load->buffers_bytes, BUFFER_ALIGN, &load->buffers_gpa);
 	load->slots = calloc(plan->depth, sizeof(*load->slots));
-	load->sgs = calloc((size_t)plan->depth * plan->segments, sizeof(*load->sgs));
-	if (!load->buffers || !load->slots || !load->sgs)
+	if (!load->buffers || !load->slots)
 		return false;
 	if (plan->is_verifying) {
 		load->written = calloc(load->blocks, sizeof(*load->written));
@@ -504,7 +492,6 @@ void pv_bench_load_destroy(struct pv_bench_load *load)
 	if (load->buffers)
 		os->ops->shared_free(os, load->buffers, load->buffers_bytes);
 	free(load->written);
-	free(load->sgs);
 	free(load->slots);
 	free(load);
 }

@@ -51,6 +51,21 @@ void *pv_arena_alloc(struct pv_arena *arena, size_t bytes, size_t align, struct 
 /* Exactly a piece that was handed out. */
 void pv_arena_free(struct pv_arena *arena, void *memory, size_t bytes);
 
+/*
+ * The device's address of memory in the arena, and how many of `bytes` from there on are in it; 0:
+ * it is not in the arena.
+ */
+static inline uint32_t pv_arena_gpa(const struct pv_arena *arena, const void *memory,
+                                    uint32_t bytes, struct pv_gpa *gpa)
+{
+	uintptr_t offset = (uintptr_t)memory - (uintptr_t)arena->base;
+
+	if (offset >= arena->bytes)
+		return 0;
+	*gpa = pv_gpa_of(PV_ARENA_GPA + offset);
+	return bytes <= arena->bytes - offset ? bytes : (uint32_t)(arena->bytes - offset);
+}
+
 /* Where a range at the device's addresses is here; NULL for one that is not wholly inside. */
 void *pv_arena_at(const struct pv_arena *arena, struct pv_gpa gpa, size_t bytes);
 

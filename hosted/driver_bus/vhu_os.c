@@ -37,6 +37,14 @@ static void shared_free(struct pv_os *os, void *memory, size_t bytes)
 	pv_arena_free(&bus_of(os)->arena, memory, bytes);
 }
 
+/* The device has the arena before it as long as there is a connection. */
+static uint32_t map(struct pv_os *os, void *memory, uint32_t bytes, bool is_written,
+                    struct pv_gpa *addr)
+{
+	(void)is_written;
+	return pv_arena_gpa(&bus_of(os)->arena, memory, bytes, addr);
+}
+
 static void *alloc(struct pv_os *os, size_t bytes)
 {
 	size_t rounded = (bytes + LINE_BYTES - 1) & ~(size_t)(LINE_BYTES - 1);
@@ -159,6 +167,7 @@ static void wait_a_little(struct pv_os *os, uint64_t ns)
 const struct pv_os_ops pv_vhu_os_ops = {
 	.shared_alloc = shared_alloc,
 	.shared_free = shared_free,
+	.map = map,
 	.alloc = alloc,
 	.free = release,
 	.now_ns = now_ns,

@@ -44,8 +44,9 @@ PACKAGE = "linux-image-amd64"
 BOOT_LIMIT_S = 90
 # What init-box.sh says on the console when it is about to run the command.
 UP = "box: up"
-# And every five seconds from then on, unless it hangs: the host's load alone does not silence it so long.
-BEAT = "box: beats"
+# And by each of its processors every five seconds from then on, unless it hangs: the host's load alone does
+# not silence one so long.
+BEAT = "box: beats {}\n"
 SILENCE_LIMIT_S = 90
 # A box whose instructions are counted has one thread for all it does, and seconds of its own.
 SLOWER_COUNTED = 4
@@ -121,17 +122,20 @@ class Box:
         begin = time.monotonic()
         deadline = begin + BOOT_LIMIT_S + self.options.seconds
         has_spoken = False
-        beats, last_beat = 0, begin + BOOT_LIMIT_S
+        beats = [0] * self.options.cpus
+        last_beat = [begin + BOOT_LIMIT_S] * self.options.cpus
         with selectors.DefaultSelector() as selector:
             selector.register(line, selectors.EVENT_READ)
             while time.monotonic() < deadline:
                 if not has_spoken and time.monotonic() > begin + BOOT_LIMIT_S and \
                         not self.has_booted():
                     raise Hung("it did not boot")
-                if self.console().count(BEAT) > beats:
-                    beats, last_beat = self.console().count(BEAT), time.monotonic()
-                if time.monotonic() > last_beat + self.silence_limit_s():
-                    raise Hung("it has fallen silent")
+                for cpu, before in enumerate(beats):
+                    beats[cpu] = self.console().count(BEAT.format(cpu))
+                    if beats[cpu] > before:
+                        last_beat[cpu] = time.monotonic()
+                    if time.monotonic() > last_beat[cpu] + self.silence_limit_s():
+                        raise Hung(f"its processor {cpu} has fallen silent")
                 if not selector.select(1):
                     continue
                 data = line.recv(65536)

@@ -30,7 +30,6 @@ static struct server server;
 static struct pv_vhu_bus *bus;
 static struct pv_blkdrv *blk;
 static uint8_t *buffer;
-static struct pv_gpa buffer_gpa;
 
 static void serve(const char *const *options)
 {
@@ -40,13 +39,14 @@ static void serve(const char *const *options)
 	const struct pv_blkdrv_options driver_options = { 0 };
 	char sentence[256];
 	struct pv_os *os;
+	struct pv_gpa gpa;
 
 	server_start_own_on(&server, disk_path, options);
 	if (pv_vhu_bus_create(&bus, &bus_options, sentence, sizeof(sentence)))
 		fail_msg("%s", sentence);
 	os = pv_vhu_bus_os(bus);
 	assert_int_equal(pv_blkdrv_create(&blk, pv_vhu_bus_bus(bus), os, &driver_options), 0);
-	buffer = os->ops->shared_alloc(os, PATTERN_BYTES, 4096, &buffer_gpa);
+	buffer = os->ops->shared_alloc(os, PATTERN_BYTES, 4096, &gpa);
 	assert_non_null(buffer);
 }
 
@@ -60,14 +60,14 @@ static void end(void)
 
 static int request(enum pv_blkdrv_op op, uint64_t offset, uint32_t bytes)
 {
-	const struct pv_sg sg = { buffer_gpa, bytes };
+	const struct pv_buffer data = { buffer, bytes };
 	bool has_data = op == PV_BLKDRV_READ || op == PV_BLKDRV_WRITE;
 	struct pv_blkdrv_request request = {
 		.op = op,
 		.sector = offset / SECTOR,
 		.sectors = has_data ? 0 : bytes / SECTOR,
-		.sgs = has_data,
-		.sg = &sg,
+		.buffers = has_data,
+		.buffer = &data,
 	};
 
 	return pv_blkdrv_do(pv_blkdrv_queue(blk, 0), &request, TIMEOUT_NS);

@@ -47,7 +47,7 @@ static const uint64_t kinds[] = {
 struct scene {
 	struct pv_blkdrv_rig rig;
 	struct pv_blkdrv_request request[REQUESTS];
-	struct pv_sg sg[REQUESTS];
+	struct pv_buffer data[REQUESTS];
 	struct pv_random random;
 	uint16_t at; /* where the device is: used index, or packed position */
 	bool is_packed;
@@ -68,9 +68,9 @@ static void scene_open(uint64_t kind, uint64_t number)
 	pv_blkdrv_rig_prepare(&scene.rig, PV_RIG_FEATURES | kind);
 	assert_int_equal(pv_blkdrv_rig_create(&scene.rig), 0);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
-		scene.sg[i] = (struct pv_sg){ pv_fake_gpa(scene.rig.data + 1024 * (size_t)i), 512 };
+		scene.data[i] = (struct pv_buffer){ scene.rig.data + 1024 * (size_t)i, 512 };
 		scene.request[i] = (struct pv_blkdrv_request){
-			.op = PV_BLKDRV_READ, .sector = i, .sgs = 1, .sg = &scene.sg[i]
+			.op = PV_BLKDRV_READ, .sector = i, .buffers = 1, .buffer = &scene.data[i]
 		};
 		assert_int_equal(pv_blkdrv_submit(scene.rig.queue, &scene.request[i]), 0);
 	}

@@ -54,7 +54,7 @@ static struct scene {
 static void ended(struct pv_rngdrv_request *request)
 {
 	(*(uint32_t *)request->arg)++;
-	assert_true(request->random_bytes <= request->sg.bytes);
+	assert_true(request->random_bytes <= request->buffer.bytes);
 	assert_int_equal(request->random_bytes == 0, request->error != 0);
 }
 
@@ -70,7 +70,7 @@ static void scene_open(uint64_t kind, uint64_t number)
 	                 0);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
 		scene.request[i] = (struct pv_rngdrv_request){
-			.sg = { pv_fake_gpa(scene.data + (size_t)BYTES * i), BYTES },
+			.buffer = { scene.data + (size_t)BYTES * i, BYTES },
 			.done = ended,
 			.arg = &scene.ends[i],
 		};
@@ -388,7 +388,7 @@ static void a_device_that_cannot_be_brought_up_leaves_nothing(void **state)
 
 static void wishes_that_make_no_sense_are_refused(void **state)
 {
-	struct pv_rngdrv_request request = { .sg = { pv_fake_gpa(scene.data), 0 } };
+	struct pv_rngdrv_request request = { .buffer = { scene.data, 0 } };
 	struct pv_rngdrv_request more[QUEUE_SIZE + 1 - REQUESTS];
 
 	(void)state;
@@ -396,7 +396,7 @@ static void wishes_that_make_no_sense_are_refused(void **state)
 	assert_int_equal(pv_rngdrv_submit(scene.rng, &request), -PV_EINVAL);
 	assert_int_equal(pv_rngdrv_queue_size(scene.rng), QUEUE_SIZE);
 	for (size_t i = 0; i < COUNT(more); i++) {
-		more[i] = (struct pv_rngdrv_request){ .sg = { pv_fake_gpa(scene.data), 1 } };
+		more[i] = (struct pv_rngdrv_request){ .buffer = { scene.data, 1 } };
 		assert_int_equal(pv_rngdrv_submit(scene.rng, &more[i]),
 		                 i + REQUESTS < QUEUE_SIZE ? 0 : -PV_ENOSPC);
 	}

@@ -63,8 +63,10 @@ static bool must_stop; /* atomic */
 static int do_request(uint16_t queue, enum pv_blkdrv_op op, uint64_t sector, uint64_t at,
                       uint32_t bytes)
 {
-	const struct pv_sg sg = { pv_gpa_add(area_gpa, at), bytes };
-	struct pv_blkdrv_request request = { .op = op, .sector = sector, .sgs = 1, .sg = &sg };
+	const struct pv_buffer data = { area + at, bytes };
+	struct pv_blkdrv_request request = {
+		.op = op, .sector = sector, .buffers = 1, .buffer = &data
+	};
 
 	return pv_blkdrv_do(pv_blkdrv_queue(blk, queue), &request, TIMEOUT_NS);
 }

@@ -39,7 +39,6 @@ static uint64_t seed;
 
 /* One buffer for simple requests. */
 static uint8_t *buffer;
-static struct pv_gpa buffer_gpa;
 
 static void connect_bus(void)
 {
@@ -56,11 +55,12 @@ static void connect_with(uint64_t wanted, uint16_t queues)
 {
 	struct pv_os *os;
 	const struct pv_blkdrv_options options = { .wanted = wanted, .queues = queues };
+	struct pv_gpa gpa;
 
 	connect_bus();
 	os = pv_vhu_bus_os(bus);
 	assert_int_equal(pv_blkdrv_create(&blk, pv_vhu_bus_bus(bus), os, &options), 0);
-	buffer = os->ops->shared_alloc(os, BUFFER, 4096, &buffer_gpa);
+	buffer = os->ops->shared_alloc(os, BUFFER, 4096, &gpa);
 	assert_non_null(buffer);
 }
 
@@ -99,13 +99,13 @@ static int teardown(void **state)
 
 static int request(enum pv_blkdrv_op op, uint64_t offset, uint32_t bytes)
 {
-	const struct pv_sg sg = { buffer_gpa, bytes };
+	const struct pv_buffer data = { buffer, bytes };
 	struct pv_blkdrv_request one = { .op = op,
 		                         .sector = offset / SECTOR,
 		                         .sectors = bytes / SECTOR,
 		                         .may_unmap = true,
-		                         .sgs = 1,
-		                         .sg = &sg };
+		                         .buffers = 1,
+		                         .buffer = &data };
 
 	return pv_blkdrv_do(pv_blkdrv_queue(blk, 0), &one, TIMEOUT_NS);
 }
@@ -316,7 +316,7 @@ static void count_end(struct pv_blkdrv_request *request)
 static void a_killed_device_ends_in_errors_and_no_hang(void **state)
 {
 	static struct pv_blkdrv_request flying[64];
-	struct pv_sg sg;
+	struct pv_buffer data;
 	struct pv_blkdrv_queue *queue;
 	uint64_t begin_ns;
 	int waited = 0;
@@ -324,13 +324,13 @@ static void a_killed_device_ends_in_errors_and_no_hang(void **state)
 	(void)state;
 	connect_with(0, 1);
 	queue = pv_blkdrv_queue(blk, 0);
-	sg = (struct pv_sg){ buffer_gpa, BUFFER };
+	data = (struct pv_buffer){ buffer, BUFFER };
 	begin_ns = pv_clock_ns(CLOCK_MONOTONIC);
 	for (int i = 0; i < 64; i++) {
 		flying[i] = (struct pv_blkdrv_request){ .op = PV_BLKDRV_WRITE,
 			                                .sector = (uint64_t)i * (BUFFER / SECTOR),
-			                                .sgs = 1,
-			                                .sg = &sg,
+			                                .buffers = 1,
+			                                .buffer = &data,
 			                                .done = count_end };
 		assert_int_equal(pv_blkdrv_submit(queue, &flying[i]), 0);
 	}

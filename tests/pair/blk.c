@@ -31,7 +31,7 @@
 
 struct slot {
 	struct pv_blkdrv_request request;
-	struct pv_sg sg[SGS_MAX];
+	struct pv_buffer data[SGS_MAX];
 	struct pv_gpa buffer;
 	uint64_t first;
 	uint32_t sectors;
@@ -170,7 +170,9 @@ static uint16_t cut_data(struct rig *rig, struct slot *slot, uint32_t bytes)
 
 		if (count < SGS_MAX - 1)
 			piece = 1 + pv_random_below(&rig->random, piece);
-		slot->sg[count++] = (struct pv_sg){ pv_gpa_add(slot->buffer, at), piece };
+		slot->data[count++] = (struct pv_buffer){
+			pv_twin_handle(&rig->couple.twin, pv_gpa_add(slot->buffer, at)), piece
+		};
 		at += piece;
 	}
 	return count;
@@ -234,12 +236,12 @@ static void submit_one(struct rig *rig)
 		.may_unmap = false,
 		.sector = slot->first,
 		.sectors = slot->sectors,
-		.sg = slot->sg,
+		.buffer = slot->data,
 		.done = request_done,
 		.arg = rig,
 	};
 	if (slot->request.op == PV_BLKDRV_READ || slot->request.op == PV_BLKDRV_WRITE)
-		slot->request.sgs = cut_data(rig, slot, slot->sectors * 512);
+		slot->request.buffers = cut_data(rig, slot, slot->sectors * 512);
 	memcpy(before, rig->model + slot->first * 512, slot->sectors * 512);
 	predict(rig, slot);
 	queue = pv_blkdrv_queue(rig->driver, (uint16_t)pv_random_below(&rig->random, QUEUES));

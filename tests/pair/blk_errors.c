@@ -29,7 +29,8 @@ struct rig {
 	uint8_t disk[DISK_BYTES];
 	struct pv_blkdrv *driver;
 	struct pv_blkdrv_request request[REQUESTS];
-	struct pv_sg sg;
+	struct pv_gpa gpa;
+	struct pv_buffer data;
 	struct pv_blk_failure failure[FAILURES]; /* that the control side heard of */
 	uint32_t failures;
 	uint32_t resumed; /* times that it heard of that */
@@ -73,8 +74,8 @@ static void rig_open(enum pv_blk_policy read_policy, enum pv_blk_policy write_po
 	pv_couple_set_device(&rig.couple,
 	                     pv_blk_init(rig.storage, &rig.couple.port, &rig.store.blk, &options),
 	                     PV_VIEW_DEVICE);
-	rig.sg.addr = pv_twin_alloc(&rig.couple.twin, 512, PV_SCATTERED, 100, &rig.random);
-	rig.sg.bytes = 512;
+	rig.gpa = pv_twin_alloc(&rig.couple.twin, 512, PV_SCATTERED, 100, &rig.random);
+	rig.data = (struct pv_buffer){ pv_twin_handle(&rig.couple.twin, rig.gpa), 512 };
 	assert_int_equal(pv_blkdrv_create(&rig.driver, &rig.couple.bus, &rig.couple.os, &chosen),
 	                 0);
 }
@@ -96,7 +97,7 @@ static void submit(uint32_t i, uint16_t queue, enum pv_blkdrv_op op)
 	bool has_data = op == PV_BLKDRV_READ || op == PV_BLKDRV_WRITE;
 
 	rig.request[i] = (struct pv_blkdrv_request){
-		.op = op, .sector = i, .sectors = 1, .sg = &rig.sg, .sgs = has_data
+		.op = op, .sector = i, .sectors = 1, .buffer = &rig.data, .buffers = has_data
 	};
 	assert_int_equal(pv_blkdrv_submit(pv_blkdrv_queue(rig.driver, queue), &rig.request[i]), 0);
 	pv_blkdrv_publish(pv_blkdrv_queue(rig.driver, queue));
@@ -320,7 +321,7 @@ static void memory_that_goes_while_a_request_is_kept_fails_that_request(void **s
 	table = rig.couple.twin.table[PV_VIEW_DEVICE];
 	without = malloc(pv_mem_table_bytes(table->count));
 	for (uint32_t i = 0; i < table->count; i++)
-		if (table->region[i].gpa.v - rig.sg.addr.v >= 512)
+		if (table->region[i].gpa.v - rig.gpa.v >= 512)
 			without->region[kept++] = table->region[i];
 	without->count = kept;
 	assert_true(kept < table->count);

@@ -29,7 +29,8 @@ struct rig {
 	uint8_t disk[DISK_BYTES];
 	struct pv_blkdrv *driver;
 	struct pv_blkdrv_request request[REQUESTS];
-	struct pv_sg sg;
+	struct pv_gpa gpa;
+	struct pv_buffer data;
 	uint32_t ends;
 	uint64_t journal[VHOST_INFLIGHT_ALIGN * SIZE / sizeof(uint64_t)];
 };
@@ -63,8 +64,8 @@ static void rig_open(struct rig *rig, uint64_t features)
 	rig->couple.lane[0].inflight = rig->journal;
 	rig->couple.inflight_places = SIZE;
 	pv_couple_set_device(&rig->couple, device_make(rig), PV_VIEW_DEVICE);
-	rig->sg.addr = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
-	rig->sg.bytes = 512;
+	rig->gpa = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
+	rig->data = (struct pv_buffer){ pv_twin_handle(&rig->couple.twin, rig->gpa), 512 };
 	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &chosen),
 	                 0);
 }
@@ -89,8 +90,8 @@ static void load(struct rig *rig)
 	for (uint32_t i = 0; i < REQUESTS; i++) {
 		rig->request[i] = (struct pv_blkdrv_request){
 			.op = PV_BLKDRV_READ,
-			.sg = &rig->sg,
-			.sgs = 1,
+			.buffer = &rig->data,
+			.buffers = 1,
 			.sector = i,
 			.done = count_end,
 			.arg = &rig->ends,

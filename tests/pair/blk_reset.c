@@ -29,7 +29,8 @@ struct rig {
 	uint8_t disk[DISK_BYTES];
 	struct pv_blkdrv *driver;
 	struct pv_blkdrv_request request[QUEUES][REQUESTS];
-	struct pv_sg sg;
+	struct pv_gpa gpa;
+	struct pv_buffer data;
 	uint32_t ends;
 };
 
@@ -55,8 +56,8 @@ static void rig_open(struct rig *rig, uint64_t format)
 	                     pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk,
 	                                 &options),
 	                     PV_VIEW_DEVICE);
-	rig->sg.addr = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
-	rig->sg.bytes = 512;
+	rig->gpa = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
+	rig->data = (struct pv_buffer){ pv_twin_handle(&rig->couple.twin, rig->gpa), 512 };
 	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &chosen),
 	                 0);
 }
@@ -82,8 +83,8 @@ static void load(struct rig *rig)
 		for (uint32_t i = 0; i < REQUESTS; i++) {
 			rig->request[q][i] = (struct pv_blkdrv_request){
 				.op = PV_BLKDRV_READ,
-				.sg = &rig->sg,
-				.sgs = 1,
+				.buffer = &rig->data,
+				.buffers = 1,
 				.sector = i,
 				.done = count_end,
 				.arg = &rig->ends,
@@ -152,15 +153,17 @@ static void a_disk_says_how_worn_it_is_and_how_it_was_made(void **state)
 	static struct rig rig;
 	struct pv_blkdrv_request request;
 	struct virtio_blk_lifetime lifetime;
-	struct pv_sg sg;
+	struct pv_buffer data;
 
 	(void)state;
 	rig_open(&rig, 0);
-	sg = (struct pv_sg){ rig.sg.addr, sizeof(lifetime) };
-	request = (struct pv_blkdrv_request){ .op = PV_BLKDRV_GET_LIFETIME, .sg = &sg, .sgs = 1 };
+	data = (struct pv_buffer){ rig.data.memory, sizeof(lifetime) };
+	request = (struct pv_blkdrv_request){ .op = PV_BLKDRV_GET_LIFETIME,
+		                              .buffer = &data,
+		                              .buffers = 1 };
 	assert_int_equal(pv_blkdrv_do(pv_blkdrv_queue(rig.driver, 0), &request, 1000000000), 0);
 	assert_int_equal(request.written_bytes, sizeof(lifetime));
-	pv_twin_read(&rig.couple.twin, rig.sg.addr, &lifetime, sizeof(lifetime));
+	pv_twin_read(&rig.couple.twin, rig.gpa, &lifetime, sizeof(lifetime));
 	assert_int_equal(pv_le16_get(lifetime.pre_eol_info), 3);
 	assert_int_equal(pv_le16_get(lifetime.device_lifetime_est_typ_a), 2);
 	assert_int_equal(pv_le16_get(lifetime.device_lifetime_est_typ_b), 11);
@@ -178,7 +181,7 @@ static void a_disk_that_changes_its_size_is_seen_by_the_driver(void **state)
 	(void)state;
 	rig_open(&rig, 0);
 	read = (struct pv_blkdrv_request){
-		.op = PV_BLKDRV_READ, .sg = &rig.sg, .sgs = 1, .sector = 100
+		.op = PV_BLKDRV_READ, .buffer = &rig.data, .buffers = 1, .sector = 100
 	};
 	assert_int_equal(pv_blkdrv_capacity(rig.driver), DISK_BYTES / 512);
 	rig.store.blk.capacity_bytes = DISK_BYTES / 2;

@@ -37,7 +37,6 @@ struct rig {
 	struct pv_blkdrv_queue *queue;
 	struct logged_load load;
 	uint8_t *data; /* a whole disk's */
-	struct pv_gpa data_gpa;
 };
 
 static struct rig rig;
@@ -47,6 +46,7 @@ static int setup(void **state)
 	const struct pv_blk_options device_options = { .queues = 1, .queue_size_max = 32 };
 	const struct pv_blkdrv_options options = { .wanted = PV_BLKDRV_FEATURES };
 	struct pv_os *os = &rig.couple.os;
+	struct pv_gpa gpa;
 
 	(void)state;
 	memset(&rig, 0, sizeof(rig));
@@ -63,7 +63,7 @@ static int setup(void **state)
 	logged_load_init(&rig.load, DISK_SECTORS, &rig.random);
 	rig.couple.region_max = 8000; /* or a request has more pieces than the device takes */
 	logged_load_prepare(&rig.load, os);
-	rig.data = os->ops->shared_alloc(os, DISK_BYTES, 512, &rig.data_gpa);
+	rig.data = os->ops->shared_alloc(os, DISK_BYTES, 512, &gpa);
 	assert_int_equal(pv_blkdrv_create(&rig.driver, &rig.couple.bus, &rig.couple.os, &options),
 	                 0);
 	rig.queue = pv_blkdrv_queue(rig.driver, 0);
@@ -107,7 +107,7 @@ static uint64_t counted_errors(void)
 
 struct volley {
 	struct pv_blkdrv_request request[STRIPES];
-	struct pv_sg sg[STRIPES];
+	struct pv_buffer data[STRIPES];
 };
 
 /* One request for each stripe of the disk, all at once. Returns when they have ended. */
@@ -120,8 +120,8 @@ static void send_all(struct volley *volley, enum pv_blkdrv_op op)
 			.op = op,
 			.sector = i * STRIPE / DISK_LOG_SECTOR,
 			.sectors = STRIPE / DISK_LOG_SECTOR,
-			.sg = &volley->sg[i],
-			.sgs = has_data,
+			.buffer = &volley->data[i],
+			.buffers = has_data,
 		};
 		assert_int_equal(pv_blkdrv_submit(rig.queue, &volley->request[i]), 0);
 	}
@@ -182,7 +182,7 @@ static void a_fault_ends_the_one_request_that_it_strikes(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < STRIPES; i++)
-		volley.sg[i] = (struct pv_sg){ pv_gpa_add(rig.data_gpa, i * STRIPE), STRIPE };
+		volley.data[i] = (struct pv_buffer){ rig.data + i * STRIPE, STRIPE };
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		for (uint32_t kind = 0; kind < 4; kind++) {
 			const struct pv_fault fault = {

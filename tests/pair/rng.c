@@ -131,7 +131,7 @@ ON_EVERY_RING(a_sleeping_device_is_kicked)
 ON_EVERY_RING(a_request_can_be_waited_for)
 {
 	for (int i = 0; i < 10; i++) {
-		struct pv_rngdrv_request request = { .sg = { rig.slot[0].buffer, 64 } };
+		struct pv_rngdrv_request request = { .buffer = { rig.slot[0].memory, 64 } };
 		uint32_t interrupts = rig.couple->interrupts;
 
 		assert_int_equal(pv_rngdrv_do(rig.driver, &request, TIMEOUT_NS), 0);
@@ -142,7 +142,7 @@ ON_EVERY_RING(a_request_can_be_waited_for)
 
 ON_EVERY_RING(a_wait_ends_though_the_source_stays_dry)
 {
-	struct pv_rngdrv_request request = { .sg = { rig.slot[0].buffer, 64 } };
+	struct pv_rngdrv_request request = { .buffer = { rig.slot[0].memory, 64 } };
 	uint64_t begin_ns = rig.couple->now_ns;
 
 	/* One run too many may have filled the stock already. */

@@ -52,4 +52,5 @@ void pv_blkdrv_rig_close(struct pv_blkdrv_rig *rig)
 {
 	pv_blkdrv_destroy(rig->blk);
 	assert_int_equal(rig->fake.shared_out + rig->fake.private_out, 0);
+	assert_int_equal(rig->fake.mapped_out, 0);
 }

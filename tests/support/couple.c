@@ -176,6 +176,14 @@ static void shared_free(struct pv_os *os, void *memory, size_t bytes)
 	(void)bytes;
 }
 
+static uint32_t map(struct pv_os *os, void *memory, uint32_t bytes, bool is_written,
+                    struct pv_gpa *addr)
+{
+	(void)is_written;
+	*addr = pv_twin_gpa(&of_os(os)->twin, memory);
+	return bytes;
+}
+
 static void *os_alloc(struct pv_os *os, size_t bytes)
 {
 	(void)os;
@@ -205,6 +213,7 @@ static void os_wait(struct pv_os *os, uint64_t ns)
 static const struct pv_os_ops os_ops = {
 	.shared_alloc = shared_alloc,
 	.shared_free = shared_free,
+	.map = map,
 	.alloc = os_alloc,
 	.free = os_free,
 	.now_ns = os_now_ns,

@@ -23,13 +23,12 @@ struct load;
 /* A request in flight, the stripe of the disk that is its own, and what should be there. */
 struct slot {
 	struct pv_blkdrv_request request;
-	struct pv_sg sg[SEGMENTS];
+	struct pv_buffer data[SEGMENTS];
 	struct load *load;
 	uint64_t base;
 	uint64_t offset;
 	uint32_t bytes;
 	uint8_t *shared;
-	struct pv_gpa gpa;
 	uint8_t *model;
 };
 
@@ -70,31 +69,26 @@ static void cut(struct slot *slot)
 		uint32_t left = slot->bytes - at;
 		uint32_t bytes = i == SEGMENTS - 1 ? left : 1 + below(slot->load, left);
 
-		slot->sg[i].addr = pv_gpa_add(slot->gpa, at + i * GAP_BYTES);
-		slot->sg[i++].bytes = bytes;
+		slot->data[i].memory = slot->shared + at + i * GAP_BYTES;
+		slot->data[i++].bytes = bytes;
 		at += bytes;
 	}
-	slot->request.sgs = i;
-}
-
-static uint8_t *piece(const struct slot *slot, uint16_t i)
-{
-	return slot->shared + (slot->sg[i].addr.v - slot->gpa.v);
+	slot->request.buffers = i;
 }
 
 static void gather(const struct slot *slot, uint8_t *to)
 {
-	for (uint16_t i = 0; i < slot->request.sgs; i++) {
-		memcpy(to, piece(slot, i), slot->sg[i].bytes);
-		to += slot->sg[i].bytes;
+	for (uint16_t i = 0; i < slot->request.buffers; i++) {
+		memcpy(to, slot->data[i].memory, slot->data[i].bytes);
+		to += slot->data[i].bytes;
 	}
 }
 
 static void scatter(const struct slot *slot, const uint8_t *from)
 {
-	for (uint16_t i = 0; i < slot->request.sgs; i++) {
-		memcpy(piece(slot, i), from, slot->sg[i].bytes);
-		from += slot->sg[i].bytes;
+	for (uint16_t i = 0; i < slot->request.buffers; i++) {
+		memcpy(slot->data[i].memory, from, slot->data[i].bytes);
+		from += slot->data[i].bytes;
 	}
 }
 
@@ -171,13 +165,14 @@ static void stripe_clear(struct load *load, const struct slot *slot)
 static void slot_init(struct load *load, uint32_t i, struct pv_os *os)
 {
 	struct slot *slot = &load->slot[i];
+	struct pv_gpa gpa;
 
 	slot->load = load;
 	slot->base = (uint64_t)(load->index * DEPTH + i) * STRIPE;
-	slot->request.sg = slot->sg;
+	slot->request.buffer = slot->data;
 	slot->request.done = slot_done;
 	slot->request.arg = slot;
-	slot->shared = os->ops->shared_alloc(os, BUFFER + SEGMENTS * GAP_BYTES, 512, &slot->gpa);
+	slot->shared = os->ops->shared_alloc(os, BUFFER + SEGMENTS * GAP_BYTES, 512, &gpa);
 	slot->model = models[load->index][i];
 	memset(slot->model, 0, STRIPE);
 	expect(load, slot->shared, "no memory");

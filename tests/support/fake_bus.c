@@ -183,6 +183,27 @@ static void shared_free(struct pv_os *os, void *memory, size_t bytes)
 	free(memory);
 }
 
+static uint32_t map(struct pv_os *os, void *memory, uint32_t bytes, bool is_written,
+                    struct pv_gpa *addr)
+{
+	struct pv_fake_bus *fake = of_os(os);
+
+	if (++fake->maps == fake->fail_map)
+		return 0;
+	fake->mapped_out++;
+	fake->is_mapped_written = is_written;
+	*addr = pv_fake_gpa(memory);
+	return fake->map_max && bytes > fake->map_max ? fake->map_max : bytes;
+}
+
+static void unmap(struct pv_os *os, struct pv_gpa addr, uint32_t bytes, bool is_written)
+{
+	(void)addr;
+	(void)bytes;
+	(void)is_written;
+	of_os(os)->mapped_out--;
+}
+
 static void *private_alloc(struct pv_os *os, size_t bytes)
 {
 	return count_alloc(of_os(os), bytes, 16, &of_os(os)->private_out);
@@ -213,6 +234,8 @@ static void wait(struct pv_os *os, uint64_t ns)
 static const struct pv_os_ops os_ops = {
 	.shared_alloc = shared_alloc,
 	.shared_free = shared_free,
+	.map = map,
+	.unmap = unmap,
 	.alloc = private_alloc,
 	.free = private_free,
 	.now_ns = now_ns,

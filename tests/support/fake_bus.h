@@ -51,7 +51,12 @@ struct pv_fake_bus {
 	uint32_t allocs;     /* in all */
 	uint32_t shared_out; /* not freed */
 	uint32_t private_out;
-	uint32_t fail_alloc; /* the how-manieth fails; 0: none */
+	uint32_t fail_alloc;    /* the how-manieth fails; 0: none */
+	uint32_t maps;          /* in all */
+	uint32_t mapped_out;    /* not unmapped */
+	uint32_t map_max;       /* bytes in a piece; 0: all */
+	uint32_t fail_map;      /* the how-manieth fails; 0: none */
+	bool is_mapped_written; /* the last one */
 
 	/* The split rings, as the device has read them. */
 	uint16_t avail[PV_FAKE_QUEUES];

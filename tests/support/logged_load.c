@@ -88,14 +88,14 @@ static void aim(struct logged_load *load, struct logged_load_slot *slot)
 
 	slot->sectors = 1 + pv_random_below(load->random, LOGGED_LOAD_SECTORS_MAX);
 	slot->first = pv_random_below(load->random, load->log.sectors - slot->sectors + 1);
-	slot->sg.bytes = slot->sectors * DISK_LOG_SECTOR;
+	slot->data.bytes = slot->sectors * DISK_LOG_SECTOR;
 	slot->is_stable = !load->is_cached;
 	slot->request = (struct pv_blkdrv_request){
 		.op = op,
 		.sector = slot->first,
 		.sectors = slot->sectors,
-		.sg = &slot->sg,
-		.sgs = op == PV_BLKDRV_READ || op == PV_BLKDRV_WRITE,
+		.buffer = &slot->data,
+		.buffers = op == PV_BLKDRV_READ || op == PV_BLKDRV_WRITE,
 		.done = ended,
 		.arg = load,
 	};
@@ -158,9 +158,11 @@ void logged_load_prepare(struct logged_load *load, struct pv_os *os)
 	load->os = os;
 	for (uint32_t i = 0; i < LOGGED_LOAD_REQUESTS; i++) {
 		struct logged_load_slot *slot = &load->slot[i];
+		struct pv_gpa gpa;
 
-		slot->buffer = os->ops->shared_alloc(os, BUFFER_BYTES, 512, &slot->sg.addr);
+		slot->buffer = os->ops->shared_alloc(os, BUFFER_BYTES, 512, &gpa);
 		assert_non_null(slot->buffer);
+		slot->data.memory = slot->buffer;
 	}
 }
 

@@ -17,7 +17,7 @@
 
 struct logged_load_slot {
 	struct pv_blkdrv_request request; /* first */
-	struct pv_sg sg;
+	struct pv_buffer data;
 	uint8_t *buffer;
 	uint32_t first, sectors;
 	bool is_out;

@@ -83,9 +83,13 @@ void rng_rig_open(struct rng_rig *rig, const struct rng_rig_options *options)
 	else
 		pv_couple_open(rig->couple, MEMORY_BYTES, rig->random);
 	set_device(rig, rng_rig_make_device(rig), PV_VIEW_DEVICE);
-	for (uint32_t i = 0; i < RNG_RIG_REQUESTS; i++)
-		rig->slot[i].buffer = pv_twin_alloc(&rig->couple->twin, RNG_RIG_BUFFER_BYTES,
-		                                    PV_SCATTERED, 200, &rig->random);
+	for (uint32_t i = 0; i < RNG_RIG_REQUESTS; i++) {
+		struct rng_rig_slot *slot = &rig->slot[i];
+
+		slot->buffer = pv_twin_alloc(&rig->couple->twin, RNG_RIG_BUFFER_BYTES, PV_SCATTERED,
+		                             200, &rig->random);
+		slot->memory = pv_twin_handle(&rig->couple->twin, slot->buffer);
+	}
 	make_driver(rig, options->ring_features);
 }
 
@@ -143,10 +147,11 @@ static void check(struct rng_rig *rig, const struct rng_rig_slot *slot)
 	const uint32_t bytes = slot->request.random_bytes;
 	uint8_t data[RNG_RIG_BUFFER_BYTES];
 
-	assert_in_range(bytes, 1, slot->request.sg.bytes);
+	assert_in_range(bytes, 1, slot->request.buffer.bytes);
 	pv_twin_read(&rig->couple->twin, slot->buffer, data, sizeof(data));
 	expect_stretch(rig, data, bytes);
-	for (size_t i = rig->is_repeated ? slot->request.sg.bytes : bytes; i < sizeof(data); i++)
+	for (size_t i = rig->is_repeated ? slot->request.buffer.bytes : bytes; i < sizeof(data);
+	     i++)
 		assert_int_equal(data[i], UNTOUCHED);
 	rig->bytes += bytes;
 }
@@ -175,7 +180,7 @@ static int submit(struct rng_rig *rig, struct rng_rig_slot *slot, uint32_t bytes
 
 	memset(before, UNTOUCHED, sizeof(before));
 	pv_twin_write(&rig->couple->twin, slot->buffer, before, sizeof(before));
-	slot->request = (struct pv_rngdrv_request){ .sg = { slot->buffer, bytes },
+	slot->request = (struct pv_rngdrv_request){ .buffer = { slot->memory, bytes },
 		                                    .done = request_done,
 		                                    .arg = rig };
 	error = pv_rngdrv_submit(rig->driver, &slot->request);

@@ -21,6 +21,7 @@
 struct rng_rig_slot {
 	struct pv_rngdrv_request request;
 	struct pv_gpa buffer;
+	void *memory; /* its handle */
 	bool is_out;
 };
 

@@ -81,12 +81,13 @@ static void requests_init(struct served_disk *served)
 {
 	struct pv_os *os = pv_vhu_bus_os(served->bus);
 	struct pv_gpa gpa;
+	uint8_t *blocks = os->ops->shared_alloc(os, SERVED_DEPTH * SERVED_BLOCK_BYTES,
+	                                        SERVED_BLOCK_BYTES, &gpa);
 
-	assert_non_null(os->ops->shared_alloc(os, SERVED_DEPTH * SERVED_BLOCK_BYTES,
-	                                      SERVED_BLOCK_BYTES, &gpa));
+	assert_non_null(blocks);
 	for (uint32_t i = 0; i < SERVED_DEPTH; i++) {
-		served->sg[i].addr = pv_gpa_add(gpa, (uint64_t)i * SERVED_BLOCK_BYTES);
-		served->sg[i].bytes = SERVED_BLOCK_BYTES;
+		served->buffer[i].memory = blocks + (size_t)i * SERVED_BLOCK_BYTES;
+		served->buffer[i].bytes = SERVED_BLOCK_BYTES;
 		served->request[i].done = request_done;
 		served->request[i].arg = served;
 	}
@@ -231,8 +232,8 @@ static void aim(struct served_disk *served, uint32_t i, enum pv_blkdrv_op op)
 	request->op = op;
 	request->sector = served->next_block++ % blocks * BLOCK_SECTORS;
 	request->sectors = BLOCK_SECTORS;
-	request->sg = &served->sg[i];
-	request->sgs = has_data;
+	request->buffer = &served->buffer[i];
+	request->buffers = has_data;
 }
 
 void served_disk_send(struct served_disk *served, enum pv_blkdrv_op op, bool is_one_by_one)

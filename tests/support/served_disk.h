@@ -38,7 +38,7 @@ struct served_disk {
 	bool is_held;
 
 	struct pv_blkdrv_request request[SERVED_DEPTH];
-	struct pv_sg sg[SERVED_DEPTH];
+	struct pv_buffer buffer[SERVED_DEPTH];
 	uint32_t in_flight;
 	uint32_t errors;
 	uint64_t next_block;

@@ -15,10 +15,13 @@
 void pv_slot_load_open(struct pv_slot_load *load, struct pv_couple *couple, struct pv_random random)
 {
 	load->couple = couple;
+	load->os = &couple->os;
 	load->random = random;
 	for (uint32_t i = 0; i < PV_SLOTS; i++)
-		load->slot[i].sg = (struct pv_sg){
-			.addr = pv_twin_alloc(&couple->twin, 512, PV_CUT, 200, &load->random),
+		load->slot[i].data = (struct pv_buffer){
+			.memory = pv_twin_driver(&couple->twin,
+			                         pv_twin_alloc(&couple->twin, 512, PV_CUT, 200,
+			                                       &load->random)),
 			.bytes = 512,
 		};
 }
@@ -65,7 +68,7 @@ void pv_slot_load_start(struct pv_slot_load *load, struct pv_bus *bus, uint64_t 
 	};
 
 	assert_int_equal(bus->device_id, 2);
-	assert_int_equal(pv_blkdrv_create(&load->driver, bus, &load->couple->os, &options), 0);
+	assert_int_equal(pv_blkdrv_create(&load->driver, bus, load->os, &options), 0);
 	assert_int_equal(pv_blkdrv_disk(load->driver)->features & ring_bits, ring_features);
 	assert_int_equal(load->couple->needs_resets + load->couple->logs, 0);
 }
@@ -92,7 +95,7 @@ struct pv_blkdrv_queue *pv_slot_load_queue(struct pv_slot_load *load, uint32_t s
 
 static uint8_t *buffer_of(struct pv_slot_load *load, uint32_t slot)
 {
-	return pv_twin_driver(&load->couple->twin, load->slot[slot].sg.addr);
+	return load->slot[slot].data.memory;
 }
 
 /* Each slot has sectors of its own, so that the model is right whatever order they come in. */
@@ -103,8 +106,9 @@ void pv_slot_load_send(struct pv_slot_load *load, uint32_t index, enum pv_blkdrv
 		index + PV_SLOTS * pv_random_below(&load->random, PV_SLOT_SECTORS / PV_SLOTS);
 	uint8_t *model = load->model + sector * 512;
 
-	slot->request =
-		(struct pv_blkdrv_request){ .op = op, .sector = sector, .sgs = 1, .sg = &slot->sg };
+	slot->request = (struct pv_blkdrv_request){
+		.op = op, .sector = sector, .buffers = 1, .buffer = &slot->data
+	};
 	if (op == PV_BLKDRV_WRITE) {
 		for (uint32_t i = 0; i < 512; i++)
 			model[i] = (uint8_t)pv_random_below(&load->random, 256);

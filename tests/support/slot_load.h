@@ -20,12 +20,13 @@
 
 struct pv_slot {
 	struct pv_blkdrv_request request;
-	struct pv_sg sg;
+	struct pv_buffer data;
 	bool is_out;
 };
 
 struct pv_slot_load {
 	struct pv_couple *couple;
+	struct pv_os *os; /* the driver's; the couple's, if the test does not say */
 	struct pv_random random;
 	struct pv_slow_store store[2];
 	void *storage[2];

@@ -12,6 +12,7 @@
 #define GUARD      0xa5
 #define PAGE_BYTES 4096u
 #define FIRST_GPA  0x40000000ull
+#define HANDLES    (256u << 20)
 
 void pv_twin_open(struct pv_twin *twin, size_t bytes)
 {
@@ -24,6 +25,9 @@ void pv_twin_open(struct pv_twin *twin, size_t bytes)
 		pv_bug_on(twin->base[view] == MAP_FAILED);
 	}
 	close(fd);
+	twin->handles =
+		mmap(NULL, HANDLES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	pv_bug_on(twin->handles == MAP_FAILED);
 	memset(twin->base[PV_VIEW_DRIVER], GUARD, bytes);
 }
 
@@ -33,6 +37,7 @@ void pv_twin_close(struct pv_twin *twin)
 		munmap(twin->base[view], twin->bytes);
 		free(twin->table[view]);
 	}
+	munmap(twin->handles, HANDLES);
 	free(twin->piece);
 }
 
@@ -147,6 +152,25 @@ void *pv_twin_driver(struct pv_twin *twin, struct pv_gpa gpa)
 			return twin->base[PV_VIEW_DRIVER] + piece->offset + (gpa.v - piece->gpa);
 	}
 	return NULL;
+}
+
+void *pv_twin_handle(struct pv_twin *twin, struct pv_gpa gpa)
+{
+	pv_bug_on(gpa.v - FIRST_GPA >= HANDLES);
+	return twin->handles + (gpa.v - FIRST_GPA);
+}
+
+struct pv_gpa pv_twin_gpa(const struct pv_twin *twin, const void *memory)
+{
+	const uintptr_t handle = (uintptr_t)memory - (uintptr_t)twin->handles;
+	const uintptr_t offset = (uintptr_t)memory - (uintptr_t)twin->base[PV_VIEW_DRIVER];
+
+	if (handle < HANDLES)
+		return pv_gpa_of(FIRST_GPA + handle);
+	for (uint32_t i = 0; i < twin->pieces; i++)
+		if (offset - twin->piece[i].offset < twin->piece[i].bytes)
+			return pv_gpa_of(twin->piece[i].gpa + (offset - twin->piece[i].offset));
+	pv_bug_on(true);
 }
 
 static uint8_t *at(struct pv_twin *twin, struct pv_gpa gpa, size_t bytes, size_t *piece)

@@ -35,6 +35,7 @@ struct pv_twin {
 	struct pv_mem *table[PV_VIEWS];
 	struct pv_mem_view driver; /* look-ups through the driver's table */
 	uint64_t next_gpa;
+	uint8_t *handles; /* memory that nobody can touch, a byte for each guest address */
 
 	struct pv_twin_piece *piece;
 	uint32_t pieces;
@@ -63,6 +64,13 @@ void pv_twin_seal(struct pv_twin *twin, struct pv_random *random);
 
 /* The driver's pointer to memory that is not scattered. */
 void *pv_twin_driver(struct pv_twin *twin, struct pv_gpa gpa);
+
+/*
+ * What stands for memory, scattered or not, where a driver wants a pointer that it does not look
+ * behind; who does looks into nothing. And where such a pointer, or the driver's own, leads to.
+ */
+void *pv_twin_handle(struct pv_twin *twin, struct pv_gpa gpa);
+struct pv_gpa pv_twin_gpa(const struct pv_twin *twin, const void *memory);
 
 /* The driver's access to any memory. */
 void pv_twin_write(struct pv_twin *twin, struct pv_gpa gpa, const void *data, size_t bytes);

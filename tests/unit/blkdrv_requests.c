@@ -56,15 +56,15 @@ static void a_read_and_a_write_carry_their_sector_and_their_buffers(void **state
 	(void)state;
 	pv_blkdrv_rig_open(&rig);
 	for (uint32_t i = 0; i < 2; i++) {
-		const struct pv_sg sg[] = {
-			{ pv_fake_gpa(rig.data), 700 },
-			{ pv_fake_gpa(rig.data + 1024), 324 },
+		const struct pv_buffer data[] = {
+			{ rig.data, 700 },
+			{ rig.data + 1024, 324 },
 		};
 		struct pv_blkdrv_request request = {
 			.op = i ? PV_BLKDRV_WRITE : PV_BLKDRV_READ,
 			.sector = 998,
-			.sg = sg,
-			.sgs = 2,
+			.buffer = data,
+			.buffers = 2,
 		};
 
 		send(&rig, &request, &seen);
@@ -74,7 +74,7 @@ static void a_read_and_a_write_carry_their_sector_and_their_buffers(void **state
 		assert_int_equal(seen.count, 4);
 		for (uint32_t j = 0; j < 2; j++) {
 			assert_ptr_equal(at(&seen.desc[1 + j]), rig.data + 1024 * j);
-			assert_int_equal(pv_le32_get(seen.desc[1 + j].len), sg[j].bytes);
+			assert_int_equal(pv_le32_get(seen.desc[1 + j].len), data[j].bytes);
 			assert_int_equal(
 				!(pv_le16_get(seen.desc[1 + j].flags) & VIRTQ_DESC_F_WRITE), i);
 		}
@@ -139,31 +139,89 @@ static void a_range_goes_as_data_and_unmap_only_with_zeroes(void **state)
 	pv_blkdrv_rig_close(&rig);
 }
 
+/* In what pieces, and what the device is given of them, is what it said and what the port can. */
+static void a_buffer_goes_out_in_pieces_of_what_the_device_takes(void **state)
+{
+	struct pv_blkdrv_rig rig;
+	const struct pv_buffer large = { rig.data, 4608 };
+	struct pv_blkdrv_request request = { .op = PV_BLKDRV_READ, .buffer = &large, .buffers = 1 };
+	struct seen seen;
+
+	(void)state;
+	pv_blkdrv_rig_open(&rig);
+	for (uint32_t i = 0; i < 2; i++) {
+		const uint32_t first = i == 0 ? 4096 : 4608 / 2;
+
+		rig.fake.map_max = i == 0 ? 0 : first;
+		send(&rig, &request, &seen);
+		assert_int_equal(rig.fake.mapped_out, 2);
+		assert_true(rig.fake.is_mapped_written);
+		assert_int_equal(seen.count, 4);
+		assert_int_equal(pv_le32_get(seen.desc[1].len), first);
+		assert_int_equal(pv_le32_get(seen.desc[2].len), 4608 - first);
+		assert_ptr_equal(at(&seen.desc[1]), rig.data);
+		assert_ptr_equal(at(&seen.desc[2]), rig.data + first);
+		answer(&rig, &seen, VIRTIO_BLK_S_OK, 4609);
+		assert_int_equal(pv_blkdrv_poll(rig.queue), 1);
+		assert_int_equal(rig.fake.mapped_out, 0);
+	}
+	rig.fake.map_max = 1000; /* more pieces than it takes */
+	assert_int_equal(pv_blkdrv_submit(rig.queue, &request), -PV_EINVAL);
+	assert_int_equal(rig.fake.mapped_out, 0);
+	pv_blkdrv_rig_close(&rig);
+}
+
+static void what_the_port_cannot_map_is_refused_and_leaves_nothing_behind(void **state)
+{
+	struct pv_blkdrv_rig rig;
+	const struct pv_buffer data[3] = { { rig.data, 512 },
+		                           { rig.data + 512, 512 },
+		                           { rig.data + 1024, 512 } };
+	struct pv_blkdrv_request request = { .op = PV_BLKDRV_WRITE, .buffer = data, .buffers = 3 };
+
+	(void)state;
+	pv_blkdrv_rig_open(&rig);
+	for (uint32_t i = 1; i <= 3; i++) {
+		rig.fake.maps = 0;
+		rig.fake.fail_map = i;
+		assert_int_equal(pv_blkdrv_submit(rig.queue, &request), -PV_ENOMEM);
+		assert_int_equal(rig.fake.mapped_out, 0);
+	}
+	rig.fake.fail_map = 0;
+	assert_int_equal(pv_blkdrv_submit(rig.queue, &request), 0);
+	assert_int_equal(rig.fake.mapped_out, 3);
+	assert_false(rig.fake.is_mapped_written);
+	assert_int_equal(pv_blkdrv_fail(rig.blk), 0);
+	assert_int_equal(rig.fake.mapped_out, 0);
+	pv_blkdrv_rig_close(&rig);
+}
+
 static void what_the_disk_cannot_do_is_refused_before_it_is_sent(void **state)
 {
 	struct pv_blkdrv_rig rig;
-	const struct pv_sg one = { { 0x1000 }, 512 };
-	const struct pv_sg odd = { { 0x1000 }, 511 };
-	const struct pv_sg large = { { 0x1000 }, 4608 };
-	const struct pv_sg many[5] = { one, one, one, one, one };
-	const struct pv_sg hole[2] = { one, { { 0 }, 0 } };
+	const struct pv_buffer one = { rig.data, 512 };
+	const struct pv_buffer odd = { rig.data, 511 };
+	const struct pv_buffer many[5] = { one, one, one, one, one };
+	const struct pv_buffer hole[2] = { one, { rig.data, 0 } };
 	const struct pv_blkdrv_request bad[] = {
-		{ .op = PV_BLKDRV_READ, .sector = PV_RIG_CAPACITY, .sg = &one, .sgs = 1 },
-		{ .op = PV_BLKDRV_READ, .sector = UINT64_MAX, .sg = &one, .sgs = 1 },
-		{ .op = PV_BLKDRV_READ, .sector = PV_RIG_CAPACITY - 1, .sg = many, .sgs = 2 },
-		{ .op = PV_BLKDRV_READ, .sg = &odd, .sgs = 1 },
-		{ .op = PV_BLKDRV_READ, .sg = &large, .sgs = 1 },
-		{ .op = PV_BLKDRV_READ, .sg = many, .sgs = 5 },
-		{ .op = PV_BLKDRV_READ, .sg = hole, .sgs = 2 },
-		{ .op = PV_BLKDRV_WRITE, .sg = &one, .sgs = 0 },
+		{ .op = PV_BLKDRV_READ, .sector = PV_RIG_CAPACITY, .buffer = &one, .buffers = 1 },
+		{ .op = PV_BLKDRV_READ, .sector = UINT64_MAX, .buffer = &one, .buffers = 1 },
+		{ .op = PV_BLKDRV_READ,
+		  .sector = PV_RIG_CAPACITY - 1,
+		  .buffer = many,
+		  .buffers = 2 },
+		{ .op = PV_BLKDRV_READ, .buffer = &odd, .buffers = 1 },
+		{ .op = PV_BLKDRV_READ, .buffer = many, .buffers = 5 },
+		{ .op = PV_BLKDRV_READ, .buffer = hole, .buffers = 2 },
+		{ .op = PV_BLKDRV_WRITE, .buffer = &one, .buffers = 0 },
 		{ .op = PV_BLKDRV_DISCARD, .sectors = 0 },
 		{ .op = PV_BLKDRV_DISCARD, .sectors = 101 },
 		{ .op = PV_BLKDRV_DISCARD, .sector = PV_RIG_CAPACITY - 1, .sectors = 2 },
 		{ .op = PV_BLKDRV_WRITE_ZEROES, .sectors = 201 },
 		{ .op = PV_BLKDRV_SECURE_ERASE, .sectors = 301 },
 		{ .op = PV_BLKDRV_SECURE_ERASE, .sectors = 0 },
-		{ .op = PV_BLKDRV_GET_ID, .sg = &one, .sgs = 1 },
-		{ .op = PV_BLKDRV_GET_LIFETIME, .sg = &one, .sgs = 1 },
+		{ .op = PV_BLKDRV_GET_ID, .buffer = &one, .buffers = 1 },
+		{ .op = PV_BLKDRV_GET_LIFETIME, .buffer = &one, .buffers = 1 },
 		{ .op = PV_BLKDRV_GET_LIFETIME },
 		{ .op = (enum pv_blkdrv_op)77 },
 	};
@@ -182,14 +240,15 @@ static void what_the_disk_cannot_do_is_refused_before_it_is_sent(void **state)
 
 static void operations_without_their_feature_are_not_supported(void **state)
 {
-	const struct pv_sg one = { { 0x1000 }, 512 };
+	static uint8_t data[512];
+	const struct pv_buffer one = { data, sizeof(data) };
 	struct pv_blkdrv_request request[] = {
-		{ .op = PV_BLKDRV_WRITE, .sg = &one, .sgs = 1 },
+		{ .op = PV_BLKDRV_WRITE, .buffer = &one, .buffers = 1 },
 		{ .op = PV_BLKDRV_FLUSH },
 		{ .op = PV_BLKDRV_DISCARD, .sectors = 1 },
 		{ .op = PV_BLKDRV_WRITE_ZEROES, .sectors = 1 },
 		{ .op = PV_BLKDRV_SECURE_ERASE, .sectors = 1 },
-		{ .op = PV_BLKDRV_GET_LIFETIME, .sg = &one, .sgs = 1 },
+		{ .op = PV_BLKDRV_GET_LIFETIME, .buffer = &one, .buffers = 1 },
 	};
 	struct pv_blkdrv_rig rig;
 
@@ -426,6 +485,8 @@ int main(void)
 		cmocka_unit_test(a_read_and_a_write_carry_their_sector_and_their_buffers),
 		cmocka_unit_test(a_flush_has_sector_zero_and_no_data),
 		cmocka_unit_test(a_range_goes_as_data_and_unmap_only_with_zeroes),
+		cmocka_unit_test(a_buffer_goes_out_in_pieces_of_what_the_device_takes),
+		cmocka_unit_test(what_the_port_cannot_map_is_refused_and_leaves_nothing_behind),
 		cmocka_unit_test(what_the_disk_cannot_do_is_refused_before_it_is_sent),
 		cmocka_unit_test(operations_without_their_feature_are_not_supported),
 		cmocka_unit_test(the_status_byte_decides_and_one_that_was_not_written_is_an_error),

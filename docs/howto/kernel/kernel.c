@@ -67,6 +67,15 @@ static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct p
 	return &memory[at];
 }
 
+static uint32_t map(struct pv_os *os, void *what, uint32_t bytes, bool is_written,
+                    struct pv_gpa *addr)
+{
+	(void)os;
+	(void)is_written;
+	*addr = pv_gpa_of((uint64_t)what);
+	return bytes;
+}
+
 static void *alloc(struct pv_os *os, size_t bytes)
 {
 	struct pv_gpa addr;
@@ -98,7 +107,8 @@ static void wait(struct pv_os *os, uint64_t ns)
 	__asm__ volatile("pause");
 }
 
-static const struct pv_os_ops os_ops = { shared_alloc, release, alloc, release, now_ns, wait };
+static const struct pv_os_ops os_ops = { shared_alloc, release, map,    NULL,
+	                                 alloc,        release, now_ns, wait };
 static struct pv_os os = { &os_ops };
 
 /* ---- PCI: configuration space by ports, BARs where firmware has put them ---- */
@@ -177,15 +187,15 @@ static void read_disk(struct pv_bus *bus)
 {
 	const struct pv_blkdrv_options options = { .timeout_ns = 10000000000 };
 	static uint8_t sector[512];
-	const struct pv_sg sg = { pv_gpa_of((uint64_t)sector), sizeof(sector) };
-	static struct pv_blkdrv_request request = { .op = PV_BLKDRV_READ, .sgs = 1 };
+	const struct pv_buffer data = { sector, sizeof(sector) };
+	static struct pv_blkdrv_request request = { .op = PV_BLKDRV_READ, .buffers = 1 };
 	struct pv_blkdrv *blk;
 
 	if (pv_blkdrv_create(&blk, bus, &os, &options)) {
 		say("the disk does not come up\n");
 		return;
 	}
-	request.sg = &sg;
+	request.buffer = &data;
 	if (pv_blkdrv_do(pv_blkdrv_queue(blk, 0), &request, options.timeout_ns) == 0) {
 		sector[64] = '\0';
 		say("the disk begins with: ");

@@ -11,8 +11,8 @@ static uint8_t sector[SECTOR_BYTES] __attribute__((aligned(SECTOR_BYTES)));
 
 static int transfer(struct pv_blkdrv *blk, enum pv_blkdrv_op op)
 {
-	const struct pv_sg sg = { pv_gpa_of((uint64_t)sector), SECTOR_BYTES };
-	struct pv_blkdrv_request request = { .op = op, .sgs = 1, .sg = &sg };
+	const struct pv_buffer data = { sector, SECTOR_BYTES };
+	struct pv_blkdrv_request request = { .op = op, .buffers = 1, .buffer = &data };
 
 	return pv_blkdrv_do(pv_blkdrv_queue(blk, 0), &request, TIMEOUT_NS);
 }
