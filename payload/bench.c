@@ -18,7 +18,7 @@ static void bench_kick(struct pv_bus *bus)
 	const uint64_t begin = clock_ns();
 
 	for (unsigned int i = 0; i < KICKS; i++)
-		bus->ops->kick(bus, 0);
+		bus->ops->kick(bus, 0, 0);
 	payload_note("a kick, ns", (clock_ns() - begin) / KICKS);
 }
 

@@ -277,6 +277,13 @@ void pv_drv_ring_interrupts_off(struct pv_drv_ring *ring)
 		pv_drv_split_interrupts_off(ring);
 }
 
+uint16_t pv_drv_ring_next(const struct pv_drv_ring *ring)
+{
+	uint16_t wrap = ring->is_packed && ring->published_wrap ? VIRTQ_EVENT_WRAP : 0;
+
+	return (uint16_t)(ring->published | wrap);
+}
+
 void *pv_drv_ring_in_flight(const struct pv_drv_ring *ring, uint16_t *at)
 {
 	while (*at < ring->size) {

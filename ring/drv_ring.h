@@ -147,6 +147,12 @@ bool pv_drv_ring_publish(struct pv_drv_ring *ring);
 /* After a publish: does the device want a kick for what was published since the last call? */
 bool pv_drv_ring_must_kick(struct pv_drv_ring *ring);
 
+/*
+ * Where the next chain will be made available, as a kick tells it (section 2.9): split: the index;
+ * packed: the place in the ring and, above it, the wrap counter.
+ */
+uint16_t pv_drv_ring_next(const struct pv_drv_ring *ring);
+
 enum pv_drv_take {
 	PV_DRV_NONE,   /* nothing used */
 	PV_DRV_TAKEN,  /* a chain came back */

@@ -249,6 +249,9 @@ void pv_transport_load(struct pv_transport *transport, struct pv_state_reader *f
 	transport->device_feature_select = pv_state_get_u32(from);
 	transport->driver_feature_select = pv_state_get_u32(from);
 	transport->driver_features = pv_state_get_u64(from);
+	pv_state_check(from, !(pv_device_status(transport->device) & VIRTIO_STATUS_FEATURES_OK) ||
+	                             !(transport->driver_features & ~transport->own_features &
+	                               VIRTIO_F_NOTIFICATION_DATA));
 	transport->queue_select = pv_state_get_u32(from);
 	for (uint16_t i = 0; i < transport->device->queues; i++)
 		load_queue(&transport->queue[i], from);

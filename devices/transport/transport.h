@@ -57,11 +57,18 @@ struct pv_transport {
 
 	uint32_t device_feature_select;
 	uint32_t driver_feature_select;
+	uint64_t own_features; /* what the transport offers beside the device's */
 	uint64_t driver_features;
 	uint32_t queue_select;
 	bool is_stopping_queue;
 	struct pv_transport_queue *queue;
 };
+
+/*
+ * Of modern transports: kicks may carry where the driver's next buffers will be (section 2.9). The
+ * device has no use for it, but takes it. Before the driver has seen anything.
+ */
+void pv_transport_offer_notification_data(struct pv_transport *transport);
 
 /* `queue` is the caller's, one for each queue of the device, and stays with it. */
 void pv_transport_init(struct pv_transport *transport, const struct pv_transport_ops *ops,

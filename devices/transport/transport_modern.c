@@ -15,9 +15,15 @@ static void set_half(uint64_t *value, uint32_t which, uint32_t to)
 
 /* ---- features and status ---- */
 
+void pv_transport_offer_notification_data(struct pv_transport *transport)
+{
+	transport->own_features |= VIRTIO_F_NOTIFICATION_DATA;
+}
+
 uint32_t pv_transport_device_features(const struct pv_transport *transport)
 {
-	return half(pv_device_features(transport->device), transport->device_feature_select);
+	return half(pv_device_features(transport->device) | transport->own_features,
+	            transport->device_feature_select);
 }
 
 uint32_t pv_transport_driver_features(const struct pv_transport *transport)
@@ -39,7 +45,8 @@ void pv_transport_status_write(struct pv_transport *transport, uint8_t status)
 
 	if (status & ~before & VIRTIO_STATUS_FEATURES_OK &&
 	    (!(transport->driver_features & VIRTIO_F_VERSION_1) ||
-	     pv_device_features_set(transport->device, transport->driver_features)))
+	     pv_device_features_set(transport->device,
+	                            transport->driver_features & ~transport->own_features)))
 		status &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
 	pv_transport_status_set(transport, status);
 }

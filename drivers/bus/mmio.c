@@ -51,6 +51,7 @@ static int features_get(struct pv_bus *bus, uint64_t *features)
 /* After a reset and before any queue: that is when a legacy device is told of pages. */
 static int features_set(struct pv_bus *bus, uint64_t features)
 {
+	bus_of(bus)->tells_next = features & VIRTIO_F_NOTIFICATION_DATA;
 	for (uint32_t half = 0; half < halves(bus); half++) {
 		set(bus, VIRTIO_MMIO_DRIVER_FEATURES_SEL, half);
 		set(bus, VIRTIO_MMIO_DRIVER_FEATURES, (uint32_t)(features >> 32 * half));
@@ -184,9 +185,11 @@ static int queue_reset(struct pv_bus *bus, uint16_t index)
 	return -PV_ETIMEDOUT;
 }
 
-static void kick(struct pv_bus *bus, uint16_t index)
+static void kick(struct pv_bus *bus, uint16_t index, uint16_t next)
 {
-	set(bus, VIRTIO_MMIO_QUEUE_NOTIFY, index);
+	uint32_t data = bus_of(bus)->tells_next ? (uint32_t)next << 16 : 0;
+
+	set(bus, VIRTIO_MMIO_QUEUE_NOTIFY, index | data);
 }
 
 uint32_t pv_mmio_bus_interrupt_take(struct pv_mmio_bus *bus)
@@ -238,7 +241,7 @@ int pv_mmio_bus_init(struct pv_mmio_bus *bus, struct pv_mmio_port *port)
 
 	if (bytes < VIRTIO_MMIO_CONFIG)
 		return -PV_ENOTSUP;
-	*bus = (struct pv_mmio_bus){ .bus = { .ops = &bus_ops },
+	*bus = (struct pv_mmio_bus){ .bus = { .ops = &bus_ops, .has_room_in_kicks = true },
 		                     .port = port,
 		                     .config_bytes = bytes - VIRTIO_MMIO_CONFIG };
 	return identify(&bus->bus) ? 0 : -PV_ENOTSUP;

@@ -35,6 +35,7 @@ struct pv_mmio_bus {
 	struct pv_bus bus;
 	struct pv_mmio_port *port;
 	uint32_t config_bytes; /* that can be reached */
+	bool tells_next;       /* NOTIFICATION_DATA was negotiated */
 };
 
 /*

@@ -53,8 +53,9 @@ static int features_get(struct pv_bus *generic, uint64_t *features)
 
 static int features_set(struct pv_bus *generic, uint64_t features)
 {
-	const struct pv_pci_bus *bus = bus_of(generic);
+	struct pv_pci_bus *bus = bus_of(generic);
 
+	bus->tells_next = features & VIRTIO_F_NOTIFICATION_DATA;
 	for (uint32_t half = 0; half < 2; half++) {
 		common_write(bus, COMMON(driver_feature_select), 4, half);
 		common_write(bus, COMMON(driver_feature), 4, (uint32_t)(features >> 32 * half));
@@ -144,13 +145,20 @@ static void area_write(const struct pv_pci_bus *bus, uint32_t offset, struct pv_
 	common_write(bus, offset + 4, 4, (uint32_t)(area.v >> 32));
 }
 
+/* How wide a kick is (section 4.1.5.2). */
+static unsigned int kick_bytes(const struct pv_pci_bus *bus)
+{
+	return bus->tells_next ? 4 : 2;
+}
+
 /* Where the selected queue is kicked; false if that is not in the region. */
 static bool find_kick(struct pv_pci_bus *bus, uint16_t index)
 {
 	uint64_t at =
 		(uint64_t)common_read(bus, COMMON(queue_notify_off), 2) * bus->notify_multiplier;
 
-	if (at > UINT32_MAX || at % 2 || !is_in(&bus->notify, (uint32_t)at, 2))
+	if (at > UINT32_MAX || at % kick_bytes(bus) ||
+	    !is_in(&bus->notify, (uint32_t)at, kick_bytes(bus)))
 		return false;
 	bus->kick_at[index] = (uint32_t)at;
 	return true;
@@ -190,11 +198,12 @@ static int queue_reset(struct pv_bus *generic, uint16_t index)
 	return -PV_ETIMEDOUT;
 }
 
-static void kick(struct pv_bus *generic, uint16_t index)
+static void kick(struct pv_bus *generic, uint16_t index, uint16_t next)
 {
 	const struct pv_pci_bus *bus = bus_of(generic);
+	uint32_t data = bus->tells_next ? (uint32_t)next << 16 : 0;
 
-	region_write(bus, &bus->notify, bus->kick_at[index], 2, index);
+	region_write(bus, &bus->notify, bus->kick_at[index], kick_bytes(bus), index | data);
 }
 
 int pv_pci_bus_queue_vector_set(struct pv_pci_bus *bus, uint16_t queue, uint16_t vector)
@@ -341,7 +350,8 @@ void pv_pci_begin(struct pv_pci_bus *bus, uint32_t command)
 
 int pv_pci_bus_init(struct pv_pci_bus *bus, struct pv_pci_port *port)
 {
-	*bus = (struct pv_pci_bus){ .bus = { .ops = &bus_ops }, .port = port };
+	*bus = (struct pv_pci_bus){ .bus = { .ops = &bus_ops, .has_room_in_kicks = true },
+		                    .port = port };
 	if (!pv_pci_is_virtio(bus))
 		return -PV_ENOTSUP;
 	take_capabilities(bus);

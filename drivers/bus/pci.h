@@ -49,6 +49,7 @@ struct pv_pci_bus {
 	struct pv_pci_port *port;
 	struct pv_pci_region common, notify, isr, config;
 	uint32_t notify_multiplier;
+	bool tells_next;       /* NOTIFICATION_DATA was negotiated */
 	uint64_t legacy_bytes; /* in BAR 0, of a legacy device ... */
 	uint32_t msix_at;      /* ... and where its MSI-X capability is; 0: none */
 	uint32_t kick_at[PV_PCI_BUS_QUEUES_MAX]; /* in the notify region, of queues that are enabled

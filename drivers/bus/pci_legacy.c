@@ -151,8 +151,9 @@ static int queue_reset(struct pv_bus *generic, uint16_t index)
 	return -PV_ENOTSUP;
 }
 
-static void kick(struct pv_bus *generic, uint16_t index)
+static void kick(struct pv_bus *generic, uint16_t index, uint16_t next)
 {
+	(void)next;
 	set(bus_of(generic), VIRTIO_PCI_LEGACY_QUEUE_NOTIFY, 2, index);
 }
 

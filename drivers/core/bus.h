@@ -46,8 +46,11 @@ struct pv_bus_ops {
 	 */
 	int (*queue_reset)(struct pv_bus *bus, uint16_t index);
 
-	/* Tells the device that there are new buffers. */
-	void (*kick)(struct pv_bus *bus, uint16_t index);
+	/*
+	 * Tells the device that there are new buffers, and, where NOTIFICATION_DATA was negotiated,
+	 * where the next ones will be (section 2.9): pv_drv_ring_next().
+	 */
+	void (*kick)(struct pv_bus *bus, uint16_t index, uint16_t next);
 };
 
 /*
@@ -61,6 +64,7 @@ struct pv_bus {
 	uint16_t device_id;
 	bool is_legacy;
 	bool has_fixed_queue_sizes; /* each queue is as large as the device says, or not used */
+	bool has_room_in_kicks;     /* they can carry NOTIFICATION_DATA */
 };
 
 #endif

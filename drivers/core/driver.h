@@ -26,7 +26,8 @@
 /* Feature bits of ring and transport that every driver can work with. */
 #define PV_DRIVER_FEATURES                                                                         \
 	(VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_INDIRECT_DESC |                  \
-	 VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_RING_RESET)
+	 VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER |                           \
+	 VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_RING_RESET)
 
 /* How long a device may take to confirm a reset when nothing else is said. */
 #define PV_DRIVER_TIMEOUT_NS 1000000000ull

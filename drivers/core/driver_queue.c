@@ -175,5 +175,5 @@ void pv_driver_queue_publish(struct pv_driver_queue *queue)
 	if (!pv_drv_ring_publish(&queue->ring) || !pv_drv_ring_must_kick(&queue->ring))
 		return;
 	queue->kicks++;
-	bus->ops->kick(bus, queue->index);
+	bus->ops->kick(bus, queue->index, pv_drv_ring_next(&queue->ring));
 }

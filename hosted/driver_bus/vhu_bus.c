@@ -273,10 +273,11 @@ static int queue_reset(struct pv_bus *bus, uint16_t index)
 }
 
 /* A back-end that has left is found out by whoever asks for the status or waits. */
-static void kick(struct pv_bus *bus, uint16_t index)
+static void kick(struct pv_bus *bus, uint16_t index, uint16_t next)
 {
 	struct pv_vhu_bus *own = bus_of(bus);
 
+	(void)next; /* a descriptor carries nothing */
 	if (index >= own->queues || own->queue[index].kick_fd < 0)
 		return;
 	count(&own->queue[index].counters.kicks);

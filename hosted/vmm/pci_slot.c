@@ -292,6 +292,7 @@ static int slot_init(struct pv_pci_slot *slot, const struct pv_pci_slot_options 
 		.device = options->device,
 		.class_code = options->class_code,
 		.is_transitional = options->is_transitional,
+		.has_notification_data = true, /* doorbells of an address each take any width */
 	};
 	size_t bytes = (pv_virtio_pci_storage_bytes(options->device) + 63) & ~(size_t)63;
 	int error;

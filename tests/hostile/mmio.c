@@ -255,7 +255,7 @@ static void use_bus(struct pv_mmio_bus *mmio_bus)
 		bus->ops->queue_size_max(bus, i, &size);
 		assert_in_range(size, 0, VIRTQ_SIZE_MAX);
 		if (bus->ops->queue_enable(bus, i, &queue) == 0)
-			bus->ops->kick(bus, i);
+			bus->ops->kick(bus, i, 0x8000);
 		bus->ops->queue_reset(bus, i);
 	}
 	assert_in_range(pv_mmio_bus_interrupt_take(mmio_bus), 0, 3);

@@ -238,7 +238,7 @@ static void use_bus(struct pv_pci_bus *pci_bus)
 	for (uint16_t i = 0; i < 4; i++) {
 		bus->ops->queue_size_max(bus, i, &size);
 		if (bus->ops->queue_enable(bus, i, &queue) == 0)
-			bus->ops->kick(bus, i);
+			bus->ops->kick(bus, i, 0x8000);
 		pv_pci_bus_queue_vector_set(pci_bus, i, i);
 	}
 	pv_pci_bus_isr_get(pci_bus);

@@ -358,7 +358,7 @@ static void ring_break(struct pv_driver *driver)
 	assert_false(pv_driver_needs_reset(driver));
 	avail = queue.memory.driver_area;
 	pv_write_le16(&avail->idx, 1000);
-	driver->bus->ops->kick(driver->bus, 0);
+	driver->bus->ops->kick(driver->bus, 0, 0);
 	assert_true(needs_reset_soon(driver));
 	assert_int_equal(pv_driver_stop(driver), 0);
 	pv_driver_queue_fini(&queue);

@@ -31,6 +31,7 @@ static void rig_open(uint64_t ring_features, uint64_t number, bool is_legacy)
 	memset(&rig, 0, sizeof(rig));
 	rig.is_legacy = is_legacy;
 	pv_mmio_couple_open(&rig.mmio, 4u << 20, random);
+	rig.mmio.has_notification_data = number % 2;
 	pv_slot_load_open(load, &rig.mmio.couple, random);
 	pv_mmio_couple_set_device(&rig.mmio, pv_slot_load_make_device(load), PV_VIEW_DEVICE,
 	                          rig.is_legacy);
@@ -49,8 +50,8 @@ static void rig_close(void)
 
 static void on_every_ring(void (*body)(void))
 {
-	for (size_t i = 0; i < PV_SLOT_RINGS; i++) {
-		rig_open(pv_slot_rings[i].features, i, pv_slot_rings[i].is_legacy);
+	for (size_t i = 0; i < 2 * PV_SLOT_RINGS; i++) {
+		rig_open(pv_slot_rings[i / 2].features, i, pv_slot_rings[i / 2].is_legacy);
 		body();
 		rig_close();
 	}
@@ -86,6 +87,7 @@ ON_EVERY_RING(a_sleeping_device_is_kicked)
 		pv_slot_load_send(load, 1, PV_BLKDRV_READ);
 		pv_couple_run(&rig.mmio.couple);
 		assert_int_equal(counters->kicks, kicks + 1);
+		pv_slot_load_expect_kick(load, 1, &rig.mmio.last_kick, 4);
 		pv_slot_load_finish(load);
 	}
 }

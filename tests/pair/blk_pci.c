@@ -36,6 +36,7 @@ static void rig_open(uint64_t ring_features, uint64_t number, bool is_legacy)
 	rig.is_transitional = is_legacy || number % 2;
 	pv_pci_couple_open(&rig.pci, 4u << 20, random);
 	rig.pci.is_driver_legacy = is_legacy;
+	rig.pci.has_notification_data = !rig.is_transitional;
 	pv_slot_load_open(load, &rig.pci.couple, random);
 	pv_pci_couple_set_device(&rig.pci, pv_slot_load_make_device(load), PV_VIEW_DEVICE,
 	                         rig.is_transitional);
@@ -89,6 +90,8 @@ ON_EVERY_RING(a_sleeping_device_is_kicked)
 		pv_slot_load_send(load, 1, PV_BLKDRV_READ);
 		pv_couple_run(&rig.pci.couple);
 		assert_int_equal(counters->kicks, kicks + 1);
+		if (!rig.is_legacy)
+			pv_slot_load_expect_kick(load, 1, &rig.pci.last_kick, 2);
 		pv_slot_load_finish(load);
 	}
 }

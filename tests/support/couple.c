@@ -342,8 +342,9 @@ static int queue_reset(struct pv_bus *bus, uint16_t index)
 	return err ? err : is_stopped ? 0 : -PV_ETIMEDOUT;
 }
 
-static void kick(struct pv_bus *bus, uint16_t index)
+static void kick(struct pv_bus *bus, uint16_t index, uint16_t next)
 {
+	(void)next;
 	of_bus(bus)->lane[index].is_kicked = true;
 }
 

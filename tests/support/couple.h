@@ -32,6 +32,12 @@ struct pv_couple_lane {
 	void *inflight; /* its journal, for the test to set; NULL: none */
 };
 
+/* A kick as it came in at a transport's register. */
+struct pv_couple_kick {
+	uint32_t value;
+	unsigned int bytes;
+};
+
 struct pv_couple {
 	struct pv_bus bus;
 	struct pv_os os;

@@ -131,10 +131,11 @@ static int queue_reset(struct pv_bus *bus, uint16_t index)
 	return answer(of_bus(bus));
 }
 
-static void kick(struct pv_bus *bus, uint16_t index)
+static void kick(struct pv_bus *bus, uint16_t index, uint16_t next)
 {
 	(void)index;
 	of_bus(bus)->kicks++;
+	of_bus(bus)->kick_next = next;
 }
 
 static const struct pv_bus_ops bus_ops = {

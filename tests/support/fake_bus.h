@@ -44,6 +44,7 @@ struct pv_fake_bus {
 	struct pv_bus_queue queue[PV_FAKE_QUEUES];
 	bool is_enabled[PV_FAKE_QUEUES];
 	uint32_t kicks;
+	uint16_t kick_next; /* what the last one said of the next buffers */
 
 	/* The operating system. */
 	uint64_t now_ns;

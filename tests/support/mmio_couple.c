@@ -133,6 +133,8 @@ static void window_write(struct pv_mmio_port *port, uint32_t offset, unsigned in
 		pv_couple_seal(&mmio->couple);
 		tell_of_queues(mmio);
 	}
+	if (offset == VIRTIO_MMIO_QUEUE_NOTIFY)
+		mmio->last_kick = (struct pv_couple_kick){ value, bytes };
 	pv_virtio_mmio_write(&mmio->mmio, offset, bytes, value);
 }
 
@@ -167,6 +169,7 @@ void pv_mmio_couple_set_device(struct pv_mmio_couple *mmio, struct pv_device *de
 		.device = device,
 		.vendor_id = PV_MMIO_COUPLE_VENDOR,
 		.is_legacy = is_legacy,
+		.has_notification_data = mmio->has_notification_data,
 	};
 	size_t bytes = (pv_virtio_mmio_storage_bytes(device) + 63) & ~(size_t)63;
 

@@ -26,6 +26,8 @@ struct pv_mmio_couple {
 	bool is_line_high;
 	uint32_t raised; /* times that the line went up */
 	uint32_t waits;
+	bool has_notification_data; /* for the test to set before there is a device */
+	struct pv_couple_kick last_kick;
 	uint32_t selected;
 	struct pv_mmio_couple_queue placed[PV_COUPLE_QUEUES]; /* and not told yet; page 0: none */
 };

@@ -202,6 +202,9 @@ static void bar_write(struct pv_pci_port *port, unsigned int bar, uint32_t offse
 			tell_of_queues(pci);
 		}
 	}
+	if (pci->bus.notify.is_there && bar == pci->bus.notify.bar &&
+	    offset >= pci->bus.notify.offset)
+		pci->last_kick = (struct pv_couple_kick){ value, bytes };
 	pv_pci_bar_write(&pci->virtio.function, bar, offset, bytes, value);
 }
 
@@ -240,6 +243,7 @@ void pv_pci_couple_set_device(struct pv_pci_couple *pci, struct pv_device *devic
 		.class_code = device->ops->virtio->id == VIRTIO_ID_ENTROPY ? PCI_CLASS_OTHERS
 		                                                           : PCI_CLASS_STORAGE_SCSI,
 		.is_transitional = is_transitional,
+		.has_notification_data = pci->has_notification_data,
 	};
 	size_t bytes = (pv_virtio_pci_storage_bytes(device) + 63) & ~(size_t)63;
 

@@ -31,6 +31,8 @@ struct pv_pci_couple {
 	uint32_t windows_changed;
 	uint32_t waits;
 	bool is_driver_legacy; /* for the test to set: legacy registers, where there are both */
+	bool has_notification_data; /* for the test to set before there is a device */
+	struct pv_couple_kick last_kick;
 	/* A legacy device looks at memory when it is told of a queue, so it is told at the start.
 	 */
 	uint32_t selected;

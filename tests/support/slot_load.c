@@ -8,6 +8,9 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "drivers/blk/internal.h"
+#include "ring/barrier.h"
+
 #define MOVES       20u
 #define STATE_BYTES 16384u
 #define SPOILS      2000u
@@ -173,6 +176,24 @@ void pv_slot_load_finish(struct pv_slot_load *load)
 		pv_slot_load_work(load);
 		pv_slot_load_take_done(load);
 	}
+}
+
+void pv_slot_load_expect_kick(struct pv_slot_load *load, uint16_t queue,
+                              const struct pv_couple_kick *kick, unsigned int plain_bytes)
+{
+	const uint64_t features = pv_blkdrv_disk(load->driver)->features;
+	const struct pv_drv_ring *ring = &pv_blkdrv_queue(load->driver, queue)->base.ring;
+	uint32_t next = pv_read_le16(&ring->avail->idx);
+
+	if (features & VIRTIO_F_RING_PACKED)
+		next = ring->at.avail | (ring->at.avail_wrap ? VIRTQ_EVENT_WRAP : 0);
+	if (!(features & VIRTIO_F_NOTIFICATION_DATA)) {
+		assert_int_equal(kick->bytes, plain_bytes);
+		assert_int_equal(kick->value, queue);
+		return;
+	}
+	assert_int_equal(kick->bytes, 4);
+	assert_int_equal(kick->value, queue | next << 16);
 }
 
 void pv_slot_load_round(struct pv_slot_load *load)

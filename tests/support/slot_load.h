@@ -80,6 +80,13 @@ void pv_slot_load_take_done(struct pv_slot_load *load);
 /* Works until no slot is out. */
 void pv_slot_load_finish(struct pv_slot_load *load);
 
+/*
+ * The driver's last kick of a queue was as it should be: the queue's number, in so many bytes, or,
+ * in four, with where the next buffers will be.
+ */
+void pv_slot_load_expect_kick(struct pv_slot_load *load, uint16_t queue,
+                              const struct pv_couple_kick *kick, unsigned int plain_bytes);
+
 /* Every slot once, reads and writes. */
 void pv_slot_load_round(struct pv_slot_load *load);
 

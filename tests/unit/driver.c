@@ -45,6 +45,34 @@ static void initialisation_goes_in_the_order_of_section_3_1_1(void **state)
 	assert_int_equal(fake.shared_out + fake.private_out, 0);
 }
 
+/* What a kick can carry is its bus's to say; the device may offer what it likes. */
+static void notification_data_needs_a_bus_with_room_for_it(void **state)
+{
+	const struct pv_driver_wish wish = { .wanted = PV_DRIVER_FEATURES };
+	const struct pv_driver_queue_options options = { 0 };
+	const struct pv_sg sg = { { 0x1000 }, 16 };
+	struct pv_driver_queue queue;
+	struct pv_fake_bus fake;
+	struct pv_driver driver;
+	char token;
+
+	(void)state;
+	for (int has_room = 0; has_room < 2; has_room++) {
+		pv_fake_bus_open(&fake, VIRTIO_F_VERSION_1 | VIRTIO_F_NOTIFICATION_DATA);
+		fake.bus.has_room_in_kicks = has_room;
+		assert_int_equal(pv_driver_init(&driver, &fake.bus, &fake.os, &wish), 0);
+		assert_int_equal(fake.accepted,
+		                 VIRTIO_F_VERSION_1 | (has_room ? VIRTIO_F_NOTIFICATION_DATA : 0));
+	}
+	assert_int_equal(pv_driver_queue_init(&queue, &driver, 0, &options), 0);
+	assert_int_equal(pv_driver_start(&driver), 0);
+	assert_int_equal(pv_drv_ring_add(&queue.ring, &sg, 1, 0, &token), 0);
+	pv_driver_queue_publish(&queue);
+	assert_int_equal(fake.kick_next, 1);
+	assert_int_equal(pv_driver_stop(&driver), 0);
+	pv_driver_queue_fini(&queue);
+}
+
 static void a_slow_reset_is_waited_for_and_an_endless_one_is_not(void **state)
 {
 	struct pv_driver_wish wish = modest;
@@ -319,6 +347,7 @@ int main(void)
 		cmocka_unit_test(the_device_is_told_where_the_areas_are),
 		cmocka_unit_test(whatever_allocation_fails_nothing_is_left_behind),
 		cmocka_unit_test(memory_stays_with_a_device_that_does_not_confirm_its_reset),
+		cmocka_unit_test(notification_data_needs_a_bus_with_room_for_it),
 		cmocka_unit_test(a_queue_can_be_taken_back_and_given_again),
 		cmocka_unit_test(a_queue_reset_needs_its_feature),
 	};

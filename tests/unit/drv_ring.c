@@ -275,6 +275,37 @@ static void the_device_can_turn_kicks_off(void **state)
 	pv_drv_rig_close(&rig);
 }
 
+/* A chain that was added and not published is no part of it. */
+static void what_a_kick_tells_is_where_the_next_chain_will_be(void **state)
+{
+	struct pv_drv_rig rig;
+	uint16_t i;
+
+	(void)state;
+	pv_drv_rig_open(&rig, 0);
+	assert_int_equal(pv_drv_ring_next(&rig.ring), 0);
+	pv_drv_rig_added(&rig, 0, 1, 1);
+	assert_int_equal(pv_drv_ring_next(&rig.ring), 1);
+	assert_int_equal(pv_drv_rig_add(&rig, 1, 1, 0), 0);
+	assert_int_equal(pv_drv_ring_next(&rig.ring), 1);
+	pv_drv_rig_close(&rig);
+
+	/* In lap after lap. */
+	pv_drv_rig_open(&rig, PACKED);
+	assert_int_equal(pv_drv_ring_next(&rig.ring), 0x8000);
+	for (i = 0; i < 2 * PV_RIG_SIZE; i++) {
+		const bool is_first_lap = i + 1u < PV_RIG_SIZE || i + 1u == 2 * PV_RIG_SIZE;
+
+		pv_drv_rig_added(&rig, i, 0, 1);
+		assert_int_equal(pv_drv_ring_next(&rig.ring),
+		                 (i + 1) % PV_RIG_SIZE | (is_first_lap ? 0x8000 : 0));
+		pv_drv_rig_use_packed(&rig, i % PV_RIG_SIZE, 0, 0,
+		                      i < PV_RIG_SIZE ? AVAIL_USED : 0);
+		pv_drv_rig_expect_taken(&rig, i, 0);
+	}
+	pv_drv_rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +322,7 @@ int main(void)
 		cmocka_unit_test(who_turns_interrupts_on_too_late_is_told),
 		cmocka_unit_test(a_kick_is_decided_once_for_all_that_was_published),
 		cmocka_unit_test(the_device_can_turn_kicks_off),
+		cmocka_unit_test(what_a_kick_tells_is_where_the_next_chain_will_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

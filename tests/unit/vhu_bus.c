@@ -344,12 +344,12 @@ static void a_kick_reaches_the_back_end(void **state)
 	(void)state;
 	connect_with(0);
 	start_queue(0);
-	bus->ops->kick(bus, 0);
-	bus->ops->kick(bus, 0);
+	bus->ops->kick(bus, 0, 0);
+	bus->ops->kick(bus, 0, 0);
 	assert_int_equal(eventfd_read(fake.kick_fd, &kicks), 0);
 	assert_int_equal(kicks, 2);
 	assert_int_equal(pv_vhu_bus_counters(own, 0).kicks, 2);
-	bus->ops->kick(bus, 9);
+	bus->ops->kick(bus, 9, 0);
 }
 
 static void an_interrupt_ends_a_wait_and_is_counted(void **state)
@@ -451,7 +451,7 @@ static void in_band_kicks_and_calls_are_messages(void **state)
 	start_queue(0);
 	assert_int_equal(fake_last(&fake, VHOST_USER_SET_VRING_KICK)->payload.u64,
 	                 VHOST_USER_VRING_NO_FD);
-	bus->ops->kick(bus, 0);
+	bus->ops->kick(bus, 0, 0);
 	status_now();
 	bus->ops->status_set(bus, DRIVER_OK);
 	assert_int_equal(fake_count(&fake, VHOST_USER_VRING_KICK), 1);
@@ -493,7 +493,7 @@ static void a_wait_ends_when_the_back_end_leaves(void **state)
 	os->ops->wait(os, 10 * SECOND_NS);
 	assert_int_equal(bus->ops->status_get(bus, &status), -PV_EIO);
 	assert_int_equal(bus->ops->status_set(bus, 0), -PV_EIO);
-	bus->ops->kick(bus, 0);
+	bus->ops->kick(bus, 0, 0);
 	assert_string_equal(pv_vhu_bus_error(own), "the back-end has closed the connection");
 }
 

@@ -183,6 +183,8 @@ void pv_virtio_mmio_init(struct pv_virtio_mmio *mmio, const struct pv_virtio_mmi
 		                         .vendor_id = options->vendor_id,
 		                         .is_legacy = options->is_legacy };
 	pv_transport_init(&mmio->transport, &transport_ops, options->device, storage);
+	if (options->has_notification_data && !options->is_legacy)
+		pv_transport_offer_notification_data(&mmio->transport);
 }
 
 void pv_virtio_mmio_reset(struct pv_virtio_mmio *mmio)

@@ -54,6 +54,11 @@ struct pv_virtio_mmio_options {
 	struct pv_device *device;
 	uint32_t vendor_id; /* to show in VendorID; any */
 	bool is_legacy;     /* version 1 */
+	/*
+	 * NOTIFICATION_DATA is offered: a kick's upper half tells where the driver's next buffers
+	 * will be. A host that matches kicks by their whole value does not want it.
+	 */
+	bool has_notification_data;
 };
 
 /* Of registers, without the device's configuration. */

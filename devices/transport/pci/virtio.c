@@ -360,6 +360,8 @@ void pv_virtio_pci_init(struct pv_virtio_pci *virtio, const struct pv_virtio_pci
 	add_region(virtio, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_AT, REGION_BYTES);
 	virtio->pci_cfg = add_pci_cfg(virtio);
 	pv_transport_init(&virtio->transport, &transport_ops, device, storage);
+	if (options->has_notification_data)
+		pv_transport_offer_notification_data(&virtio->transport);
 }
 
 void pv_virtio_pci_reset(struct pv_virtio_pci *virtio)

@@ -60,7 +60,8 @@ struct pv_virtio_pci_options {
 	const struct pv_virtio_pci_host_ops *host;
 	struct pv_device *device;
 	uint16_t class_code;
-	bool is_transitional; /* the device has a legacy interface and a transitional id */
+	bool is_transitional;       /* the device has a legacy interface and a transitional id */
+	bool has_notification_data; /* NOTIFICATION_DATA is offered: kicks of four bytes */
 };
 
 /* BARs. */

@@ -211,7 +211,8 @@ static void set_up_queue(struct chaos *chaos, unsigned int slot)
 	                                  VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK);
 	for (unsigned int i = 0; i < DOORBELLS; i++)
 		bus->ops->kick(bus,
-		               (uint16_t)(chaos_below(chaos, 2) ? index : chaos_below(chaos, 256)));
+		               (uint16_t)(chaos_below(chaos, 2) ? index : chaos_below(chaos, 256)),
+		               (uint16_t)chaos_below(chaos, 65536));
 	chaos->accesses += DOORBELLS;
 	if (chaos_below(chaos, 2))
 		bus->ops->queue_reset(bus, index);
