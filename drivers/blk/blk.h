@@ -146,9 +146,9 @@ int pv_blkdrv_recover(struct pv_blkdrv *blk);
 
 /*
  * Ends it: resets the device, then ends every request in flight with -PV_EBROKEN, as a poll would.
- * Control, while no other thread uses a queue. Only pv_blkdrv_destroy() is left to do then.
- * Returns 0; -PV_ETIMEDOUT or an error of the bus when the device did not confirm: it may then
- * still write to the buffers of those requests.
+ * Control, while no other thread uses a queue. What is left to do then is pv_blkdrv_destroy(), or
+ * pv_blkdrv_recover(). Returns 0; -PV_ETIMEDOUT or an error of the bus when the device did not
+ * confirm: it may then still write to the buffers of those requests.
  */
 int pv_blkdrv_fail(struct pv_blkdrv *blk);
 

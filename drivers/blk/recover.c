@@ -18,9 +18,11 @@ static int read_again(struct pv_blkdrv *blk)
 		                                   .segments_max = before.segments_max };
 	int error = pv_blkdrv_config_load(blk, &options);
 
+	if (!error && !is_same(&before, &blk->disk))
+		error = -PV_EBROKEN;
 	if (error)
-		return error;
-	return is_same(&before, &blk->disk) ? 0 : -PV_EBROKEN;
+		blk->disk = before;
+	return error;
 }
 
 static int start_again(struct pv_blkdrv *blk)

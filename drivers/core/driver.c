@@ -101,8 +101,11 @@ int pv_driver_init_again(struct pv_driver *driver)
 		.wanted = driver->features,
 		.timeout_ns = driver->timeout_ns,
 	};
+	int error = pv_driver_init(driver, driver->bus, driver->os, &wish);
 
-	return pv_driver_init(driver, driver->bus, driver->os, &wish);
+	/* Its queues are still what they were made for, also where this one was less. */
+	driver->features = wish.wanted;
+	return error;
 }
 
 int pv_driver_start(struct pv_driver *driver)

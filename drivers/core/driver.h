@@ -58,7 +58,8 @@ int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *o
 
 /*
  * The same for a device that was up before and is to be brought up anew: with the features that it
- * has now, no more and no fewer. Its queues have to be enabled again.
+ * has now, no more and no fewer. Its queues have to be enabled again. After an error it may be
+ * tried once more.
  */
 int pv_driver_init_again(struct pv_driver *driver);
 

@@ -84,8 +84,9 @@ int pv_rngdrv_recover(struct pv_rngdrv *rng);
 
 /*
  * Ends it: resets the device, then ends every request in flight with -PV_EBROKEN, as a poll would.
- * Only pv_rngdrv_destroy() is left to do then. Returns 0; -PV_ETIMEDOUT or an error of the bus when
- * the device did not confirm: it may then still write to the buffers of those requests.
+ * What is left to do then is pv_rngdrv_destroy(), or pv_rngdrv_recover(). Returns 0; -PV_ETIMEDOUT
+ * or an error of the bus when the device did not confirm: it may then still write to the buffers of
+ * those requests.
  */
 int pv_rngdrv_fail(struct pv_rngdrv *rng);
 

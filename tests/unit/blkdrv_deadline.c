@@ -156,6 +156,27 @@ static void a_device_that_does_not_even_reset_ends_everything(void **state)
 	pv_blkdrv_rig_close(&scene.rig);
 }
 
+/* Rings have the shape of what was negotiated first, however often a device is brought up again. */
+static void a_device_that_offers_less_than_it_did_is_never_taken_for_the_same(void **state)
+{
+	static struct scene scene;
+	const uint64_t limits[REQUESTS] = { 0 };
+	const uint64_t format = VIRTIO_F_RING_PACKED;
+
+	(void)state;
+	pv_blkdrv_rig_prepare(&scene.rig, PV_RIG_FEATURES | format);
+	assert_int_equal(pv_blkdrv_rig_create(&scene.rig), 0);
+	begin(&scene, limits);
+	scene.rig.fake.offered &= ~format;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pv_blkdrv_recover(scene.rig.blk), -PV_EFEATURES);
+	assert_int_equal(scene.ended, REQUESTS);
+	scene.rig.fake.offered |= format;
+	assert_int_equal(pv_blkdrv_recover(scene.rig.blk), 0);
+	assert_true(pv_blkdrv_disk(scene.rig.blk)->features & format);
+	pv_blkdrv_rig_close(&scene.rig);
+}
+
 static void submit_again(struct pv_blkdrv_request *request)
 {
 	struct scene *scene = request->arg;
@@ -208,6 +229,7 @@ int main(void)
 		cmocka_unit_test(an_answer_that_has_come_is_taken_first),
 		cmocka_unit_test(a_device_that_asks_for_a_reset_is_tended_by_policy),
 		cmocka_unit_test(a_device_that_does_not_even_reset_ends_everything),
+		cmocka_unit_test(a_device_that_offers_less_than_it_did_is_never_taken_for_the_same),
 		cmocka_unit_test(who_is_told_may_submit_and_takes_nobodys_place),
 		cmocka_unit_test(a_limit_beyond_the_end_of_time_is_no_limit),
 	};
