@@ -144,7 +144,7 @@ struct pv_driver_queue {
  * Allocates a queue's memory and tells the device about it; between pv_driver_init() and
  * pv_driver_start(). The storage is the caller's and stays where it is until
  * pv_driver_queue_fini(). Returns 0; -PV_EINVAL for a queue that the device does not have;
- * -PV_ENOMEM; or an error of the bus.
+ * -PV_ENOMEM; or an error of the bus, and the device has been reset if it had heard of the queue.
  */
 int pv_driver_queue_init(struct pv_driver_queue *queue, struct pv_driver *driver, uint16_t index,
                          const struct pv_driver_queue_options *options);

@@ -119,8 +119,14 @@ int pv_driver_queue_init(struct pv_driver_queue *queue, struct pv_driver *driver
 		error = -PV_ENOMEM;
 	else
 		error = start_ring(queue);
-	if (error)
-		pv_driver_queue_fini(queue);
+	if (!error)
+		return 0;
+	/* Whether it has the queue or not it has none after a reset. */
+	if (queue->is_lent) {
+		pv_driver_fail(driver);
+		pv_driver_stop(driver);
+	}
+	pv_driver_queue_fini(queue);
 	return error;
 }
 

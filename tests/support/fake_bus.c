@@ -28,8 +28,15 @@ struct pv_gpa pv_fake_gpa(const void *memory)
 
 /* ---- the bus ---- */
 
-static int answer(const struct pv_fake_bus *fake)
+/* Each of the driver's steps ends here. */
+static int answer(struct pv_fake_bus *fake)
 {
+	if (++fake->steps == fake->trouble_at && fake->trouble == PV_FAKE_NEEDS_RESET)
+		fake->status |= VIRTIO_STATUS_NEEDS_RESET;
+	else if (fake->steps == fake->trouble_at && fake->trouble == PV_FAKE_FORGETS)
+		fake->status = 0;
+	else if (fake->steps == fake->trouble_at)
+		return -PV_EIO;
 	return fake->is_gone ? -PV_EIO : 0;
 }
 

@@ -18,6 +18,13 @@
 /* What a device address is away from the address in the process. */
 #define PV_FAKE_GPA_OFFSET 0x100000000000ull
 
+enum pv_fake_trouble {
+	PV_FAKE_NEEDS_RESET, /* the device asks for it */
+	PV_FAKE_FORGETS,     /* it has reset itself */
+	PV_FAKE_FAILS,       /* the bus answers with an error, this time */
+	PV_FAKE_TROUBLES,
+};
+
 struct pv_fake_bus {
 	struct pv_bus bus;
 	struct pv_os os;
@@ -32,8 +39,12 @@ struct pv_fake_bus {
 	uint8_t config[PV_FAKE_CONFIG_BYTES] __attribute__((aligned(8)));
 	uint32_t config_bytes;
 	void (*on_wait)(struct pv_fake_bus *fake);
+	/* At which of the driver's steps something happens, and what; 0: nothing. */
+	uint32_t trouble_at;
+	enum pv_fake_trouble trouble;
 
 	/* What the driver did. */
+	uint32_t steps;
 	uint64_t accepted;
 	uint8_t status;
 	uint8_t statuses[PV_FAKE_STATUSES]; /* all that were set, in order */
