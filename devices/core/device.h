@@ -13,10 +13,13 @@
 #ifndef PV_DEVICES_DEVICE_H
 #define PV_DEVICES_DEVICE_H
 
+#include "abi/linkage.h"
 #include "abi/virtio_features.h"
 #include "devices/core/queue.h"
 #include "devices/core/state.h"
 #include "devices/port/port.h"
+
+PV_PUBLIC_BEGIN
 
 /* The virtio side of a device. */
 struct pv_virtio_ops {
@@ -262,5 +265,7 @@ int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes);
  * nothing else having changed; or -PV_EBUSY, and nothing has.
  */
 int pv_device_load_own(struct pv_device *device, const uint8_t *data, size_t bytes);
+
+PV_PUBLIC_END
 
 #endif
