@@ -217,8 +217,12 @@ static bool disk_do(struct guest *guest, struct pv_blkdrv_queue *queue, enum pv_
 	if (pv_blkdrv_submit(queue, &request))
 		return false;
 	pv_blkdrv_publish(queue);
-	/* The device is kicked, and has not looked yet. */
+	/* The device is kicked, and has not looked yet. The other one has the registers that it
+	 * had. */
 	machine_write(guest->machine, MACHINE_BOARD, 4, 1);
+	if (machine_read(guest->machine, MACHINE_SLOT(MACHINE_DISK) + VIRTIO_MMIO_QUEUE_READY, 4) !=
+	    1)
+		return false;
 	return pv_blkdrv_wait(queue, &request, TIMEOUT_NS) == 0;
 }
 
