@@ -203,6 +203,28 @@ def example(installed, guest_files, compiler=""):
     return is_good, done.stdout + done.stderr, "[libparavane.so.0]" in needs
 
 
+def hostile_guest(installed, guest_files):
+    """The same machine with a guest that means harm; after it the honest one must get what it wants."""
+    embed = os.path.join(ROOT, "docs/howto/embed")
+    strict = ["-std=gnu17", "-g", *WARNINGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+              "-I" + ROOT, "-I" + os.path.dirname(guest_files[0])]
+    with tempfile.TemporaryDirectory() as folder:
+        program, honest, disk = (os.path.join(folder, name) for name in ("emulator", "honest.o", "disk.img"))
+        done = run("gcc", *strict, "-Dguest_run=honest_run", "-c", os.path.join(embed, "guest.c"), "-o", honest)
+        if done.returncode == 0:
+            sources = [os.path.join(embed, name + ".c") for name in ("emulator", "slot", "disk", "console")]
+            done = run("gcc", *strict, *sources, os.path.join(ROOT, "tests/tools/hostile_guest.c"), honest,
+                       guest_files[1], *installed.pkg_config("--cflags", "--libs"), "-o", program)
+        if done.returncode:
+            return False, done.stderr
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        # The console's input has no end.
+        done = subprocess.run(["sh", "-c", 'yes "" | "$0" "$1" | tail -n 1', program, disk], capture_output=True,
+                              check=False, timeout=LIMIT_S, env=installed.environment)
+    return done.stdout == b"the disk says: \n", done.stderr.decode(errors="replace") + repr(done.stdout)
+
+
 def example_tests(installed, guest_files):
     is_good, output, is_shared = example(installed, guest_files)
     yield "the example runs on the shared library", is_good and is_shared, output
@@ -211,6 +233,7 @@ def example_tests(installed, guest_files):
                                  "gcc -std=gnu17 -Wall -Wextra -Wshadow -Wconversion -Werror "
                                  "-fsanitize=address,undefined -fno-sanitize-recover=all")
     yield "it has no warning, and nothing that a sanitizer finds", is_good, output
+    yield ("a guest that means harm does none", *hostile_guest(installed, guest_files))
     installed.remove_shared()
     is_good, output, is_shared = example(installed, guest_files)
     yield "the example runs on the archive", is_good and not is_shared, output
@@ -218,6 +241,7 @@ def example_tests(installed, guest_files):
 
 def main():
     meson, build, version, *guest_files = sys.argv[1:]
+    guest_files = [os.path.abspath(path) for path in guest_files]
     number = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         installed = Installed(meson, build, folder)
