@@ -335,6 +335,7 @@ static void move_device(struct rig *rig)
 	uint8_t *state;
 	size_t bytes;
 
+	assert_int_equal(pv_device_abandon(rig->couple.device), -PV_EBUSY);
 	pause_device(rig);
 	let_old_memory_go(rig);
 	assert_false(rig->is_old_memory_in_use);

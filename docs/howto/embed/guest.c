@@ -93,7 +93,7 @@ static uint64_t now_ns(struct pv_os *os)
 	struct timespec now;
 
 	(void)os;
-	timespec_get(&now, TIME_UTC);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
