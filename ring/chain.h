@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/linkage.h"
+
+PV_PUBLIC_BEGIN
+
 /* One piece of host memory. Same layout as POSIX struct iovec. */
 struct pv_iov {
 	void *base;
@@ -82,5 +86,7 @@ bool pv_iov_cut(struct pv_iov **iov, uint16_t *count, uint64_t skip, uint64_t by
 
 /* Bytes in a list of pieces. */
 uint64_t pv_iov_bytes(const struct pv_iov *iov, size_t count);
+
+PV_PUBLIC_END
 
 #endif

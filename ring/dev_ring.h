@@ -26,11 +26,14 @@
 #ifndef PV_RING_DEV_RING_H
 #define PV_RING_DEV_RING_H
 
+#include "abi/linkage.h"
 #include "abi/virtio_ring.h"
 #include "ring/chain.h"
 #include "ring/dirty_log.h"
 #include "ring/mem.h"
 #include "ring/position.h"
+
+PV_PUBLIC_BEGIN
 
 /*
  * What the driver set up. `features` are the negotiated ones; the ring obeys INDIRECT_DESC,
@@ -234,5 +237,7 @@ bool pv_dev_ring_has_again(const struct pv_dev_ring *ring);
  * announced: one interrupt is due.
  */
 bool pv_dev_ring_was_in_use(const struct pv_dev_ring *ring);
+
+PV_PUBLIC_END
 
 #endif

@@ -14,7 +14,10 @@
 
 #include <stdbool.h>
 
+#include "abi/linkage.h"
 #include "abi/types.h"
+
+PV_PUBLIC_BEGIN
 
 #define PV_DIRTY_PAGE_BYTES 4096u
 
@@ -32,5 +35,7 @@ void pv_dirty_log_miss(struct pv_dirty_log *log);
 
 /* Was anything missed since the log was made? Any thread. */
 bool pv_dirty_log_has_missed(const struct pv_dirty_log *log);
+
+PV_PUBLIC_END
 
 #endif

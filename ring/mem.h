@@ -16,7 +16,10 @@
 
 #include <stdbool.h>
 
+#include "abi/linkage.h"
 #include "abi/types.h"
+
+PV_PUBLIC_BEGIN
 
 struct pv_region {
 	struct pv_gpa gpa;
@@ -95,5 +98,7 @@ bool pv_mem_read(struct pv_mem_view *view, struct pv_gpa gpa, void *copy, size_t
  * not for a data path). Returns false for a pointer from anywhere else.
  */
 bool pv_mem_gpa_of(const struct pv_mem *mem, const void *host, struct pv_gpa *gpa);
+
+PV_PUBLIC_END
 
 #endif

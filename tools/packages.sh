@@ -10,7 +10,7 @@ build="gcc libc6-dev make meson ninja-build pkg-config python3
 bench="fio qemu-system-common qemu-system-x86 gnuplot-nox kmod busybox-static"
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static
 	qemu-system-x86 qemu-system-common"
-check="clang libclang-rt-dev llvm clang-format qemu-utils"
+check="clang libclang-rt-dev llvm clang-format g++ qemu-utils"
 
 case ${1-} in
 build) wanted=$build ;;

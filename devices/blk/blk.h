@@ -3,8 +3,11 @@
 #ifndef PV_DEVICES_BLK_H
 #define PV_DEVICES_BLK_H
 
+#include "abi/linkage.h"
 #include "devices/blk/store.h"
 #include "devices/core/device.h"
+
+PV_PUBLIC_BEGIN
 
 /* What becomes of an I/O that the store failed at. */
 enum pv_blk_action {
@@ -82,5 +85,7 @@ bool pv_blk_is_stopped(const struct pv_device *device);
 /* Control side. How many times it was stopped, ever; comes round after 2^32. */
 uint32_t pv_blk_stops(const struct pv_device *device);
 void pv_blk_resume(struct pv_device *device);
+
+PV_PUBLIC_END
 
 #endif

@@ -13,10 +13,13 @@
 #ifndef PV_DEVICES_DEVICE_H
 #define PV_DEVICES_DEVICE_H
 
+#include "abi/linkage.h"
 #include "abi/virtio_features.h"
 #include "devices/core/queue.h"
 #include "devices/core/state.h"
 #include "devices/port/port.h"
+
+PV_PUBLIC_BEGIN
 
 /* The virtio side of a device. */
 struct pv_virtio_ops {
@@ -255,6 +258,13 @@ int pv_device_save(const struct pv_device *device, struct pv_state_writer *to);
 int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes);
 
 /*
+ * For a device that is paused, or was, and goes on elsewhere: lets go of all that its queues hold,
+ * and does not touch the guest's memory for it, as a stop or a reset would. What it stands on is
+ * ended, and it is as after a reset. Returns 0, or -PV_EBUSY while a queue runs.
+ */
+int pv_device_abandon(struct pv_device *device);
+
+/*
  * For a transport whose other end moves features, status and queues by itself: takes only what is
  * the device's own out of a state, and NEEDS_RESET. All queues must be idle, here and in the state,
  * and the features in it those that were accepted here, or, where none were yet, ones that could
@@ -262,5 +272,7 @@ int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes);
  * nothing else having changed; or -PV_EBUSY, and nothing has.
  */
 int pv_device_load_own(struct pv_device *device, const uint8_t *data, size_t bytes);
+
+PV_PUBLIC_END
 
 #endif

@@ -117,6 +117,11 @@ bool pv_queue_run(struct pv_queue *queue)
 	return pv_queue_publish(queue) || has_worked;
 }
 
+bool pv_queue_may_sleep(struct pv_queue *queue)
+{
+	return queue->is_draining || queue->is_stalled || !pv_dev_ring_kicks_on(&queue->ring);
+}
+
 void pv_queue_log(struct pv_queue *queue)
 {
 	pv_dev_ring_log_set(&queue->ring, &queue->logging);

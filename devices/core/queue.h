@@ -9,9 +9,12 @@
 #ifndef PV_DEVICES_QUEUE_H
 #define PV_DEVICES_QUEUE_H
 
+#include "abi/linkage.h"
 #include "devices/core/counters.h"
 #include "devices/core/state.h"
 #include "ring/dev_ring.h"
+
+PV_PUBLIC_BEGIN
 
 struct pv_device;
 struct pv_queue;
@@ -37,7 +40,7 @@ extern const struct pv_counter_name pv_queue_counter_names[];
 
 struct pv_queue {
 	/* Cache lines of its own: neighbours belong to other threads. */
-	_Alignas(64) struct pv_dev_ring ring;
+	struct pv_dev_ring ring __attribute__((aligned(64)));
 	struct pv_device *device;
 	void *own;  /* the device's own part, from its queue_start */
 	void *lane; /* the host's: where the I/O of its requests belongs */
@@ -69,6 +72,13 @@ struct pv_queue {
  * there was anything to do: a lane that polls goes on while there is.
  */
 bool pv_queue_run(struct pv_queue *queue);
+
+/*
+ * Lane. To be called before each sleep: asks the driver for a kick, where it is the driver that the
+ * queue waits for. Returns false if there is work already that no kick will announce: it is to be
+ * run once more then.
+ */
+bool pv_queue_may_sleep(struct pv_queue *queue);
 
 /* Lane. Publishes returned chains and interrupts if the driver wants it. Returns whether any. */
 bool pv_queue_publish(struct pv_queue *queue);
@@ -150,5 +160,7 @@ static inline bool pv_queue_keeps_held(const struct pv_queue *queue)
 
 /* For devices, on the lane: gives a chain back. */
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);
+
+PV_PUBLIC_END
 
 #endif

@@ -363,13 +363,24 @@ static int load_body(struct pv_device *device, struct pv_state_reader *from)
 	return from->is_bad || from->bytes > 0 ? -PV_ESTATE : 0;
 }
 
-/* What was loaded so far goes again, and the guest's memory is not touched on the way. */
-static void forget(struct pv_device *device)
+static bool does_any_queue_run(const struct pv_device *device)
 {
+	for (uint16_t i = 0; i < device->queues; i++)
+		if (device->queue[i].state == PV_QUEUE_RUNNING ||
+		    device->queue[i].state == PV_QUEUE_STOPPING)
+			return true;
+	return false;
+}
+
+int pv_device_abandon(struct pv_device *device)
+{
+	if (does_any_queue_run(device))
+		return -PV_EBUSY;
 	for (uint16_t i = 0; i < device->queues; i++)
 		if (device->queue[i].state == PV_QUEUE_PAUSED)
 			pv_dev_ring_break(&device->queue[i].ring, PV_RING_NO_MEMORY);
 	pv_device_reset(device, (struct pv_waiter){ 0 });
+	return 0;
 }
 
 /* Leaves the body to be read. */
@@ -392,8 +403,9 @@ int pv_device_load(struct pv_device *device, const uint8_t *data, size_t bytes)
 	if (!load_header(&from))
 		return -PV_ESTATE;
 	err = load_body(device, &from);
+	/* What was loaded so far goes again. */
 	if (err)
-		forget(device);
+		pv_device_abandon(device);
 	return err;
 }
 

@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/linkage.h"
+
+PV_PUBLIC_BEGIN
+
 struct pv_state_writer {
 	uint8_t *data; /* NULL: only count */
 	size_t capacity;
@@ -41,5 +45,7 @@ uint64_t pv_state_get_u64(struct pv_state_reader *from);
 bool pv_state_check(struct pv_state_reader *from, bool is_good);
 
 uint32_t pv_state_checksum(const uint8_t *data, size_t bytes);
+
+PV_PUBLIC_END
 
 #endif

@@ -11,8 +11,11 @@
 #ifndef PV_DEVICES_RNG_H
 #define PV_DEVICES_RNG_H
 
+#include "abi/linkage.h"
 #include "devices/core/device.h"
 #include "devices/rng/source.h"
+
+PV_PUBLIC_BEGIN
 
 struct pv_rng_options {
 	/*
@@ -35,5 +38,7 @@ size_t pv_rng_bytes(void);
  */
 struct pv_device *pv_rng_init(void *storage, struct pv_port *port, struct pv_rng_source *source,
                               const struct pv_rng_options *options);
+
+PV_PUBLIC_END
 
 #endif

@@ -8,7 +8,7 @@
 
 static inline void pv_access_put(void *to, uint64_t value, unsigned int bytes)
 {
-	uint8_t *byte = to;
+	uint8_t *byte = (uint8_t *)to;
 
 	for (unsigned int i = 0; i < bytes; i++)
 		byte[i] = (uint8_t)(value >> 8 * i);
@@ -16,7 +16,7 @@ static inline void pv_access_put(void *to, uint64_t value, unsigned int bytes)
 
 static inline uint64_t pv_access_get(const void *from, unsigned int bytes)
 {
-	const uint8_t *byte = from;
+	const uint8_t *byte = (const uint8_t *)from;
 	uint64_t value = 0;
 
 	for (unsigned int i = 0; i < bytes; i++)

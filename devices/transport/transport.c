@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/transport/transport.h"
+#include "devices/transport/transport_internal.h"
 
 #include "ring/err.h"
 

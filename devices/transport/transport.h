@@ -16,8 +16,11 @@
 #ifndef PV_DEVICES_TRANSPORT_H
 #define PV_DEVICES_TRANSPORT_H
 
+#include "abi/linkage.h"
 #include "devices/core/device.h"
 #include "devices/transport/access.h"
+
+PV_PUBLIC_BEGIN
 
 struct pv_transport;
 
@@ -161,9 +164,6 @@ void pv_transport_config_write(struct pv_transport *transport, uint32_t offset, 
 void pv_transport_save(const struct pv_transport *transport, struct pv_state_writer *to);
 void pv_transport_load(struct pv_transport *transport, struct pv_state_reader *from);
 
-/* ---- for the files of this room ---- */
-
-void pv_transport_status_set(struct pv_transport *transport, uint8_t status);
-void pv_transport_queue_start(struct pv_transport *transport, uint16_t queue);
+PV_PUBLIC_END
 
 #endif

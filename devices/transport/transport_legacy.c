@@ -4,7 +4,7 @@
  * started by giving it that.
  */
 #include "abi/virtio_ring.h"
-#include "devices/transport/transport.h"
+#include "devices/transport/transport_internal.h"
 
 void pv_transport_legacy_features_write(struct pv_transport *transport, uint32_t value)
 {

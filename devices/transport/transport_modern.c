@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Drivers since virtio 1.0: 64 feature bits, three areas for each queue, a queue that is enabled.
  */
-#include "devices/transport/transport.h"
+#include "devices/transport/transport_internal.h"
 
 static uint32_t half(uint64_t value, uint32_t which)
 {

@@ -425,9 +425,7 @@ void pv_couple_sleep(struct pv_couple *couple)
 
 		if (!lane->is_attached || lane->is_asleep || lane->has_ended)
 			continue;
-		if (couple->device->queue[i].is_stalled ||
-		    !pv_dev_ring_kicks_on(&couple->device->queue[i].ring))
-			lane->is_asleep = true;
+		lane->is_asleep = pv_queue_may_sleep(&couple->device->queue[i]);
 	}
 }
 

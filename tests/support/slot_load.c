@@ -236,16 +236,6 @@ static size_t save(struct pv_slot_load *load, const struct pv_slot_transport *tr
 	return to.bytes;
 }
 
-/* What the old device allocated is forgotten with it, as when its process ends. */
-static void forget(struct pv_slot_load *load, struct pv_device *old)
-{
-	for (uint16_t i = 0; i < PV_SLOT_QUEUES; i++) {
-		free(old->queue[i].own);
-		free(old->queue[i].ring_storage);
-		load->couple->allocs -= 1u + (old->queue[i].ring_storage != NULL);
-	}
-}
-
 static void move(struct pv_slot_load *load, const struct pv_slot_transport *transport)
 {
 	static uint8_t data[STATE_BYTES];
@@ -262,7 +252,8 @@ static void move(struct pv_slot_load *load, const struct pv_slot_transport *tran
 	device = pv_slot_load_make_device(load);
 	transport->put(device, view);
 	assert_int_equal(pv_device_load(device, data + registers, bytes), 0);
-	forget(load, old);
+	/* It has no memory of the guest's any more. */
+	assert_int_equal(pv_device_abandon(old), 0);
 	transport->registers_load(&from);
 	assert_false(from.is_bad);
 	assert_int_equal(from.bytes, 0);

@@ -72,6 +72,15 @@ class Includes(Case):
             self.assert_allowed(path, f'#include "{header}"')
         self.assert_allowed("hosted/loop/x.c", "#include <unistd.h>")
 
+    def test_the_library_shows_devices_and_nothing_of_their_guests(self):
+        self.assert_allowed("devices/library/x.h", '#include "devices/blk/b.h"')
+        self.assert_forbidden("devices/library/x.h", '#include "drivers/core/d.h"')
+
+    def test_an_example_includes_what_is_beside_it(self):
+        self.write("docs/howto/x/y.h", "")
+        self.assert_allowed("docs/howto/x/x.c", '#include "y.h"')
+        self.assert_forbidden("docs/howto/x/x.c", '#include "z.h"')
+
     def test_rooms_may_not_include_anything_else(self):
         for path, header in (("abi/x.h", "ring/r.h"), ("ring/x.c", "devices/core/c.h"),
                              ("devices/blk/x.c", "devices/net/n.h"),

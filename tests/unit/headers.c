@@ -3,6 +3,7 @@
  * The layouts of abi/ are proved where they stand; this proves that all of it compiles, and all
  * that the freestanding rooms say to each other and to their hosts.
  */
+#include "abi/linkage.h"
 #include "abi/pci.h"
 #include "abi/types.h"
 #include "abi/vhost_inflight.h"
@@ -21,6 +22,7 @@
 #include "devices/core/lifecycle.h"
 #include "devices/core/queue.h"
 #include "devices/core/state.h"
+#include "devices/library/paravane.h"
 #include "devices/port/port.h"
 #include "devices/transport/access.h"
 #include "devices/transport/mmio/virtio.h"

@@ -17,8 +17,11 @@
 #ifndef PV_DEVICES_MMIO_VIRTIO_H
 #define PV_DEVICES_MMIO_VIRTIO_H
 
+#include "abi/linkage.h"
 #include "abi/virtio_mmio.h"
 #include "devices/transport/transport.h"
+
+PV_PUBLIC_BEGIN
 
 struct pv_virtio_mmio;
 
@@ -97,5 +100,7 @@ void pv_virtio_mmio_reset(struct pv_virtio_mmio *mmio);
  */
 void pv_virtio_mmio_save(const struct pv_virtio_mmio *mmio, struct pv_state_writer *to);
 void pv_virtio_mmio_load(struct pv_virtio_mmio *mmio, struct pv_state_reader *from);
+
+PV_PUBLIC_END
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/transport/pci/function.h"
+#include "devices/transport/pci/function_internal.h"
 
-#include "devices/transport/pci/msix.h"
 #include "ring/err.h"
 
 /* ---- registers ---- */

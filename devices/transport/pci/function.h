@@ -19,9 +19,12 @@
 
 #include <stdbool.h>
 
+#include "abi/linkage.h"
 #include "abi/pci.h"
 #include "devices/core/state.h"
 #include "devices/transport/access.h"
+
+PV_PUBLIC_BEGIN
 
 struct pv_pci_function;
 struct pv_msix;
@@ -147,12 +150,11 @@ void pv_pci_reset(struct pv_pci_function *function);
 void pv_pci_save(const struct pv_pci_function *function, struct pv_state_writer *to);
 void pv_pci_load(struct pv_pci_function *function, struct pv_state_reader *from);
 
-/* For msix.c. */
-void pv_pci_msix_switched(struct pv_pci_function *function);
-
 /* ---- registers, for kinds of functions ---- */
 
 uint16_t pv_pci_get16(const struct pv_pci_function *function, uint32_t offset);
 uint32_t pv_pci_get32(const struct pv_pci_function *function, uint32_t offset);
+
+PV_PUBLIC_END
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/transport/pci/msix.h"
+#include "devices/transport/pci/function_internal.h"
 
 #include "ring/err.h"
 

@@ -7,7 +7,10 @@
 #ifndef PV_DEVICES_PCI_MSIX_H
 #define PV_DEVICES_PCI_MSIX_H
 
+#include "abi/linkage.h"
 #include "devices/transport/pci/function.h"
+
+PV_PUBLIC_BEGIN
 
 #define PV_MSIX_VECTORS_MAX 2048u
 
@@ -39,11 +42,6 @@ static inline bool pv_msix_is_enabled(const struct pv_msix *msix)
 uint64_t pv_msix_read(const struct pv_msix *msix, uint32_t offset, unsigned int bytes);
 void pv_msix_write(struct pv_msix *msix, uint32_t offset, unsigned int bytes, uint64_t value);
 
-/* For function.c. */
-void pv_msix_config_written(struct pv_msix *msix, uint32_t offset, uint32_t bytes);
-void pv_msix_apply(struct pv_msix *msix);
-void pv_msix_reset(struct pv_msix *msix);
-void pv_msix_save(const struct pv_msix *msix, struct pv_state_writer *to);
-void pv_msix_load(struct pv_msix *msix, struct pv_state_reader *from);
+PV_PUBLIC_END
 
 #endif

@@ -17,9 +17,12 @@
 #ifndef PV_DEVICES_PCI_VIRTIO_H
 #define PV_DEVICES_PCI_VIRTIO_H
 
+#include "abi/linkage.h"
 #include "abi/virtio_pci.h"
 #include "devices/transport/pci/msix.h"
 #include "devices/transport/transport.h"
+
+PV_PUBLIC_BEGIN
 
 struct pv_virtio_pci;
 
@@ -92,5 +95,7 @@ void pv_virtio_pci_reset(struct pv_virtio_pci *virtio);
  */
 void pv_virtio_pci_save(const struct pv_virtio_pci *virtio, struct pv_state_writer *to);
 void pv_virtio_pci_load(struct pv_virtio_pci *virtio, struct pv_state_reader *from);
+
+PV_PUBLIC_END
 
 #endif
