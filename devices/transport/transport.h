@@ -67,12 +67,6 @@ struct pv_transport {
 	struct pv_transport_queue *queue;
 };
 
-/*
- * Of modern transports: kicks may carry where the driver's next buffers will be (section 2.9). The
- * device has no use for it, but takes it. Before the driver has seen anything.
- */
-void pv_transport_offer_notification_data(struct pv_transport *transport);
-
 /* `queue` is the caller's, one for each queue of the device, and stays with it. */
 void pv_transport_init(struct pv_transport *transport, const struct pv_transport_ops *ops,
                        struct pv_device *device, struct pv_transport_queue *queue);

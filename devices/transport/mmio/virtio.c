@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "devices/transport/mmio/virtio_internal.h"
 
+#include "devices/transport/transport_internal.h"
 #include "ring/err.h"
 
 _Static_assert(PV_TRANSPORT_ISR_QUEUE == VIRTIO_MMIO_INT_QUEUE &&

@@ -2,6 +2,7 @@
 #include "devices/transport/pci/virtio_internal.h"
 
 #include "abi/virtio_ids.h"
+#include "devices/transport/transport_internal.h"
 #include "ring/err.h"
 
 #define QUEUES_MAX 256u

@@ -75,6 +75,17 @@ static void shared_free(struct pv_os *os, void *memory, size_t bytes)
 	(void)bytes;
 }
 
+/* Requests have their data in the machine's memory, where else. */
+static uint32_t map(struct pv_os *os, void *memory, uint32_t bytes, bool is_written,
+                    struct pv_gpa *addr)
+{
+	uintptr_t at = (uintptr_t)memory - (uintptr_t)machine_ram(((struct guest *)os)->machine);
+
+	(void)is_written;
+	*addr = pv_gpa_of(MACHINE_RAM_BASE + at);
+	return at < MACHINE_RAM_BYTES ? bytes : 0;
+}
+
 static void *own_alloc(struct pv_os *os, size_t bytes)
 {
 	(void)os;
@@ -111,8 +122,15 @@ static void wait_for_interrupt(struct pv_os *os, uint64_t ns)
 			guest->window[i].interrupts++;
 }
 
-static const struct pv_os_ops os_ops = { shared_alloc, shared_free, own_alloc,
-	                                 own_free,     now_ns,      wait_for_interrupt };
+static const struct pv_os_ops os_ops = {
+	.shared_alloc = shared_alloc,
+	.shared_free = shared_free,
+	.map = map,
+	.alloc = own_alloc,
+	.free = own_free,
+	.now_ns = now_ns,
+	.wait = wait_for_interrupt,
+};
 
 static bool find_devices(struct guest *guest)
 {
@@ -208,12 +226,12 @@ static bool ask(struct console *console, char line[LINE_BYTES])
 /* ---- the program ---- */
 
 static bool disk_do(struct guest *guest, struct pv_blkdrv_queue *queue, enum pv_blkdrv_op op,
-                    struct pv_gpa sector)
+                    void *sector)
 {
 	static struct pv_blkdrv_request request;
-	const struct pv_sg sg = { sector, SECTOR_BYTES };
+	const struct pv_buffer data = { sector, SECTOR_BYTES };
 
-	request = (struct pv_blkdrv_request){ .op = op, .sgs = 1, .sg = &sg };
+	request = (struct pv_blkdrv_request){ .op = op, .buffers = 1, .buffer = &data };
 	if (pv_blkdrv_submit(queue, &request))
 		return false;
 	pv_blkdrv_publish(queue);
@@ -229,17 +247,17 @@ static bool disk_do(struct guest *guest, struct pv_blkdrv_queue *queue, enum pv_
 static bool keep_line(struct guest *guest, struct pv_blkdrv *blk, struct console *console)
 {
 	struct pv_blkdrv_queue *queue = pv_blkdrv_queue(blk, 0);
-	struct pv_gpa gpa;
+	struct pv_gpa gpa; /* which the driver asks for again */
 	char *sector = shared_alloc(&guest->os, SECTOR_BYTES, 64, &gpa);
 	char line[LINE_BYTES];
 
 	if (!sector || !say(console, "what is to be kept?\n") || !ask(console, line))
 		return false;
 	snprintf(sector, SECTOR_BYTES, "%s\n", line);
-	if (!disk_do(guest, queue, PV_BLKDRV_WRITE, gpa))
+	if (!disk_do(guest, queue, PV_BLKDRV_WRITE, sector))
 		return false;
 	memset(sector, 0, SECTOR_BYTES);
-	return disk_do(guest, queue, PV_BLKDRV_READ, gpa) && say(console, "the disk says: ") &&
+	return disk_do(guest, queue, PV_BLKDRV_READ, sector) && say(console, "the disk says: ") &&
 	       say(console, sector);
 }
 
