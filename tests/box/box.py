@@ -44,6 +44,8 @@ PACKAGE = "linux-image-amd64"
 BOOT_LIMIT_S = 90
 # What init-box.sh says on the console when it is about to run the command.
 UP = "box: up"
+# Or that it cannot tell how time goes by.
+WRONG_CLOCK = "box: a wrong clock"
 # And every five seconds from then on, unless it hangs: the host's load alone does not silence it so long.
 BEAT = "box: beats"
 SILENCE_LIMIT_S = 90
@@ -95,7 +97,7 @@ class Box:
             "-fsdev", f"local,id=b,path={self.folder},security_model=none,multidevs=remap",
             "-device", "virtio-9p-pci,fsdev=b,mount_tag=box",
             "-append", "console=ttyS0 reboot=t panic=-1 quiet tsc=reliable "
-            f"BOX_FOLDER={self.folder} WORK={ROOT}",
+            f"BOX_FOLDER={self.folder} WORK={ROOT}" + (" BOX_COUNTS=yes" if options.icount else ""),
             "-serial", "stdio", "-serial", "chardev:line"]
 
     def close(self):
@@ -112,6 +114,8 @@ class Box:
                     self.follow(process, ours)
                 finally:
                     process.kill()
+        if WRONG_CLOCK in self.console():
+            raise Hung("its clock is wrong")
         return self.status()
 
     def follow(self, process, line):
