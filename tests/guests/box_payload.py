@@ -9,7 +9,7 @@ import in_box
 import initramfs
 
 MATRIX = os.path.join(initramfs.HERE, os.pardir, "payload", "matrix.py")
-LIMIT_S = 300
+LIMIT_S = 600
 STATEMENT = re.compile(r"(not )?ok \d+ - (.*)")
 
 
