@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How fast devices are for a driver that polls: one queue, random places, so many in flight. */
+/* How fast devices are, by polling or by interrupts: one queue, random places, so many in flight.
+ */
 #include "drivers/blk/blk.h"
 #include "drivers/rng/rng.h"
 #include "payload/payload.h"
+#include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 
 #define TIMEOUT_NS 10000000000ull
@@ -87,6 +89,16 @@ static void prepare(uint32_t depth, uint8_t *data)
 	}
 }
 
+/* Where interrupts are to be waited for. */
+static void sleep(void)
+{
+	if (!interrupts_are_on())
+		return;
+	if (!pv_blkdrv_interrupts_on(bench.queue))
+		interrupts_sleep(TIMEOUT_NS);
+	pv_blkdrv_interrupts_off(bench.queue);
+}
+
 /* Until the time is over and all is back, or nothing comes back any more. */
 static bool run(uint32_t depth, uint64_t ms)
 {
@@ -99,6 +111,8 @@ static bool run(uint32_t depth, uint64_t ms)
 	while (bench.out > 0) {
 		if (pv_blkdrv_poll(bench.queue) > 0)
 			pv_blkdrv_publish(bench.queue);
+		else
+			sleep();
 		if (bench.done != seen)
 			last_ns = clock_ns();
 		else if (clock_ns() - last_ns > TIMEOUT_NS)
@@ -120,6 +134,7 @@ static void report(uint32_t depth, uint64_t took_ns)
 	payload_note("longest, ns", bench.latency_max_ns);
 	payload_note("kicks in 1000 reads",
 	             pv_blkdrv_queue_counters(bench.queue).kicks * 1000 / done_max);
+	payload_note("interrupts in 1000 reads", interrupts_of_queue(0) * 1000ull / done_max);
 }
 
 static void bench_disk(struct pv_blkdrv *blk, const struct payload_options *options)
@@ -144,6 +159,8 @@ static void bench_disk(struct pv_blkdrv *blk, const struct payload_options *opti
 	prepare(depth, data);
 	begin = clock_ns();
 	payload_ok(run(depth, options->ms) && bench.errors == 0, "it reads to the end");
+	if (interrupts_are_on())
+		payload_ok(interrupts_of_queue(0) > 0, "interrupts say when it has read");
 	report(depth, clock_ns() - begin);
 }
 
@@ -167,7 +184,7 @@ void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options
 	const struct pv_rngdrv_options wanted = { .timeout_ns = TIMEOUT_NS };
 	static struct pv_rngdrv_request request;
 	const uint64_t begin = clock_ns();
-	uint64_t bytes = 0, now = begin;
+	uint64_t bytes = 0, requests = 0, now = begin;
 	struct pv_rngdrv *rng;
 	bool is_good = true;
 	uint8_t *data;
@@ -182,9 +199,12 @@ void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options
 		};
 		is_good = pv_rngdrv_do(rng, &request, TIMEOUT_NS) == 0;
 		bytes += request.random_bytes;
+		requests++;
 		now = clock_ns();
 	}
 	payload_ok(data && is_good, "it gives bytes to the end");
 	payload_note("random bytes a second", bytes * SECOND / (now - begin + 1));
+	payload_note("interrupts in 1000 requests", interrupts_of_queue(VIRTIO_RNG_REQUESTQ) *
+	                                                    1000ull / (requests ? requests : 1));
 	pv_rngdrv_destroy(rng);
 }

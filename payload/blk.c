@@ -2,6 +2,7 @@
 /* The self test of a disk. It is read; it is written to only where that was asked for. */
 #include "drivers/blk/blk.h"
 #include "payload/payload.h"
+#include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 #include "ring/err.h"
 
@@ -12,6 +13,7 @@
 #define SECTORS     (DATA_BYTES / VIRTIO_BLK_SECTOR_BYTES)
 #define QUEUES_MAX  8u
 #define IN_FLIGHT   32u
+#define ALONE       8u
 
 struct test {
 	struct pv_blkdrv *blk;
@@ -131,11 +133,11 @@ static void check_writes(const struct test *test)
 static struct pv_blkdrv_request flight[IN_FLIGHT];
 static struct pv_buffer flight_data[IN_FLIGHT];
 
-static uint32_t send_all(struct pv_blkdrv_queue *queue, const struct test *test)
+static uint32_t send(struct pv_blkdrv_queue *queue, const struct test *test, uint32_t count)
 {
 	uint32_t sent = 0;
 
-	for (uint32_t i = 0; i < IN_FLIGHT; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		uint8_t *to = test->data + i % (2 * PIECES) * PIECE_BYTES;
 
 		flight_data[i] = (struct pv_buffer){ to, PIECE_BYTES };
@@ -154,12 +156,71 @@ static uint32_t send_all(struct pv_blkdrv_queue *queue, const struct test *test)
 static void check_depth(const struct test *test)
 {
 	struct pv_blkdrv_queue *queue = pv_blkdrv_queue(test->blk, 0);
-	uint32_t sent = send_all(queue, test);
+	uint32_t sent = send(queue, test, IN_FLIGHT);
 	bool is_good = sent > 0;
 
 	for (uint32_t i = 0; i < sent; i++)
 		is_good = is_good && pv_blkdrv_wait(queue, &flight[i], TIMEOUT_NS) == 0;
 	payload_ok(is_good, "many reads at once come to an end");
+}
+
+/* ---- by interrupts ---- */
+
+/* Nobody looks at the ring but when its queue has interrupted. */
+static bool are_announced(const struct test *test, uint16_t index, uint32_t count)
+{
+	struct pv_blkdrv_queue *queue = pv_blkdrv_queue(test->blk, index);
+	bool is_good = !pv_blkdrv_interrupts_on(queue);
+	uint32_t before = interrupts_of_queue(index), sent = send(queue, test, count), done = 0;
+
+	while (is_good && done < sent && payload_sleep(index, before, TIMEOUT_NS)) {
+		before = interrupts_of_queue(index);
+		do
+			done += pv_blkdrv_poll(queue);
+		while (pv_blkdrv_interrupts_on(queue));
+	}
+	pv_blkdrv_interrupts_off(queue);
+	for (uint32_t i = 0; i < sent; i++)
+		is_good = is_good && flight[i].is_done && flight[i].error == 0;
+	return is_good && done == sent && sent > 0;
+}
+
+static uint32_t interrupts_of_others(const struct test *test, uint16_t index)
+{
+	uint32_t all = interrupts_of_config();
+
+	for (uint16_t i = 0; i < test->disk->queues; i++)
+		all += i == index ? 0 : interrupts_of_queue(i);
+	return all;
+}
+
+/* One after the other, each with an interrupt; where others' can be told apart there are none. */
+static bool are_its_own(const struct test *test, uint16_t index)
+{
+	const uint32_t before = interrupts_of_others(test, index);
+	bool is_good = true;
+
+	for (uint32_t i = 0; i < ALONE; i++)
+		is_good = is_good && are_announced(test, index, 1);
+	return is_good && (!interrupts_are_apart(test->disk->queues) ||
+	                   interrupts_of_others(test, index) == before);
+}
+
+static void check_interrupts(const struct test *test)
+{
+	const uint16_t queues = test->disk->queues;
+	bool is_good = true;
+
+	for (uint16_t i = 0; i < queues; i++)
+		is_good = is_good && are_its_own(test, i);
+	payload_ok(is_good,
+	           interrupts_are_apart(queues)
+	                   ? "reads are announced by their own queue's interrupts"
+	                   : "reads are announced by interrupts that may be other queues'");
+	for (uint16_t i = 0; i < queues; i++)
+		is_good = is_good && are_announced(test, i, IN_FLIGHT);
+	payload_ok(is_good, "many reads at once are announced by interrupts");
+	payload_note("interrupts", interrupts_taken());
 }
 
 /* Where the device can take one queue back. QEMU's MMIO says that it can, and has no register. */
@@ -197,6 +258,8 @@ void payload_test_blk(struct pv_bus *bus, const struct payload_options *options)
 	if (payload_ok(test.data && pv_blkdrv_capacity(test.blk) >= SECTORS &&
 	                       test.disk->segments_max >= PIECES,
 	               "it is large enough for a test")) {
+		if (interrupts_are_on())
+			check_interrupts(&test);
 		check_reads(&test);
 		check_depth(&test);
 		if (options->may_write && !test.disk->is_read_only)

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "abi/virtio_ids.h"
 #include "payload/payload.h"
-#include "payload/x86/mmio.h"
-#include "payload/x86/pci.h"
+#include "payload/x86/interrupts.h"
 
 #define MMIO_MAX    32u
 #define CLOCK_READS 1000u
 
 static struct payload_options options;
+static uint64_t rsdp;
 static unsigned int devices;
 /* What statements are about: where it is, and what. */
 static char place[32];
 static const char *kind;
+static bool is_by_interrupts;
+/* Of all devices; NULL: they may have some. */
+static const char *why_no_interrupts;
 
 /* ---- the device's name ---- */
 
@@ -44,15 +47,27 @@ static void name_mmio(uint64_t address)
 
 /* ---- statements ---- */
 
-bool payload_ok(bool is_true, const char *text)
+/* It begins with what it is about. */
+static const char *whole(const char *text)
 {
-	char line[160], *at = put(line, place);
+	static char line[160];
+	char *at = put(line, place);
 
-	at = put(put(put(at, " "), kind), ": ");
+	at = put(put(put(at, " "), kind), is_by_interrupts ? ", by interrupts: " : ": ");
 	for (unsigned int i = 0; text[i] && at < line + sizeof(line) - 1; i++)
 		*at++ = text[i];
 	*at = '\0';
-	return ok(is_true, line);
+	return line;
+}
+
+bool payload_ok(bool is_true, const char *text)
+{
+	return ok(is_true, whole(text));
+}
+
+void payload_skip(const char *text, const char *why)
+{
+	skip(whole(text), why);
 }
 
 void payload_note(const char *name, uint64_t number)
@@ -80,41 +95,79 @@ static const struct {
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 
-static void test(struct pv_bus *bus)
+typedef void job(struct pv_bus *bus, const struct payload_options *options);
+
+/* `attach` has the device's interrupts come; NULL, or why they do not. */
+static void by_interrupts(struct pv_bus *bus, job *work, const char *(*attach)(void))
+{
+	const char *why = why_no_interrupts ? why_no_interrupts : attach();
+
+	if (why) {
+		payload_skip("it is waited for by interrupts", why);
+		return;
+	}
+	is_by_interrupts = true;
+	if (!options.is_bench)
+		payload_test_config_interrupt(bus);
+	work(bus, &options);
+	interrupts_detach();
+	is_by_interrupts = false;
+}
+
+static void test(struct pv_bus *bus, const char *(*attach)(void))
 {
 	for (unsigned int i = 0; i < DRIVERS; i++) {
+		job *work = options.is_bench ? drivers[i].bench : drivers[i].test;
+
 		if (drivers[i].id != bus->device_id)
 			continue;
 		kind = drivers[i].kind;
 		devices++;
-		(options.is_bench ? drivers[i].bench : drivers[i].test)(bus, &options);
+		if (options.may_poll)
+			work(bus, &options);
+		if (options.may_interrupt)
+			by_interrupts(bus, work, attach);
 		return;
 	}
 	payload_note("has no driver here: device", bus->device_id);
 }
 
+static struct pci_device pci;
+
+static const char *attach_pci(void)
+{
+	return interrupts_attach_pci(&pci) ? NULL : "no MSI-X";
+}
+
 static void test_pci(struct pci_address address)
 {
-	static struct pci_device device;
 	struct pv_bus *bus;
 
 	name_pci(address);
-	bus = options.is_legacy ? pci_open_legacy(&device, address) : pci_open(&device, address);
+	bus = options.is_legacy ? pci_open_legacy(&pci, address) : pci_open(&pci, address);
 	if (bus)
-		test(bus);
+		test(bus, attach_pci);
 	else
 		payload_note("has no registers that a driver here knows: ids", pci_ids(address));
 }
 
-static void test_mmio(uint64_t address)
+static struct mmio_device mmio;
+static struct acpi_mmio mmio_place;
+
+static const char *attach_mmio(void)
 {
-	static struct mmio_device device;
+	return mmio_place.has_pin && interrupts_attach_mmio(&mmio, &mmio_place.pin) ? NULL
+	                                                                            : "no pin";
+}
+
+static void test_mmio(void)
+{
 	struct pv_bus *bus;
 
-	name_mmio(address);
-	bus = mmio_open(&device, address);
+	name_mmio(mmio_place.address);
+	bus = mmio_open(&mmio, mmio_place.address);
 	if (bus)
-		test(bus);
+		test(bus, attach_mmio);
 }
 
 /* How long it takes to ask for the time. */
@@ -135,12 +188,51 @@ static void take_options(const struct words *words)
 		options.may_write |= is_same(words->word[i], "scratch");
 		options.is_legacy |= is_same(words->word[i], "legacy");
 		options.is_bench |= is_same(words->word[i], "bench");
+		options.may_poll |= is_same(words->word[i], "poll");
+		options.may_interrupt |= is_same(words->word[i], "interrupts");
 	}
+	if (!options.may_poll && !options.may_interrupt) {
+		options.may_poll = true;
+		options.may_interrupt = !options.is_bench;
+	}
+	if (option_of(words, "ring", 1) == 0)
+		options.ring = RING_0;
+	else if (option_of(words, "ring", 1) == 3)
+		options.ring = RING_3;
 	options.depth = (uint32_t)option_of(words, "depth", 32);
 	options.bytes = (uint32_t)option_of(words, "bytes", 4096);
 	options.ms = option_of(words, "ms", 1000);
 }
 
+static void begin_interrupts(void)
+{
+	if (ring_now() != 0)
+		why_no_interrupts = "ring 3 polls";
+	else if (!interrupts_begin())
+		why_no_interrupts = "no local APIC";
+	else if (!options.is_bench)
+		payload_test_interrupts();
+}
+
+static void work(void)
+{
+	if (!acpi_begin(rsdp))
+		say("# no ACPI tables\n");
+	clock_begin();
+	if (options.may_interrupt)
+		begin_interrupts();
+	if (options.is_bench)
+		bench_clock();
+	pci_for_each_virtio(test_pci);
+	for (unsigned int i = 0; i < MMIO_MAX && acpi_virtio_mmio(i, &mmio_place); i++)
+		test_mmio();
+	say("# devices: ");
+	say_number(devices);
+	say("\n");
+	finish();
+}
+
+/* What follows the choice of the ring may be slow, or be impossible, in the other one. */
 void guest_main(const struct start_info *info)
 {
 	struct words words;
@@ -149,18 +241,8 @@ void guest_main(const struct start_info *info)
 	traps_begin();
 	if (info->magic != START_MAGIC)
 		bail_out("the start info is not what it should be");
-	if (!acpi_begin(info->rsdp))
-		say("# no ACPI tables\n");
-	clock_begin();
+	rsdp = info->rsdp;
 	words_of(&words, info);
 	take_options(&words);
-	if (options.is_bench)
-		bench_clock();
-	pci_for_each_virtio(test_pci);
-	for (unsigned int i = 0; i < MMIO_MAX && acpi_virtio_mmio(i); i++)
-		test_mmio(acpi_virtio_mmio(i));
-	say("# devices: ");
-	say_number(devices);
-	say("\n");
-	finish();
+	ring_run(options.ring, work);
 }

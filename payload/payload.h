@@ -8,12 +8,19 @@
 
 #include "drivers/core/bus.h"
 #include "payload/x86/machine.h"
+#include "payload/x86/ring.h"
 
 /* What the command line says. */
 struct payload_options {
 	bool may_write; /* "scratch": disks may be written to, what is on them does not matter */
 	bool is_legacy; /* "legacy": PCI devices by their legacy registers */
 	bool is_bench;  /* "bench": how fast is it?, instead of the self test */
+	/*
+	 * "poll", "interrupts": how devices are waited for; both, one after the other, if neither
+	 * is there (a benchmark polls).
+	 */
+	bool may_poll, may_interrupt;
+	enum ring_wish ring; /* "ring=0", "ring=3"; otherwise what is faster (ring.h) */
 	/* "depth=", "bytes=", "ms=": requests in flight, bytes of each, how long to measure. */
 	uint32_t depth, bytes;
 	uint64_t ms;
@@ -21,6 +28,9 @@ struct payload_options {
 
 /* A statement about the device that is being tested; returns is_true. */
 bool payload_ok(bool is_true, const char *text);
+
+/* One that cannot be made here, and why. */
+void payload_skip(const char *text, const char *why);
 
 /* The self tests: statements about a device, from its reset to its end. */
 void payload_test_blk(struct pv_bus *bus, const struct payload_options *options);
@@ -32,5 +42,17 @@ void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options
 
 /* A line that is no statement: a name and a number. */
 void payload_note(const char *name, uint64_t number);
+
+/* ---- interrupts ---- */
+
+/* Statements about the machine: what is asleep is woken. Without any device. */
+void payload_test_interrupts(void);
+
+/* A statement about the device that interrupts_attach_...() was called for, outside its driver: it
+ * is given a queue that is nonsense, and its configuration's interrupt tells that it found out. */
+void payload_test_config_interrupt(struct pv_bus *bus);
+
+/* Sleeps until a queue has had more interrupts than `before`; false: not within the time. */
+bool payload_sleep(uint16_t queue, uint32_t before, uint64_t timeout_ns);
 
 #endif

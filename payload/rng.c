@@ -2,9 +2,11 @@
 /* The self test of an entropy device. */
 #include "drivers/rng/rng.h"
 #include "payload/payload.h"
+#include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 
 #define BYTES      64u
+#define ALONE      8u
 #define TIMEOUT_NS 5000000000ull
 
 /* Not on the stack: one that was given up is in flight until the driver ends. */
@@ -37,6 +39,26 @@ static bool looks_random(const uint8_t *first, const uint8_t *second)
 	return bits > BYTES && bits < 7 * BYTES;
 }
 
+/* One after the other; nobody looks at the ring but when an interrupt has come. */
+static bool are_announced(struct pv_rngdrv *rng, uint8_t *bytes)
+{
+	bool is_good = true;
+
+	for (unsigned int i = 0; i < ALONE && is_good; i++) {
+		const uint32_t before = interrupts_of_queue(VIRTIO_RNG_REQUESTQ);
+
+		request = (struct pv_rngdrv_request){ .buffer = { bytes, BYTES } };
+		is_good = !pv_rngdrv_interrupts_on(rng) && pv_rngdrv_submit(rng, &request) == 0;
+		if (!is_good)
+			break;
+		pv_rngdrv_publish(rng);
+		is_good = payload_sleep(VIRTIO_RNG_REQUESTQ, before, TIMEOUT_NS) &&
+		          pv_rngdrv_poll(rng) == 1 && request.error == 0;
+	}
+	pv_rngdrv_interrupts_off(rng);
+	return is_good;
+}
+
 void payload_test_rng(struct pv_bus *bus, const struct payload_options *options)
 {
 	const struct pv_rngdrv_options wanted = { .timeout_ns = TIMEOUT_NS };
@@ -52,6 +74,10 @@ void payload_test_rng(struct pv_bus *bus, const struct payload_options *options)
 		return;
 	}
 	bytes = bare_alloc(2 * BYTES, BYTES);
+	if (interrupts_are_on()) {
+		payload_ok(are_announced(rng, bytes), "bytes are announced by interrupts");
+		payload_note("interrupts", interrupts_taken());
+	}
 	if (payload_ok(fill(rng, bytes) == BYTES && fill(rng, bytes + BYTES) == BYTES,
 	               "it gives bytes"))
 		payload_ok(looks_random(bytes, bytes + BYTES), "they look random");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "payload/x86/machine.h"
+#include "payload/x86/ring.h"
 
 #define FOUR_GIB    0x100000000ull
 #define LARGE_BYTES 0x200000ull
-#define PRESENT     0x83u /* and writable, large */
+#define PRESENT     0x87u /* and writable, the user's, large */
 
 #define WINDOW_PAGES 512u
 #define WINDOW_KEPT  2u /* the first two are those of window_at() */
@@ -93,6 +94,8 @@ uint64_t window_keep(uint64_t physical, uint64_t bytes)
 
 void wait_for_ever(void)
 {
+	if (ring_now() == 3)
+		ring_leave();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -25,6 +25,13 @@
 #define FIXED_MEMORY       "\x86\x09\x00"
 #define FIXED_MEMORY_BASE  4u
 #define FIXED_MEMORY_BYTES 12u
+/* And behind it an interrupt of one pin (section 6.4.3.6): flags, how many, its number. */
+#define INTERRUPT       "\x89\x06\x00"
+#define INTERRUPT_FLAGS 3u
+#define INTERRUPT_GSI   5u
+#define INTERRUPT_BYTES 9u
+#define FLAG_EDGE       0x02u
+#define FLAG_LOW        0x04u
 
 /* The list of tables, by addresses of 8 bytes (XSDT), or in older machines of 4 (RSDT). */
 static const uint8_t *list;
@@ -142,11 +149,21 @@ uint16_t acpi_timer(void)
 	return fadt ? (uint16_t)acpi_field(fadt, FADT_PM_TMR, 4) : 0;
 }
 
+static void take_pin(struct acpi_mmio *found, const uint8_t *at)
+{
+	found->has_pin = __builtin_memcmp(at, INTERRUPT, sizeof(INTERRUPT) - 1) == 0;
+	if (!found->has_pin)
+		return;
+	found->pin.gsi = (uint32_t)acpi_field(at, INTERRUPT_GSI, 4);
+	found->pin.is_edge = at[INTERRUPT_FLAGS] & FLAG_EDGE;
+	found->pin.is_low = at[INTERRUPT_FLAGS] & FLAG_LOW;
+}
+
 /*
  * AML is not understood here: a device that has the id says where its registers are in the first
- * memory range behind it.
+ * memory range behind it, and of its interrupt right behind that.
  */
-static uint64_t virtio_mmio_in(const uint8_t *table, unsigned int *index)
+static bool virtio_mmio_in(const uint8_t *table, unsigned int *index, struct acpi_mmio *found)
 {
 	const uint32_t length = acpi_length(table);
 	bool is_behind_id = false;
@@ -158,18 +175,23 @@ static uint64_t virtio_mmio_in(const uint8_t *table, unsigned int *index)
 		    __builtin_memcmp(table + at, FIXED_MEMORY, sizeof(FIXED_MEMORY) - 1) != 0)
 			continue;
 		is_behind_id = false;
-		if ((*index)-- == 0)
-			return acpi_field(table, at + FIXED_MEMORY_BASE, 4);
+		if ((*index)-- > 0)
+			continue;
+		*found = (struct acpi_mmio){ .address =
+			                             acpi_field(table, at + FIXED_MEMORY_BASE, 4) };
+		if (at + FIXED_MEMORY_BYTES + INTERRUPT_BYTES <= length)
+			take_pin(found, table + at + FIXED_MEMORY_BYTES);
+		return true;
 	}
-	return 0;
+	return false;
 }
 
-uint64_t acpi_virtio_mmio(unsigned int index)
+bool acpi_virtio_mmio(unsigned int index, struct acpi_mmio *found)
 {
 	const uint8_t *table = dsdt();
-	uint64_t found = table ? virtio_mmio_in(table, &index) : 0;
+	bool is_found = table && virtio_mmio_in(table, &index, found);
 
-	for (unsigned int i = 0; !found && (table = nth_table("SSDT", i)); i++)
-		found = virtio_mmio_in(table, &index);
-	return found;
+	for (unsigned int i = 0; !is_found && (table = nth_table("SSDT", i)); i++)
+		is_found = virtio_mmio_in(table, &index, found);
+	return is_found;
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "payload/x86/apic.h"
+
 /* ---- instructions ---- */
 
 static inline void out8(uint16_t port, uint8_t value)
@@ -79,6 +81,8 @@ uint8_t hear(void); /* waits for a byte */
 bool ok(bool is_true, const char *text);
 /* The same, and says both numbers where they differ. */
 bool equal(uint64_t got, uint64_t wanted, const char *text);
+/* One that cannot be made here, and why. */
+void skip(const char *text, const char *why);
 
 /* Plan, and the machine is switched off. */
 void finish(void) __attribute__((noreturn));
@@ -119,9 +123,16 @@ void acpi_power_off(void);
 /* Where configuration space is in memory. */
 uint64_t acpi_ecam(void);
 
-/* Where registers of virtio devices are that no bus leads to (LNRO0005), one after the other from
- * index 0; 0: there are no more. */
-uint64_t acpi_virtio_mmio(unsigned int index);
+/* A virtio device that no bus leads to (LNRO0005): its registers, and its pin where ACPI names one.
+ */
+struct acpi_mmio {
+	uint64_t address;
+	bool has_pin;
+	struct apic_pin pin;
+};
+
+/* One after the other from index 0; false: there are no more. */
+bool acpi_virtio_mmio(unsigned int index, struct acpi_mmio *found);
 /* The port of the timer, 0: there is none. It counts 24 bits of 3.579545 MHz. */
 uint16_t acpi_timer(void);
 
@@ -137,9 +148,15 @@ uint64_t clock_ns(void);
 #define IOAPIC_BASE 0xfec00000u
 
 void traps_begin(void);
+/* Lets ring 3 call what begins at `entry`, below 4 GiB, by the vector's number. */
+void trap_open_to_user(uint8_t vector, const char *entry);
 /* Lets interrupts in for a moment. */
 void interrupt_window(void);
-extern volatile uint32_t interrupts_seen;
+/* Of all vectors, exceptions and NMIs too; and those of controllers, by their vectors. */
+#define VECTORS 256u
+extern volatile uint32_t interrupts_seen, interrupts_of_vector[VECTORS];
+/* Called for each of the latter before its end is told to the local APIC; NULL: nobody. */
+extern void (*interrupt_hook)(unsigned int vector);
 
 /* Starts the other processors, each of which calls `job` with its number from 1 on. Returns how
  * many began within the time. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "payload/x86/os.h"
 
+#include "payload/x86/interrupts.h"
 #include "payload/x86/machine.h"
 
 #define ARENA_BYTES (4u << 20)
@@ -67,8 +68,8 @@ static uint64_t now_ns(struct pv_os *os)
 static void wait(struct pv_os *os, uint64_t ns)
 {
 	(void)os;
-	(void)ns;
-	__asm__ volatile("pause");
+	if (!interrupts_sleep(ns))
+		__asm__ volatile("pause");
 }
 
 static const struct pv_os_ops ops = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The port of the drivers (drivers/port/port.h) to a bare x86-64 machine that polls. */
+/* The port of the drivers (drivers/port/port.h) to a bare x86-64 machine: it waits for a device's
+ * interrupts where that has some (interrupts.h), and polls otherwise. */
 #ifndef PV_PAYLOAD_OS_H
 #define PV_PAYLOAD_OS_H
 

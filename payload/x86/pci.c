@@ -159,6 +159,24 @@ static void find_bars(struct pci_device *device)
 	write(device->address, PCI_COMMAND, 2, ALL_DECODED);
 }
 
+/* As many as there is room for: a list that loops ends. */
+#define CAPABILITIES_MAX ((PCI_CONFIG_BYTES - PCI_FIRST_OWN_REGISTER) / 4)
+
+uint32_t pci_capability(const struct pci_device *device, uint8_t id)
+{
+	const struct pci_address at = device->address;
+	uint32_t next = 0;
+
+	if (read(at, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES)
+		next = read(at, PCI_CAPABILITIES, 1) & ~3u;
+	for (uint32_t i = 0; i < CAPABILITIES_MAX && next >= PCI_FIRST_OWN_REGISTER; i++) {
+		if (read(at, next, 1) == id)
+			return next;
+		next = read(at, next + 1, 1) & ~3u;
+	}
+	return 0;
+}
+
 /* ---- the drivers' port ---- */
 
 static uint32_t config_read(struct pv_pci_port *port, uint32_t offset, unsigned int bytes)

@@ -175,23 +175,23 @@ entry_cr4:
 ap_next:
 	.long 0
 
-/* The last gigabyte of five is for whatever is looked at above 4 GiB. */
+/* All is the user's too. The last gigabyte of five is for whatever is looked at above 4 GiB. */
 	.balign 4096
 page_top:
-	.quad page_directories + 3
+	.quad page_directories + 7
 	.fill 511, 8, 0
 page_directories:
 	.set directory, 0
 	.rept 4
-	.quad pages + 4096 * directory + 3
+	.quad pages + 4096 * directory + 7
 	.set directory, directory + 1
 	.endr
-	.quad page_window + 3
+	.quad page_window + 7
 	.fill 507, 8, 0
 pages:
 	.set page, 0
 	.rept 2048
-	.quad (page << 21) + 0x83
+	.quad (page << 21) + 0x87
 	.set page, page + 1
 	.endr
 	.globl page_window

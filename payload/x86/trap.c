@@ -5,14 +5,9 @@
 #define ENTRY_BYTES    16u
 #define CODE_64        0x08u
 #define GATE_INTERRUPT 0x8eu
+#define GATE_USER      0x60u
 #define VECTOR_NMI     2u
 #define EXCEPTIONS     32u
-
-#define APIC_TPR 0x80u
-#define APIC_EOI 0xb0u
-#define APIC_SVR 0xf0u
-
-#define SVR_ENABLED 0x1ffu
 
 struct gate {
 	uint16_t low, selector;
@@ -34,9 +29,10 @@ struct table_pointer {
 extern const char trap_entries[];
 void trap(const struct frame *frame);
 
-volatile uint32_t interrupts_seen;
+volatile uint32_t interrupts_seen, interrupts_of_vector[VECTORS];
+void (*interrupt_hook)(unsigned int vector);
 
-static struct gate gates[256] __attribute__((aligned(16)));
+static struct gate gates[VECTORS] __attribute__((aligned(16)));
 
 static void load_table(void)
 {
@@ -47,7 +43,7 @@ static void load_table(void)
 
 void traps_begin(void)
 {
-	for (unsigned int i = 0; i < 256; i++) {
+	for (unsigned int i = 0; i < VECTORS; i++) {
 		uint64_t address = (uint64_t)trap_entries + ENTRY_BYTES * i;
 
 		gates[i] = (struct gate){ .low = (uint16_t)address,
@@ -59,10 +55,25 @@ void traps_begin(void)
 	load_table();
 }
 
+void trap_open_to_user(uint8_t vector, const char *entry)
+{
+	gates[vector].low = (uint16_t)(uint64_t)entry;
+	gates[vector].middle = (uint16_t)((uint64_t)entry >> 16);
+	gates[vector].type = GATE_INTERRUPT | GATE_USER;
+}
+
 static void say_register(const char *name, uint64_t value)
 {
 	say(name);
 	say_hex(value);
+}
+
+static void interrupt(unsigned int vector)
+{
+	__atomic_fetch_add(&interrupts_of_vector[vector], 1, __ATOMIC_RELAXED);
+	if (interrupt_hook)
+		interrupt_hook(vector);
+	mmio_write(APIC_BASE + APIC_EOI, 4, 0);
 }
 
 void trap(const struct frame *frame)
@@ -71,7 +82,7 @@ void trap(const struct frame *frame)
 	if (frame->vector == VECTOR_NMI)
 		return;
 	if (frame->vector >= EXCEPTIONS) {
-		mmio_write(APIC_BASE + APIC_EOI, 4, 0);
+		interrupt((unsigned int)frame->vector);
 		return;
 	}
 	serial_begin();
@@ -83,7 +94,7 @@ void trap(const struct frame *frame)
 }
 
 /* ICW1 to 4: vectors 0x20 and on, everything masked. */
-static void quiet_pics(void)
+void pics_quiet(void)
 {
 	static const uint8_t words[][2] = { { 0x20, 0x28 }, { 4, 2 }, { 1, 1 }, { 0xff, 0xff } };
 
@@ -98,8 +109,8 @@ static void quiet_pics(void)
 /* Vectors of exceptions are kept out: some would have an error code on the stack, some not. */
 void interrupt_window(void)
 {
-	quiet_pics();
-	mmio_write(APIC_BASE + APIC_TPR, 4, 0x10);
+	pics_quiet();
+	mmio_write(APIC_BASE + APIC_TPR, 4, TPR_NO_EXCEPTIONS);
 	mmio_write(APIC_BASE + APIC_SVR, 4, SVR_ENABLED);
 	for (unsigned int i = 0; i < 64; i++)
 		__asm__ volatile("sti; nop; nop; cli" : : : "memory");
@@ -108,8 +119,6 @@ void interrupt_window(void)
 /* ---- processors ---- */
 
 #define AP_START    0x8000u
-#define APIC_ICR    0x300u
-#define APIC_ICR_TO 0x310u
 #define ICR_INIT    0x4500u
 #define ICR_STARTUP 0x4600u
 
@@ -150,7 +159,7 @@ static void send(uint32_t apic_id, uint32_t command)
 static unsigned int for_each_cpu(void (*each)(uint32_t apic_id, uint32_t argument),
                                  uint32_t argument)
 {
-	uint32_t self = (uint32_t)mmio_read(APIC_BASE + 0x20, 4) >> 24;
+	uint32_t self = (uint32_t)mmio_read(APIC_BASE + APIC_ID, 4) >> 24;
 	const uint8_t *madt = acpi_table("APIC");
 	unsigned int count = 0;
 

@@ -44,6 +44,8 @@ PACKAGE = "linux-image-amd64"
 BOOT_LIMIT_S = 90
 # What init-box.sh says on the console when it is about to run the command.
 UP = "box: up"
+# Or that it cannot tell how time goes by.
+WRONG_CLOCK = "box: a wrong clock"
 # And by each of its processors every five seconds from then on, unless it hangs: the host's load alone does
 # not silence one so long.
 BEAT = "box: beats {}\n"
@@ -99,7 +101,8 @@ class Box:
             "-device", "virtio-9p-pci,fsdev=b,mount_tag=box",
             "-append", "console=ttyS0 reboot=t panic=-1 quiet tsc=reliable "
             f"BOX_FOLDER={self.folder} WORK={ROOT} "
-            f"SECONDS_LIMIT={max(options.seconds - TELL_BEFORE_S, 1)}",
+            f"SECONDS_LIMIT={max(options.seconds - TELL_BEFORE_S, 1)}"
+            + (" BOX_COUNTS=yes" if options.icount else ""),
             "-serial", "stdio", "-serial", "chardev:line"]
 
     def close(self):
@@ -116,25 +119,28 @@ class Box:
                     self.follow(process, ours)
                 finally:
                     process.kill()
+        if WRONG_CLOCK in self.console():
+            raise Hung("its clock is wrong")
         return self.status()
 
     def follow(self, process, line):
         begin = time.monotonic()
-        deadline = begin + BOOT_LIMIT_S + self.options.seconds
+        boot_limit_s = BOOT_LIMIT_S * self.slowness()
+        deadline = begin + boot_limit_s + self.options.seconds
         has_spoken = False
         beats = [0] * self.options.cpus
-        last_beat = [begin + BOOT_LIMIT_S] * self.options.cpus
+        last_beat = [begin + boot_limit_s] * self.options.cpus
         with selectors.DefaultSelector() as selector:
             selector.register(line, selectors.EVENT_READ)
             while time.monotonic() < deadline:
-                if not has_spoken and time.monotonic() > begin + BOOT_LIMIT_S and \
+                if not has_spoken and time.monotonic() > begin + boot_limit_s and \
                         not self.has_booted():
                     raise Hung("it did not boot")
                 for cpu, before in enumerate(beats):
                     beats[cpu] = self.console().count(BEAT.format(cpu))
                     if beats[cpu] > before:
                         last_beat[cpu] = time.monotonic()
-                    if time.monotonic() > last_beat[cpu] + self.silence_limit_s():
+                    if time.monotonic() > last_beat[cpu] + SILENCE_LIMIT_S * self.slowness():
                         raise Hung(f"its processor {cpu} has fallen silent")
                 if not selector.select(1):
                     continue
@@ -149,8 +155,8 @@ class Box:
             raise Hung("its kernel locked up")
         print(f"box: the command did not end within {self.options.seconds} s", file=sys.stderr)
 
-    def silence_limit_s(self):
-        return SILENCE_LIMIT_S * (SLOWER_COUNTED if self.options.icount else 1)
+    def slowness(self):
+        return SLOWER_COUNTED if self.options.icount else 1
 
     def has_booted(self):
         return UP in self.console() or os.path.exists(os.path.join(self.folder, "status"))

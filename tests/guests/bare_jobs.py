@@ -3,6 +3,7 @@
 """The bare guest's jobs, each in a machine of its own. In the box, or wherever there is a KVM."""
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -55,12 +56,21 @@ def disk(folder):
 
 
 def payload(folder):
-    """The image of all our drivers, on all our devices, by modern registers and by legacy ones."""
-    for words in ("scratch", "scratch legacy"):
+    """The image of all our drivers, on all our devices, by modern registers and by legacy ones; by polling
+    and by interrupts, and where it must not sleep."""
+    for words, announced, skipped in (("scratch", 4, 0), ("scratch legacy", 4, 0), ("scratch ring=3", 0, 4),
+                                      ("bench interrupts ms=200", 4, 0), ("bench poll ring=3 ms=200", 0, 0)):
         name = f"payload, {words}"
         with Machine(name, words, *disks(folder), kernel="PAYLOAD") as machine:
             machine.finish()
-            say("# devices: 4" in machine.lines(), f"{name}: it finds every device", machine.obituary())
+            lines = "\n".join(machine.lines())
+            say("# devices: 4" in lines, f"{name}: it finds every device", machine.obituary())
+            say(len(re.findall(r"^# \S+ \S+ interrupts(?: in 1000 \S+)? [1-9]", lines, re.M)) == announced,
+                f"{name}: as many as should have interrupted", lines)
+            say(lines.count("# SKIP ring 3 polls") == lines.count("# SKIP") == skipped,
+                f"{name}: only ring 3 does not sleep", lines)
+            say(("# ring 3: so it was told" if "ring=3" in words else "# ring 0: a loop") in lines,
+                f"{name}: it is in the ring where it should be", lines)
 
 
 def cpus(_folder):

@@ -3,8 +3,9 @@
 """The image of our drivers on QEMU's devices: each driver, each device, in all variants, on its machines.
 
     matrix.py [WORD...]    those rows that have all the words
+    matrix.py --kvm        a handful of them, on KVM
 
-Each row is a machine of its own, emulated, with one device of ours to test or several. It passes when the
+Each row is a machine of its own, emulated unless it is said, with one device of ours to test or several. It passes when the
 image says so of every device, down to the last line, and switches the machine off. The table at the end
 says it for each.
 """
@@ -20,7 +21,8 @@ import time
 QEMU = "qemu-system-x86_64"
 PAYLOAD = os.environ["PAYLOAD"]
 DISK_MIB = 8
-LIMIT_S = 60
+# A KVM may be emulated itself.
+LIMITS_S = {"TCG": 60, "KVM": 120}
 # Features by their bits, as the image says them.
 FEATURES = {"VERSION_1": 32, "ACCESS_PLATFORM": 33, "PACKED": 34, "RING_RESET": 40, "INDIRECT": 28,
             "EVENT_IDX": 29, "MQ": 12}
@@ -84,22 +86,40 @@ ROWS = [
     ("read-only", "q35", "", "", ""),
     ("bench", "q35", "", "", ""),
     ("bench", "microvm", "", "", ""),
+    ("bench by interrupts", "q35", "", "", ""),
+    ("bench by interrupts", "microvm", "", "", ""),
+    ("several in ring 3", "q35", "", "", ""),
+    ("several in ring 3", "pc", "", "", ""),
+    ("several in ring 3", "pc", "disable-modern=on", "", "VERSION_1"),
+    ("several in ring 3", "microvm", "", "", ""),
+    ("blk", "q35", "num-queues=4,vectors=2", "MQ", ""),
+    ("bench in ring 3", "q35", "", "", ""),
 ]
+# One of each way to registers and to interrupts, and of what only KVM does in a way of its own.
+ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=4,packed=on",
+               "blk, q35 with an IOMMU, disable-legacy=on,iommu_platform=on",
+               "blk, microvm, modern, num-queues=4,event_idx=off", "several, q35",
+               "several in ring 3, microvm"]
+ACCELERATORS = {"TCG": ["-accel", "tcg", "-cpu", "max"], "KVM": ["-accel", "kvm", "-cpu", "host"]}
 # What the image is told to do.
-WORDS = {"bench": "bench ms=200 depth=8"}
+BENCH = "bench ms=200 depth=8"
+WORDS = {"bench": BENCH, "bench by interrupts": f"{BENCH} interrupts", "bench in ring 3": f"{BENCH} ring=3",
+         "several in ring 3": "scratch ring=3"}
 
 BUS_SUFFIX = {"microvm": "device", "microvm, modern": "device"}
 
 
+def name_of(words):
+    return ", ".join(filter(None, words[:3]))
+
+
 class Row:
-    def __init__(self, words, folder):
+    def __init__(self, words, folder, accelerator):
+        self.accelerator = accelerator
         self.driver, self.machine, self.options, wanted, unwanted = words
         self.wanted, self.unwanted = wanted.split(), unwanted.split()
         self.folder = folder
         self.disks = 0
-
-    def name(self):
-        return f"{self.driver}, {self.machine}" + (f", {self.options}" if self.options else "")
 
     def disk(self, readonly=False):
         path = os.path.join(self.folder, f"disk{self.disks}")
@@ -121,7 +141,7 @@ class Row:
             return self.disk(), 1
         if self.driver == "rng":
             return ["-device", self.device("virtio-rng")], 1
-        if self.driver == "bench":
+        if self.driver.startswith("bench"):
             return self.disk() + ["-device", self.device("virtio-rng")], 2
         if self.driver == "read-only":
             return self.disk(readonly=True), 1
@@ -130,14 +150,15 @@ class Row:
     def verdict(self):
         """Empty: it has passed; otherwise why not. And what it said."""
         devices, count = self.devices()
-        command = [QEMU, "-accel", "tcg", "-cpu", "max", "-m", "64M", "-display", "none", "-nodefaults",
+        limit_s = LIMITS_S[self.accelerator]
+        command = [QEMU, *ACCELERATORS[self.accelerator], "-m", "64M", "-display", "none", "-nodefaults",
                    "-no-user-config", "-no-reboot", "-serial", "stdio", "-kernel", PAYLOAD,
                    "-append", WORDS.get(self.driver, "scratch"), *MACHINES[self.machine], *devices]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False)
+                                  stderr=subprocess.STDOUT, timeout=limit_s, check=False)
         except subprocess.TimeoutExpired as late:
-            return f"no end within {LIMIT_S} s", (late.stdout or b"").decode(errors="replace")
+            return f"no end within {limit_s} s", (late.stdout or b"").decode(errors="replace")
         said = done.stdout.decode(errors="replace").replace("\r", "")
         return self.complaint(said, count), said
 
@@ -152,9 +173,23 @@ class Row:
             return "it does not come to its end"
         if f"# devices: {count}\n" not in said:
             return f"it does not find {count}"
-        if self.driver == "bench" and not re.search(r"reads a second [1-9]", said):
+        if self.driver.startswith("bench") and not re.search(r"reads a second [1-9]", said):
             return "it measures nothing"
-        return self.complaint_about_features(said)
+        return self.complaint_about_waiting(said, count) or self.complaint_about_features(said)
+
+    def complaint_about_waiting(self, said, count):
+        """Both rings are as fast here: the image is in ring 0, where it sleeps, if it is not told otherwise."""
+        told_ring_3 = "ring 3" in self.driver
+        if not re.search(r"^# ring 3: so it was told$" if told_ring_3 else r"^# ring 0: a loop", said, re.M):
+            return "it is in the wrong ring"
+        if self.driver in ("bench", "bench in ring 3"):
+            return "it sleeps" if "by interrupts" in said else ""
+        why_not = "ring 3 polls" if told_ring_3 else "no MSI-X" if "vectors=0" in self.options else ""
+        skipped = re.findall(r"# SKIP (.*)$", said, re.M)
+        if skipped != (count * [why_not] if why_not else []):
+            return f"it does not sleep: {skipped[0]}" if skipped else "it sleeps"
+        taken = re.findall(r"^# \S+ \S+ interrupts(?: in 1000 \S+)? [1-9]", said, re.M)
+        return "" if why_not or len(taken) == count else "a device does not interrupt"
 
     def complaint_about_features(self, said):
         for features in map(int, re.findall(r"features (\d+)", said)):
@@ -172,22 +207,26 @@ def main():
         print(f"1..0 # SKIP no {QEMU} (package qemu-system-x86)")
         return 0
     table, failures = [], 0
-    chosen = [row for row in ROWS if all(word in " ".join(row) for word in sys.argv[1:])]
+    if sys.argv[1:] == ["--kvm"]:
+        accelerator, chosen = "KVM", [row for row in ROWS if name_of(row) in ROWS_ON_KVM]
+        assert len(chosen) == len(ROWS_ON_KVM)
+    else:
+        accelerator, chosen = "TCG", [row for row in ROWS if all(word in " ".join(row) for word in sys.argv[1:])]
     for number, words in enumerate(chosen, 1):
         begin = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="pv-payload-") as folder:
-            row = Row(words, folder)
+            row = Row(words, folder, accelerator)
             complaint, said = row.verdict()
         failures += bool(complaint)
-        print(f"{'not ok' if complaint else 'ok'} {number} - {row.name()}", flush=True)
+        print(f"{'not ok' if complaint else 'ok'} {number} - {name_of(words)}", flush=True)
         if complaint:
             print("\n".join("#   " + line for line in said.splitlines()[-30:]), flush=True)
         remarks = re.findall(r"^# .* (but .*)$", said, re.M)
         table.append((row.driver, row.machine, row.options or "as it comes",
-                      ", ".join([complaint or "passed", *remarks]), time.monotonic() - begin))
+                      ", ".join([complaint or "passed", *dict.fromkeys(remarks)]), time.monotonic() - begin))
     print(f"1..{len(chosen)}")
     for driver, machine, options, verdict, seconds in table:
-        print(f"# {driver:9} | {machine:17} | {options:50} | {verdict} ({seconds:.1f} s)")
+        print(f"# {accelerator} | {driver:19} | {machine:17} | {options:50} | {verdict} ({seconds:.1f} s)")
     return failures > 0
 
 
