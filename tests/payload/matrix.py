@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The image of our drivers on QEMU's devices: each driver, each device, in all variants, on its machines.
+"""The image of our drivers on QEMU's devices: each driver, each device, in all variants, on its machines;
+and the image's self tests in a host process, on devices that are served at a vhost-user socket.
 
     matrix.py [WORD...]    those rows that have all the words
     matrix.py --kvm        a handful of them, on KVM
 
-Each row is a machine of its own, emulated unless it is said, with one device of ours to test or several. It passes when the
-image says so of every device, down to the last line, and switches the machine off. The table at the end
-says it for each.
+Each row is a machine of its own, emulated unless it is said, with one device to test or several, or a process
+that serves one. It passes when the self tests say so of every device, down to the last line. The table at
+the end says it for each.
 """
 
 import os
@@ -19,13 +20,19 @@ import tempfile
 import time
 
 QEMU = "qemu-system-x86_64"
+DAEMON = "qemu-storage-daemon"
 PAYLOAD = os.environ["PAYLOAD"]
+# What serves devices, and what is on them then; without the two there are no such rows.
+PARAVANE = os.environ.get("PARAVANE")
+HOSTED = os.environ.get("HOSTED_PAYLOAD")
+SERVERS = [DAEMON, "paravane serve"]
 DISK_MIB = 8
 # A KVM may be emulated itself.
 LIMITS_S = {"TCG": 60, "KVM": 120}
+SERVED_LIMIT_S = 30
 # Features by their bits, as the image says them.
 FEATURES = {"VERSION_1": 32, "ACCESS_PLATFORM": 33, "PACKED": 34, "RING_RESET": 40, "INDIRECT": 28,
-            "EVENT_IDX": 29, "MQ": 12}
+            "EVENT_IDX": 29, "MQ": 12, "IN_ORDER": 35}
 
 MACHINES = {
     "q35": ["-M", "q35"],
@@ -94,6 +101,20 @@ ROWS = [
     ("several in ring 3", "microvm", "", "", ""),
     ("blk", "q35", "num-queues=4,vectors=2", "MQ", ""),
     ("bench in ring 3", "q35", "", "", ""),
+    ("blk", DAEMON, "", "VERSION_1 INDIRECT EVENT_IDX", "PACKED"),
+    ("blk", DAEMON, "num-queues=4", "MQ", ""),
+    ("blk", DAEMON, "num-queues=4,without=28,without=29", "MQ", "INDIRECT EVENT_IDX"),
+    ("blk", DAEMON, "logical-block-size=4096", "", ""),
+    ("read-only", DAEMON, "", "", ""),
+    ("blk", "paravane serve", "--in-order", "PACKED INDIRECT EVENT_IDX IN_ORDER", ""),
+    ("blk", "paravane serve", "--in-order,without=34", "IN_ORDER", "PACKED"),
+    ("blk", "paravane serve", "--num-queues=4", "PACKED MQ", ""),
+    ("blk", "paravane serve", "--num-queues=4,without=34", "MQ", "PACKED"),
+    ("blk", "paravane serve", "without=28,without=29", "PACKED", "INDIRECT EVENT_IDX"),
+    ("blk", "paravane serve", "without=34,without=35,without=28", "EVENT_IDX", "PACKED IN_ORDER INDIRECT"),
+    ("read-only", "paravane serve", "", "", ""),
+    ("rng", "paravane serve", "", "", ""),
+    ("rng", "paravane serve", "without=34", "", ""),
 ]
 # One of each way to registers and to interrupts, and of what only KVM does in a way of its own.
 ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=4,packed=on",
@@ -121,11 +142,15 @@ class Row:
         self.folder = folder
         self.disks = 0
 
-    def disk(self, readonly=False):
+    def image(self):
         path = os.path.join(self.folder, f"disk{self.disks}")
         with open(path, "wb") as file:
             file.truncate(DISK_MIB << 20)
         self.disks += 1
+        return path
+
+    def disk(self, readonly=False):
+        path = self.image()
         node = f"disk{self.disks}"
         return ["-blockdev", f"driver=file,node-name={node},filename={path},discard=unmap"
                              f",read-only={'on' if readonly else 'off'}",
@@ -202,20 +227,65 @@ class Row:
         return ""
 
 
+class ServedRow(Row):
+    """A device that a process serves, and the self tests in another."""
+
+    def server(self, socket):
+        options = [word for word in self.options.split(",") if word and not word.startswith("without=")]
+        if self.machine == DAEMON:
+            writable = "off" if self.driver == "read-only" else "on"
+            return [DAEMON, "--blockdev", f"driver=file,node-name=disk,filename={self.image()},discard=unmap",
+                    "--export", ",".join(["type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix",
+                                          f"addr.path={socket},writable={writable}", *options])]
+        if self.driver == "rng":
+            return [PARAVANE, "serve", "rng", "--socket-path", socket, *options]
+        return [PARAVANE, "serve", "blk", "--socket-path", socket, "--blk-file", self.image(),
+                *(["--read-only"] if self.driver == "read-only" else []), *options]
+
+    def verdict(self):
+        socket = os.path.join(self.folder, "socket")
+        words = [word for word in self.options.split(",") if word.startswith("without=")]
+        with subprocess.Popen(self.server(socket), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+            try:
+                deadline = time.monotonic() + SERVED_LIMIT_S
+                while not os.path.exists(socket):
+                    if server.poll() is not None or time.monotonic() > deadline:
+                        return f"{self.machine} does not serve", ""
+                    time.sleep(0.01)
+                done = subprocess.run([HOSTED, "rng" if self.driver == "rng" else "blk", socket, "scratch", *words],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True, timeout=SERVED_LIMIT_S, check=False)
+            except subprocess.TimeoutExpired as late:
+                return f"no end within {SERVED_LIMIT_S} s", (late.stdout or b"").decode(errors="replace")
+            finally:
+                server.kill()
+        return self.complaint(done.stdout, 1), done.stdout
+
+    def complaint_about_waiting(self, said, count):
+        return "" if re.search(r"interrupts [1-9]", said) else "a device does not interrupt"
+
+
+def can_be_had(machine):
+    if machine not in SERVERS:
+        return True
+    return HOSTED and PARAVANE and (machine != DAEMON or shutil.which(DAEMON))
+
+
 def main():
     if not shutil.which(QEMU):
         print(f"1..0 # SKIP no {QEMU} (package qemu-system-x86)")
         return 0
+    rows = [row for row in ROWS if can_be_had(row[1])]
     table, failures = [], 0
     if sys.argv[1:] == ["--kvm"]:
-        accelerator, chosen = "KVM", [row for row in ROWS if name_of(row) in ROWS_ON_KVM]
+        accelerator, chosen = "KVM", [row for row in rows if name_of(row) in ROWS_ON_KVM]
         assert len(chosen) == len(ROWS_ON_KVM)
     else:
-        accelerator, chosen = "TCG", [row for row in ROWS if all(word in " ".join(row) for word in sys.argv[1:])]
+        accelerator, chosen = "TCG", [row for row in rows if all(word in " ".join(row) for word in sys.argv[1:])]
     for number, words in enumerate(chosen, 1):
         begin = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="pv-payload-") as folder:
-            row = Row(words, folder, accelerator)
+            row = (ServedRow if words[1] in SERVERS else Row)(words, folder, accelerator)
             complaint, said = row.verdict()
         failures += bool(complaint)
         print(f"{'not ok' if complaint else 'ok'} {number} - {name_of(words)}", flush=True)
@@ -226,7 +296,8 @@ def main():
                       ", ".join([complaint or "passed", *dict.fromkeys(remarks)]), time.monotonic() - begin))
     print(f"1..{len(chosen)}")
     for driver, machine, options, verdict, seconds in table:
-        print(f"# {accelerator} | {driver:19} | {machine:17} | {options:50} | {verdict} ({seconds:.1f} s)")
+        where = "process" if machine in SERVERS else accelerator
+        print(f"# {where:7} | {driver:19} | {machine:19} | {options:50} | {verdict} ({seconds:.1f} s)")
     return failures > 0
 
 
