@@ -18,6 +18,7 @@ check-long:
 
 bench: build
 	@tools/packages.sh bench || :
+	@bench/sizes
 	@bench/run
 	@bench/boot
 	@bench/image
