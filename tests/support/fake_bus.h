@@ -52,6 +52,7 @@ struct pv_fake_bus {
 	uint32_t shared_out; /* not freed */
 	uint32_t private_out;
 	uint32_t fail_alloc; /* the how-manieth fails; 0: none */
+	size_t shared_max;   /* no piece is longer; 0: as the host has it */
 
 	/* The split rings, as the device has read them. */
 	uint16_t avail[PV_FAKE_QUEUES];
