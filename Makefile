@@ -34,4 +34,4 @@ format:
 	@tools/format.sh
 
 clean:
-	rm -rf build build-san build-clang
+	rm -rf build build-san build-clang build-i686 build-s390x

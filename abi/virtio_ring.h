@@ -101,19 +101,19 @@ PV_AT(struct pvirtq_event_suppress, flags, 2);
 #define PVIRTQ_ALIGN_EVENT 4u
 
 /* Bytes of the areas of a split queue, the event fields included. */
-static inline uint64_t virtq_desc_bytes(uint16_t size)
+static inline size_t virtq_desc_bytes(uint16_t size)
 {
-	return sizeof(struct virtq_desc) * (uint64_t)size;
+	return sizeof(struct virtq_desc) * (size_t)size;
 }
 
-static inline uint64_t virtq_avail_bytes(uint16_t size)
+static inline size_t virtq_avail_bytes(uint16_t size)
 {
-	return sizeof(struct virtq_avail) + sizeof(struct pv_le16) * ((uint64_t)size + 1);
+	return sizeof(struct virtq_avail) + sizeof(struct pv_le16) * ((size_t)size + 1);
 }
 
-static inline uint64_t virtq_used_bytes(uint16_t size)
+static inline size_t virtq_used_bytes(uint16_t size)
 {
-	return sizeof(struct virtq_used) + sizeof(struct virtq_used_elem) * (uint64_t)size +
+	return sizeof(struct virtq_used) + sizeof(struct virtq_used_elem) * (size_t)size +
 	       sizeof(struct pv_le16);
 }
 

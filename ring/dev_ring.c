@@ -50,16 +50,16 @@ static int check_shape(const struct pv_ring_config *config, const struct pv_ring
 	return 0;
 }
 
-/* One area of the ring on the host: whole, and aligned on both sides. */
+/* One area of the ring on the host: whole, and aligned, to a power of two, on both sides. */
 static int find_area(struct pv_mem_view *view, struct pv_gpa gpa, uint64_t bytes, uint64_t align,
                      void **host)
 {
-	if (gpa.v % align)
+	if (gpa.v & (align - 1))
 		return -PV_EALIGN;
 	*host = pv_mem_span(view, gpa, bytes);
 	if (!*host)
 		return -PV_EFAULT;
-	return (uintptr_t)*host % align ? -PV_EALIGN : 0;
+	return (uintptr_t)*host & (align - 1) ? -PV_EALIGN : 0;
 }
 
 static int find_areas(struct pv_dev_ring *ring, struct pv_mem_view *view)

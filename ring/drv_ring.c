@@ -14,7 +14,7 @@ struct pv_ring_bytes pv_ring_bytes(uint64_t features, uint16_t size)
 {
 	if (features & VIRTIO_F_RING_PACKED)
 		return (struct pv_ring_bytes){
-			.desc_area = sizeof(struct pvirtq_desc) * (uint64_t)size,
+			.desc_area = sizeof(struct pvirtq_desc) * (size_t)size,
 			.driver_area = sizeof(struct pvirtq_event_suppress),
 			.device_area = sizeof(struct pvirtq_event_suppress),
 		};

@@ -116,9 +116,9 @@ size_t pv_drv_ring_private_bytes(uint16_t size);
 
 /* Bytes of each shared area of a ring (the same for driver and device area of a packed one). */
 struct pv_ring_bytes {
-	uint64_t desc_area;
-	uint64_t driver_area;
-	uint64_t device_area;
+	size_t desc_area;
+	size_t driver_area;
+	size_t device_area;
 };
 struct pv_ring_bytes pv_ring_bytes(uint64_t features, uint16_t size);
 

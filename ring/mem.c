@@ -16,6 +16,12 @@ static void sort_by_address(struct pv_mem *mem)
 	}
 }
 
+/* An address here may be shorter than a guest's. */
+static bool is_on_host(const struct pv_region *region)
+{
+	return region->bytes - 1 <= UINTPTR_MAX - (uintptr_t)region->host;
+}
+
 int pv_mem_seal(struct pv_mem *mem)
 {
 	sort_by_address(mem);
@@ -23,7 +29,7 @@ int pv_mem_seal(struct pv_mem *mem)
 		const struct pv_region *region = &mem->region[i];
 		uint64_t last = region->gpa.v + region->bytes - 1;
 
-		if (region->bytes == 0 || last < region->gpa.v)
+		if (region->bytes == 0 || last < region->gpa.v || !is_on_host(region))
 			return -PV_EINVAL;
 		if (i + 1 < mem->count && last >= mem->region[i + 1].gpa.v)
 			return -PV_EINVAL;

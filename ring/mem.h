@@ -40,8 +40,8 @@ static inline size_t pv_mem_table_bytes(uint32_t regions)
 
 /*
  * Puts the `count` regions of a freshly filled table in order and checks it.
- * Returns 0, or -PV_EINVAL when a region is empty, wraps around or overlaps another: the table is
- * then sorted but must not be used.
+ * Returns 0, or -PV_EINVAL when a region is empty, wraps around, in the guest or on the host, or
+ * overlaps another: the table is then sorted but must not be used.
  */
 int pv_mem_seal(struct pv_mem *mem);
 

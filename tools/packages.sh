@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# packages.sh build|bench|demo|check: installs those Debian packages that are missing, each set with
+# packages.sh build|bench|demo|check|cross: installs those Debian packages that are missing, each set with
 # what it needs of the others. Says and does nothing when all are there.
 # packages.sh update: refreshes apt's lists.
 set -eu
@@ -11,15 +11,18 @@ bench="fio qemu-system-common qemu-system-x86 gnuplot-nox kmod busybox-static"
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static
 	qemu-system-x86 qemu-system-common"
 check="clang libclang-rt-dev llvm clang-format g++ qemu-utils"
+cross="gcc-i686-linux-gnu libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
+	qemu-user-static"
 
 case ${1-} in
 build) wanted=$build ;;
 bench) wanted="$build $bench" ;;
 demo) wanted="$build $demo" ;;
 check) wanted="$build $demo $check" ;;
+cross) wanted="$build $cross" ;;
 update) wanted= ;;
 *)
-	echo "usage: tools/packages.sh build|bench|demo|check|update" >&2
+	echo "usage: tools/packages.sh build|bench|demo|check|cross|update" >&2
 	exit 2
 	;;
 esac
@@ -77,10 +80,11 @@ if [ "$1" = update ]; then
 	exit 0
 fi
 
-# A recommended package is never needed: each one that is stands in the list above.
+# A recommended package is never needed: each one that is stands in the list above. And nothing of the
+# user's goes for ours: a cross compiler and gcc-multilib, for one, cannot be together.
 echo "installing packages:$missing"
 # shellcheck disable=SC2086 # a list of words
-apt install --no-install-recommends $missing || {
+apt install --no-install-recommends --no-remove $missing || {
 	apt update || show_and_fail "apt-get update failed"
-	apt install --no-install-recommends $missing || show_and_fail "apt-get install failed"
+	apt install --no-install-recommends --no-remove $missing || show_and_fail "apt-get install failed"
 }

@@ -133,7 +133,7 @@ int pv_blk_resized(struct pv_device *device, uint64_t capacity_bytes)
 {
 	struct pv_blk *blk = pv_blk_of(device);
 
-	if (capacity_bytes % blk->store->limits.logical_block_bytes)
+	if (capacity_bytes & (blk->store->limits.logical_block_bytes - 1))
 		return -PV_EINVAL;
 	__atomic_store_n(&blk->capacity_bytes, capacity_bytes, __ATOMIC_RELAXED);
 	pv_device_config_changed(device);

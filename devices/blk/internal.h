@@ -46,7 +46,7 @@ struct pv_blk {
 	char serial[VIRTIO_BLK_ID_BYTES];
 
 	/* Written by the control side, read by lanes: whole, and in no order with anything else. */
-	uint64_t capacity_bytes;
+	uint64_t capacity_bytes __attribute__((aligned(8))); /* as a counter is */
 	bool is_write_back;
 	bool is_stopped; /* by an error policy; written by lanes too, as is ... */
 	uint32_t stops;  /* ... the count of times that it was */

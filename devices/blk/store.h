@@ -94,7 +94,7 @@ struct pv_blk_store_ops {
 
 /* What the device tells the driver about the store. Bytes unless said otherwise. */
 struct pv_blk_limits {
-	uint32_t logical_block_bytes;
+	uint32_t logical_block_bytes; /* a power of two */
 	uint32_t physical_block_bytes;
 	uint32_t optimal_io_bytes;    /* 0: nothing to tell */
 	uint32_t discard_granularity; /* 0: no discard */

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef uint64_t pv_counter;
+/* Aligned on machines of 32 bits too, where eight bytes are stored whole only then. */
+typedef uint64_t pv_counter __attribute__((aligned(8)));
 
 static inline void pv_count_add(pv_counter *counter, uint64_t amount)
 {

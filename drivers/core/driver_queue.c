@@ -7,7 +7,7 @@
 #define LINE_BYTES 64u
 #define PAGE_BYTES 4096u
 
-static uint64_t round_up(uint64_t bytes, uint64_t align)
+static size_t round_up(size_t bytes, size_t align)
 {
 	return (bytes + align - 1) & ~(align - 1);
 }
@@ -49,13 +49,13 @@ static bool alloc_rings(struct pv_driver_queue *queue)
 	struct pv_ring_bytes bytes = pv_ring_bytes(queue->driver->features, queue->place.size);
 	const bool is_legacy = queue->driver->bus->is_legacy;
 	/* A legacy device expects no gap before the second area, and the third on a page. */
-	const uint64_t align = is_legacy ? PV_BUS_LEGACY_PAGE_BYTES : LINE_BYTES;
-	const uint64_t driver_at = round_up(bytes.desc_area, is_legacy ? 1 : align);
-	const uint64_t device_at = round_up(driver_at + bytes.driver_area, align);
+	const size_t align = is_legacy ? PV_BUS_LEGACY_PAGE_BYTES : LINE_BYTES;
+	const size_t driver_at = round_up(bytes.desc_area, is_legacy ? 1 : align);
+	const size_t device_at = round_up(driver_at + bytes.driver_area, align);
 	struct pv_gpa gpa;
 	uint8_t *rings;
 
-	queue->rings_bytes = (size_t)(device_at + round_up(bytes.device_area, LINE_BYTES));
+	queue->rings_bytes = device_at + round_up(bytes.device_area, LINE_BYTES);
 	rings = os->ops->shared_alloc(os, queue->rings_bytes, align, &gpa);
 	if (!rings)
 		return false;
@@ -74,7 +74,10 @@ static bool alloc_tables(struct pv_driver_queue *queue, uint16_t indirect_max)
 
 	if (!(queue->driver->features & VIRTIO_F_INDIRECT_DESC) || indirect_max == 0)
 		return true;
-	queue->tables_bytes = sizeof(struct virtq_desc) * queue->place.size * (size_t)indirect_max;
+	/* The device has a say in the size, and an address may have 32 bits. */
+	if (__builtin_mul_overflow(sizeof(struct virtq_desc) * queue->place.size, indirect_max,
+	                           &queue->tables_bytes))
+		return false;
 	queue->memory.indirect_max = indirect_max;
 	queue->memory.indirect = os->ops->shared_alloc(os, queue->tables_bytes, PAGE_BYTES,
 	                                               &queue->memory.indirect_gpa);
@@ -167,9 +170,9 @@ int pv_driver_queue_enable(struct pv_driver_queue *queue)
 	struct pv_ring_bytes bytes = pv_ring_bytes(queue->driver->features, queue->place.size);
 
 	queue->lies += queue->ring.lies;
-	__builtin_memset(queue->memory.desc_area, 0, (size_t)bytes.desc_area);
-	__builtin_memset(queue->memory.driver_area, 0, (size_t)bytes.driver_area);
-	__builtin_memset(queue->memory.device_area, 0, (size_t)bytes.device_area);
+	__builtin_memset(queue->memory.desc_area, 0, bytes.desc_area);
+	__builtin_memset(queue->memory.driver_area, 0, bytes.driver_area);
+	__builtin_memset(queue->memory.device_area, 0, bytes.device_area);
 	__builtin_memset(queue->memory.private_area, 0, queue->private_bytes);
 	return start_ring(queue);
 }

@@ -166,6 +166,15 @@ static void open_used(struct scene *scene, bool is_packed)
 	mortal_device_forget(&scene->device);
 }
 
+/* A journal has the byte order of the machine. */
+static void put(uint8_t *field, size_t bytes, uint64_t value)
+{
+	const bool is_little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+
+	for (size_t i = 0; i < bytes; i++)
+		field[is_little ? i : bytes - 1 - i] = (uint8_t)(value >> (8 * i));
+}
+
 static void expect_refused(bool is_packed, size_t offset, size_t bytes, uint64_t value)
 {
 	static struct scene scene;
@@ -173,7 +182,7 @@ static void expect_refused(bool is_packed, size_t offset, size_t bytes, uint64_t
 	open_used(&scene, is_packed);
 	assert_int_equal(mortal_device_start(&scene.device, &scene.world, &scene.random), 0);
 	mortal_device_forget(&scene.device);
-	memcpy(scene.region + offset, &value, bytes);
+	put(scene.region + offset, bytes, value);
 	if (mortal_device_start(&scene.device, &scene.world, &scene.random) != -PV_ESTATE)
 		fail_msg("taken for good: %llu at byte %zu", (unsigned long long)value, offset);
 	mortal_device_forget(&scene.device);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "drivers/bus/legacy.h"
 #include "tests/support/noisy_driver.h"
 #include "tests/support/pci_couple.h"
 
@@ -293,6 +294,8 @@ static void a_legacy_device_of_noise_is_survived(void **state)
 		noise.accesses = 0;
 		if (pv_pci_bus_init_legacy(&bus, &noise.port)) {
 			refused++;
+			if (!PV_LEGACY_IS_KNOWN)
+				continue;
 		} else {
 			found++;
 			assert_true(bus.bus.is_legacy);
@@ -300,7 +303,7 @@ static void a_legacy_device_of_noise_is_survived(void **state)
 		}
 		assert_in_range(noise.accesses, 1, 2000);
 	}
-	assert_true(found > 0 && refused > 0);
+	assert_true((found > 0) == PV_LEGACY_IS_KNOWN && refused > 0);
 	noise.is_fickle = false;
 }
 

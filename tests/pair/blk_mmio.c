@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "drivers/bus/legacy.h"
 #include "ring/err.h"
 #include "tests/support/mmio_couple.h"
 #include "tests/support/slot_load.h"
@@ -51,6 +52,8 @@ static void rig_close(void)
 static void on_every_ring(void (*body)(void))
 {
 	for (size_t i = 0; i < 2 * PV_SLOT_RINGS; i++) {
+		if (pv_slot_rings[i / 2].is_legacy && !PV_LEGACY_IS_KNOWN)
+			continue;
 		rig_open(pv_slot_rings[i / 2].features, i, pv_slot_rings[i / 2].is_legacy);
 		body();
 		rig_close();
@@ -190,7 +193,7 @@ ON_EVERY_RING(what_was_not_acknowledged_moves_too)
 static void a_state_that_was_altered_harms_nothing(void **state)
 {
 	(void)state;
-	for (int is_legacy = 0; is_legacy < 2; is_legacy++) {
+	for (int is_legacy = 0; is_legacy <= PV_LEGACY_IS_KNOWN; is_legacy++) {
 		rig_open(VIRTIO_F_EVENT_IDX, 0, is_legacy);
 		pv_slot_load_spoil(load, &transport);
 		pv_device_resume(rig.mmio.couple.device);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "drivers/bus/legacy.h"
 #include "ring/err.h"
 #include "tests/support/pci_couple.h"
 #include "tests/support/slot_load.h"
@@ -57,6 +58,8 @@ static void rig_close(void)
 static void on_every_ring(void (*body)(void))
 {
 	for (uint64_t i = 0; i < 2 * PV_SLOT_RINGS; i++) {
+		if (pv_slot_rings[i / 2].is_legacy && !PV_LEGACY_IS_KNOWN)
+			continue;
 		rig_open(pv_slot_rings[i / 2].features, i, pv_slot_rings[i / 2].is_legacy);
 		body();
 		rig_close();

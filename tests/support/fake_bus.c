@@ -177,8 +177,11 @@ static void *count_alloc(struct pv_fake_bus *fake, size_t bytes, size_t align, u
 static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr)
 {
 	struct pv_fake_bus *fake = of_os(os);
-	void *memory = count_alloc(fake, bytes, align, &fake->shared_out);
+	void *memory;
 
+	if (fake->shared_max && bytes > fake->shared_max)
+		return NULL;
+	memory = count_alloc(fake, bytes, align, &fake->shared_out);
 	if (memory)
 		*addr = pv_fake_gpa(memory);
 	return memory;

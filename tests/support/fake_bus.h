@@ -64,6 +64,7 @@ struct pv_fake_bus {
 	uint32_t shared_out; /* not freed */
 	uint32_t private_out;
 	uint32_t fail_alloc;    /* the how-manieth fails; 0: none */
+	size_t shared_max;      /* no piece is longer; 0: as the host has it */
 	uint32_t maps;          /* in all */
 	uint32_t mapped_out;    /* not unmapped */
 	uint32_t map_max;       /* bytes in a piece; 0: all */

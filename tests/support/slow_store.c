@@ -14,7 +14,7 @@ static void carry_out(struct pv_slow_store *store, const struct pv_blk_io *io)
 		return;
 	pv_bug_on(io->offset + io->bytes > store->blk.capacity_bytes);
 	if (io->op != PV_BLK_READ && io->op != PV_BLK_WRITE) {
-		memset(disk, 0, io->bytes);
+		memset(disk, 0, (size_t)io->bytes);
 		return;
 	}
 	for (uint16_t i = 0; i < io->iovs; i++) {

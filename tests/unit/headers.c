@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The layouts of abi/ are proved where they stand; this proves that all of it compiles, and all
- * that the freestanding rooms say to each other and to their hosts.
+ * that the freestanding rooms say to each other and to their hosts; and the byte order of fields.
  */
+#include <string.h>
+
 #include "abi/linkage.h"
 #include "abi/pci.h"
 #include "abi/types.h"
@@ -53,7 +55,19 @@
 #include "ring/mem.h"
 #include "ring/notify.h"
 
+/* As bytes, for two halves that are wrong in the same way understand each other. */
+static int is_little_endian(void)
+{
+	static const uint8_t bytes[] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11 };
+	struct pv_le16 le16 = pv_le16_of(0x7788);
+	struct pv_le32 le32 = pv_le32_of(0x55667788);
+	struct pv_le64 le64 = pv_le64_of(0x1122334455667788);
+
+	return memcmp(&le16, bytes, sizeof(le16)) == 0 && memcmp(&le32, bytes, sizeof(le32)) == 0 &&
+	       memcmp(&le64, bytes, sizeof(le64)) == 0;
+}
+
 int main(void)
 {
-	return 0;
+	return !is_little_endian();
 }

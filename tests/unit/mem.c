@@ -76,6 +76,9 @@ static void a_table_with_empty_wrapping_or_overlapping_regions_is_refused(void *
 		{ { { 0 }, 0x1001, backing[0] }, { { 0x1000 }, 0x1000, backing[1] } },
 		{ { { 0 }, 1, backing[0] }, { { UINT64_MAX }, 2, backing[1] } },
 		{ { { 5 }, 1, backing[0] }, { { 5 }, 1, backing[1] } },
+		/* On the host, where a guest's 64 bits may be too many. */
+		{ { { 0 }, 1, backing[0] }, { { 1 }, 3, (uint8_t *)(UINTPTR_MAX - 1) } },
+		{ { { 0 }, 1, backing[0] }, { { 1 }, UINT64_MAX - 1, backing[1] } },
 	};
 
 	(void)state;

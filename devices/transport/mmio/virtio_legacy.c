@@ -11,7 +11,7 @@ static uint32_t page_of(const struct pv_virtio_mmio *mmio)
 
 	if (!queue || !queue->is_enabled || mmio->page_bytes == 0)
 		return 0;
-	return (uint32_t)(queue->area[PV_TRANSPORT_DESC] / mmio->page_bytes);
+	return (uint32_t)(queue->area[PV_TRANSPORT_DESC] >> __builtin_ctz(mmio->page_bytes));
 }
 
 uint32_t pv_virtio_mmio_legacy_read(const struct pv_virtio_mmio *mmio, uint32_t offset)
