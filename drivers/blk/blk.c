@@ -4,9 +4,7 @@
 #include "drivers/blk/internal.h"
 #include "ring/err.h"
 
-/* Header and status take a buffer each; a request with data at least one more. */
-#define FRAME_BUFFERS  2u
-#define QUEUE_SIZE_MIN 3u
+#define QUEUE_SIZE_MIN (PV_BLKDRV_FRAME_BUFFERS + 1)
 
 #define LINE_BYTES 64u
 
@@ -49,9 +47,17 @@ static void fill_free_slots(struct pv_blkdrv_queue *queue)
 	queue->free_slots = size;
 }
 
+/* No chain is longer than the ring. */
+static uint16_t chain_buffers_max(const struct pv_blkdrv_queue *queue)
+{
+	const uint16_t most = (uint16_t)(queue->blk->disk.segments_max + PV_BLKDRV_FRAME_BUFFERS);
+
+	return most < queue->base.place.size ? most : queue->base.place.size;
+}
+
 static bool alloc_private(struct pv_blkdrv_queue *queue)
 {
-	const uint16_t chain_max = (uint16_t)(queue->blk->disk.segments_max + FRAME_BUFFERS);
+	const uint16_t chain_max = chain_buffers_max(queue);
 	struct pv_os *os = queue->blk->driver.os;
 	const size_t chains = os->ops->unmap ? queue->base.place.size : 1;
 	const size_t sg_bytes = sizeof(struct pv_sg) * chain_max * chains;
@@ -72,7 +78,7 @@ static int queue_setup(struct pv_blkdrv *blk, uint16_t index,
 	struct pv_blkdrv_queue *queue = &blk->queue[index];
 	const struct pv_driver_queue_options ring = {
 		.size_max = options->queue_size,
-		.indirect_max = (uint16_t)(blk->disk.segments_max + FRAME_BUFFERS),
+		.indirect_max = (uint16_t)(blk->disk.segments_max + PV_BLKDRV_FRAME_BUFFERS),
 		.requests = &pv_blkdrv_request_ops,
 	};
 	int error = pv_driver_queue_init(&queue->base, &blk->driver, index, &ring);
@@ -102,7 +108,7 @@ static void queue_teardown(struct pv_blkdrv_queue *queue)
 static void bound_segments(struct pv_blkdrv *blk)
 {
 	for (uint16_t i = 0; i < blk->disk.queues; i++) {
-		uint16_t room = (uint16_t)(blk->queue[i].base.place.size - FRAME_BUFFERS);
+		uint16_t room = (uint16_t)(blk->queue[i].base.place.size - PV_BLKDRV_FRAME_BUFFERS);
 
 		if (blk->disk.segments_max > room)
 			blk->disk.segments_max = room;

@@ -74,6 +74,8 @@ static bool take_segments(struct pv_blkdrv_disk *disk, const struct virtio_blk_c
 		wanted = SEGMENTS_MAX_DEFAULT;
 	if (segments > wanted)
 		segments = wanted;
+	if (segments > VIRTQ_SIZE_MAX - PV_BLKDRV_FRAME_BUFFERS)
+		segments = VIRTQ_SIZE_MAX - PV_BLKDRV_FRAME_BUFFERS;
 	disk->segments_max = segments ? (uint16_t)segments : 1;
 	disk->segment_bytes_max = bytes;
 	return bytes >= VIRTIO_BLK_SECTOR_BYTES;

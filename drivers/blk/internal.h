@@ -5,6 +5,9 @@
 
 #include "drivers/blk/blk.h"
 
+/* Header and status take a buffer each; a request with data at least one more. */
+#define PV_BLKDRV_FRAME_BUFFERS 2u
+
 /*
  * What a request needs in shared memory beside its data, one of each for every slot.  Each kind
  * lies dense, so that a batch of status bytes comes over in one cache line.

@@ -74,6 +74,9 @@ static bool alloc_tables(struct pv_driver_queue *queue, uint16_t indirect_max)
 
 	if (!(queue->driver->features & VIRTIO_F_INDIRECT_DESC) || indirect_max == 0)
 		return true;
+	/* No chain is longer than the ring. */
+	if (indirect_max > queue->place.size)
+		indirect_max = queue->place.size;
 	/* The device has a say in the size, and an address may have 32 bits. */
 	if (__builtin_mul_overflow(sizeof(struct virtq_desc) * queue->place.size, indirect_max,
 	                           &queue->tables_bytes))

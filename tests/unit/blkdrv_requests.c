@@ -171,6 +171,34 @@ static void a_buffer_goes_out_in_pieces_of_what_the_device_takes(void **state)
 	pv_blkdrv_rig_close(&rig);
 }
 
+/* However many pieces its user and the device would have: a ring has so many places. */
+static void pieces_without_number_are_as_many_as_fit_the_ring(void **state)
+{
+	struct pv_blkdrv_rig rig;
+	struct pv_buffer data[16];
+	struct pv_blkdrv_request request = { .op = PV_BLKDRV_WRITE, .buffer = data };
+	struct seen seen;
+	uint16_t fit;
+
+	(void)state;
+	for (uint32_t i = 0; i < 16; i++)
+		data[i] = (struct pv_buffer){ rig.data + (size_t)i * 512, 512 };
+	for (uint32_t max = UINT16_MAX - 3; max <= UINT16_MAX; max++) {
+		pv_blkdrv_rig_prepare(&rig, PV_RIG_FEATURES);
+		rig.config->seg_max = pv_le32_of(UINT32_MAX);
+		rig.options.segments_max = (uint16_t)max;
+		assert_int_equal(pv_blkdrv_rig_create(&rig), 0);
+		fit = pv_blkdrv_disk(rig.blk)->segments_max;
+		assert_int_equal(fit, 16 - 2);
+		request.buffers = fit;
+		send(&rig, &request, &seen);
+		assert_int_equal(seen.count, 16);
+		answer(&rig, &seen, VIRTIO_BLK_S_OK, 1);
+		assert_int_equal(pv_blkdrv_poll(rig.queue), 1);
+		pv_blkdrv_rig_close(&rig);
+	}
+}
+
 static void what_the_port_cannot_map_is_refused_and_leaves_nothing_behind(void **state)
 {
 	struct pv_blkdrv_rig rig;
@@ -486,6 +514,7 @@ int main(void)
 		cmocka_unit_test(a_flush_has_sector_zero_and_no_data),
 		cmocka_unit_test(a_range_goes_as_data_and_unmap_only_with_zeroes),
 		cmocka_unit_test(a_buffer_goes_out_in_pieces_of_what_the_device_takes),
+		cmocka_unit_test(pieces_without_number_are_as_many_as_fit_the_ring),
 		cmocka_unit_test(what_the_port_cannot_map_is_refused_and_leaves_nothing_behind),
 		cmocka_unit_test(what_the_disk_cannot_do_is_refused_before_it_is_sent),
 		cmocka_unit_test(operations_without_their_feature_are_not_supported),
