@@ -157,7 +157,7 @@ static bool find_kick(struct pv_pci_bus *bus, uint16_t index)
 	uint64_t at =
 		(uint64_t)common_read(bus, COMMON(queue_notify_off), 2) * bus->notify_multiplier;
 
-	if (at > UINT32_MAX || at % kick_bytes(bus) ||
+	if (at > UINT32_MAX || (uint32_t)at % kick_bytes(bus) ||
 	    !is_in(&bus->notify, (uint32_t)at, kick_bytes(bus)))
 		return false;
 	bus->kick_at[index] = (uint32_t)at;

@@ -32,7 +32,7 @@ struct rig {
 	struct pv_gpa gpa;
 	struct pv_buffer data;
 	uint32_t ends;
-	uint64_t journal[VHOST_INFLIGHT_ALIGN * SIZE / sizeof(uint64_t)];
+	_Alignas(8) uint8_t journal[VHOST_INFLIGHT_ALIGN * SIZE];
 };
 
 static const struct pv_blk_options options = { .queues = 1,
@@ -208,7 +208,7 @@ static int begin_locked(struct pv_blk_store *store)
 static void start_without_the_image(uint64_t features)
 {
 	static struct rig rig;
-	static uint64_t journal[sizeof(rig.journal) / sizeof(rig.journal[0])];
+	static uint8_t journal[sizeof(rig.journal)];
 	struct pv_blk_store_ops locked;
 	uint8_t *memory, *copy;
 	uint32_t done;
