@@ -259,9 +259,12 @@ enum pv_drv_take pv_drv_ring_take(struct pv_drv_ring *ring, void **token, uint32
 
 bool pv_drv_ring_interrupts_on(struct pv_drv_ring *ring)
 {
-	bool has_used = ring->is_packed ? pv_drv_packed_interrupts_on(ring)
-	                                : pv_drv_split_interrupts_on(ring);
+	bool has_used;
 
+	if (ring->is_broken)
+		return false;
+	has_used = ring->is_packed ? pv_drv_packed_interrupts_on(ring)
+	                           : pv_drv_split_interrupts_on(ring);
 	ring->are_interrupts_on = true;
 	return has_used || ring->is_in_batch;
 }

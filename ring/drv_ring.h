@@ -164,8 +164,9 @@ enum pv_drv_take pv_drv_ring_take(struct pv_drv_ring *ring, void **token, uint32
 
 /*
  * Asks for an interrupt when the next chain comes back; true if there are used chains already that
- * no interrupt will announce. To be called anew before each sleep: with the event index it asks for
- * one interrupt, without it interrupts go on until turned off. Off is a hint to the device.
+ * no interrupt will announce, on a broken ring never. To be called anew before each sleep: with the
+ * event index it asks for one interrupt, without it interrupts go on until turned off. Off is a
+ * hint to the device.
  */
 bool pv_drv_ring_interrupts_on(struct pv_drv_ring *ring);
 void pv_drv_ring_interrupts_off(struct pv_drv_ring *ring);

@@ -228,7 +228,8 @@ bool pv_blkdrv_queue_is_broken(const struct pv_blkdrv_queue *queue);
 
 /*
  * Asks for one interrupt, to be called before each sleep: true if requests are done already that no
- * interrupt will announce (poll instead of sleeping). Interrupts are off at the start.
+ * interrupt will announce (poll instead of sleeping), on a broken queue never. Interrupts are off
+ * at the start.
  */
 bool pv_blkdrv_interrupts_on(struct pv_blkdrv_queue *queue);
 void pv_blkdrv_interrupts_off(struct pv_blkdrv_queue *queue);

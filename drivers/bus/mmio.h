@@ -18,7 +18,12 @@
 
 struct pv_mmio_port;
 
-/* A device's registers. Accesses are of 1, 2, 4 bytes, at multiples of that, and inside. */
+/*
+ * A device's registers. Accesses are of 1, 2, 4 bytes, at multiples of that, and inside. What the
+ * driver wrote to memory before a write is there when the device sees that write, and what it reads
+ * from memory after a read is not read earlier: a processor that does not keep them in order gets a
+ * barrier in here.
+ */
 struct pv_mmio_port_ops {
 	/* How many bytes can be reached. */
 	uint32_t (*bytes)(struct pv_mmio_port *port);

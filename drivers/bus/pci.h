@@ -16,7 +16,10 @@
 
 struct pv_pci_port;
 
-/* A device's registers. Accesses are of 1, 2, 4 bytes, at multiples of that. */
+/*
+ * A device's registers. Accesses are of 1, 2, 4 bytes, at multiples of that, and keep the order
+ * that drivers/bus/mmio.h describes.
+ */
 struct pv_pci_port_ops {
 	uint32_t (*config_read)(struct pv_pci_port *port, uint32_t offset, unsigned int bytes);
 	void (*config_write)(struct pv_pci_port *port, uint32_t offset, unsigned int bytes,

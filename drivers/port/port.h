@@ -5,7 +5,7 @@
  * Every address that a device gets to see comes from here, so that an IOMMU, bounce buffers, pages
  * that do not lie side by side, or a machine whose addresses are not the device's need no change in
  * a driver: what is shared all the time comes from shared_alloc(), the data of requests goes
- * through map() and unmap().
+ * through map() and unmap(). Who calls what when, and three ways to write it: docs/howto/port.md.
  */
 #ifndef PV_DRIVERS_PORT_H
 #define PV_DRIVERS_PORT_H

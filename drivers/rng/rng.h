@@ -144,7 +144,8 @@ uint32_t pv_rngdrv_poll(struct pv_rngdrv *rng);
 
 /*
  * Asks for one interrupt, to be called before each sleep: true if requests are done already that no
- * interrupt will announce (poll instead of sleeping). Interrupts are off at the start.
+ * interrupt will announce (poll instead of sleeping), on a broken queue never. Interrupts are off
+ * at the start.
  */
 bool pv_rngdrv_interrupts_on(struct pv_rngdrv *rng);
 void pv_rngdrv_interrupts_off(struct pv_rngdrv *rng);

@@ -194,10 +194,12 @@ static void turn(struct load *load, struct pv_vhu_bus *bus, bool is_blocking)
 {
 	if (pv_blkdrv_poll(load->queue))
 		pv_blkdrv_publish(load->queue);
+	else if (pv_blkdrv_queue_is_broken(load->queue))
+		expect(load, false, "the queue is broken");
 	else if (is_blocking && !pv_blkdrv_interrupts_on(load->queue))
 		sleep_until_interrupted(load, bus);
-	else if (pv_blkdrv_queue_is_broken(load->queue) || pv_vhu_bus_is_over(bus))
-		expect(load, false, "the queue is broken");
+	else if (pv_vhu_bus_is_over(bus))
+		expect(load, false, "the device has left");
 }
 
 void disk_load_end(void)

@@ -151,6 +151,40 @@ static void a_used_index_that_runs_ahead_breaks_the_ring(void **state)
 	}
 }
 
+/* Who polls as long as there is something would never come to an end. */
+static void a_broken_ring_has_nothing_to_poll_for(void **state)
+{
+	struct pv_drv_rig rig;
+
+	(void)state;
+	pv_drv_rig_open(&rig, 0);
+	pv_drv_rig_added(&rig, 0, 1, 0);
+	pv_drv_rig_use_split(&rig, 0, 0, 2);
+	assert_true(pv_drv_ring_interrupts_on(&rig.ring));
+	pv_drv_rig_expect_none(&rig, PV_DRV_BROKEN);
+	assert_false(pv_drv_ring_interrupts_on(&rig.ring));
+	pv_drv_rig_close(&rig);
+
+	pv_drv_rig_open(&rig, PACKED);
+	pv_drv_rig_added(&rig, 0, 1, 0);
+	pv_drv_rig_use_packed(&rig, 0, 5, 0, AVAIL_USED);
+	assert_true(pv_drv_ring_interrupts_on(&rig.ring));
+	pv_drv_rig_expect_none(&rig, PV_DRV_BROKEN);
+	assert_false(pv_drv_ring_interrupts_on(&rig.ring));
+	pv_drv_rig_close(&rig);
+
+	/* In the midst of a batch, too. */
+	pv_drv_rig_open(&rig, IN_ORDER);
+	pv_drv_rig_added(&rig, 0, 1, 0);
+	pv_drv_rig_added(&rig, 1, 1, 0);
+	pv_drv_rig_use_split(&rig, 1, 0, 2);
+	pv_drv_rig_expect_taken(&rig, 0, 0);
+	assert_true(pv_drv_ring_interrupts_on(&rig.ring));
+	pv_drv_ring_detach(&rig.ring);
+	assert_false(pv_drv_ring_interrupts_on(&rig.ring));
+	pv_drv_rig_close(&rig);
+}
+
 static void a_used_length_beyond_the_buffers_is_cut_and_counted(void **state)
 {
 	struct pv_drv_rig rig;
@@ -284,6 +318,7 @@ int main(void)
 		cmocka_unit_test(a_batch_that_runs_into_what_is_not_published_breaks_the_ring),
 		cmocka_unit_test(a_used_id_that_is_not_in_flight_breaks_the_ring),
 		cmocka_unit_test(a_used_index_that_runs_ahead_breaks_the_ring),
+		cmocka_unit_test(a_broken_ring_has_nothing_to_poll_for),
 		cmocka_unit_test(a_used_length_beyond_the_buffers_is_cut_and_counted),
 		cmocka_unit_test(a_packed_entry_for_what_is_not_published_is_not_seen),
 		cmocka_unit_test(what_the_device_writes_over_the_drivers_areas_is_never_read),
