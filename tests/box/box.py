@@ -12,6 +12,7 @@ at /tmp, /run and /dev/shm.
   --icount         the box's clock counts instructions, all of them 4 ns long, and runs by itself only
                    where there is nothing to do: what is measured in it does not depend on how busy
                    the machine is
+  --disk FILE      the box has a disk, /dev/vda, which goes past the host's page cache
   --kernels FOLDER where the box's kernel is kept (default build/tests/guests)
 
 What the command prints is printed, its exit status is that of this program; 125 when the box itself
@@ -104,6 +105,9 @@ class Box:
             f"SECONDS_LIMIT={max(options.seconds - TELL_BEFORE_S, 1)}"
             + (" BOX_COUNTS=yes" if options.icount else ""),
             "-serial", "stdio", "-serial", "chardev:line"]
+        if options.disk:
+            self.argv += ["-blockdev", f"driver=file,node-name=disk,filename={options.disk},"
+                          "cache.direct=on,aio=native", "-device", "virtio-blk-pci,drive=disk"]
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -176,7 +180,7 @@ class Box:
 
 def default_options(**others):
     return argparse.Namespace(**{
-        "memory": "3072M", "cpus": 2, "seconds": 300, "icount": False,
+        "memory": "3072M", "cpus": 2, "seconds": 300, "icount": False, "disk": None,
         "kernels": os.path.join(ROOT, "build", "tests", "guests"), **others})
 
 
@@ -186,6 +190,7 @@ def options_and_command():
     parser.add_argument("--cpus", type=int)
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--icount", action="store_true")
+    parser.add_argument("--disk")
     parser.add_argument("--kernels")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(namespace=default_options())
