@@ -16,7 +16,7 @@ at /tmp, /run and /dev/shm.
   --kernels FOLDER where the box's kernel is kept (default build/tests/guests)
 
 What the command prints is printed, its exit status is that of this program; 125 when the box itself
-failed, after one more try where it hung.
+failed, after one more try where it hung or fell over.
 """
 
 import argparse
@@ -61,7 +61,8 @@ ICOUNT_SHIFT = 2
 
 
 class Hung(Exception):
-    """The box itself, not what runs in it."""
+    """The box itself, not what runs in it: it does nothing any more, or has ended without having run the
+    command to its end."""
 
 
 def make_ramdisk(path, modules):
@@ -104,6 +105,7 @@ class Box:
             f"BOX_FOLDER={self.folder} WORK={ROOT} "
             f"SECONDS_LIMIT={max(options.seconds - TELL_BEFORE_S, 1)}"
             + (" BOX_COUNTS=yes" if options.icount else ""),
+            "-d", "cpu_reset", "-D", os.path.join(self.folder, "resets"),
             "-serial", "stdio", "-serial", "chardev:line"]
         if options.disk:
             self.argv += ["-blockdev", f"driver=file,node-name=disk,filename={options.disk},"
@@ -123,9 +125,7 @@ class Box:
                     self.follow(process, ours)
                 finally:
                     process.kill()
-        if WRONG_CLOCK in self.console():
-            raise Hung("its clock is wrong")
-        return self.status()
+                return self.status(process.returncode)
 
     def follow(self, process, line):
         begin = time.monotonic()
@@ -169,13 +169,23 @@ class Box:
         with open(os.path.join(self.folder, "console"), encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def status(self):
+    def status(self, qemu_status):
+        """The command's, as the box has left it; QEMU's own is None where it had to be killed."""
         try:
             with open(os.path.join(self.folder, "status"), encoding="ascii") as file:
                 return int(file.read())
         except (FileNotFoundError, ValueError):
-            print("box: its console:\n" + self.console(), file=sys.stderr)
-            return BOX_FAILED
+            pass
+        print("box: its console:\n" + self.console(), file=sys.stderr)
+        if WRONG_CLOCK in self.console():
+            raise Hung("its clock is wrong")
+        if qemu_status is not None:
+            raise Hung(f"it ended in the middle ({self.last_reset()}, QEMU's exit status {qemu_status})")
+        return BOX_FAILED
+
+    def last_reset(self):
+        with open(os.path.join(self.folder, "resets"), encoding="utf-8", errors="replace") as file:
+            return "a triple fault" if "Triple fault" in file.read() else "no triple fault"
 
 
 def default_options(**others):
