@@ -3,6 +3,7 @@
 #ifndef PV_ABI_VIRTIO_IDS_H
 #define PV_ABI_VIRTIO_IDS_H
 
+#define VIRTIO_ID_NET     1u
 #define VIRTIO_ID_BLOCK   2u
 #define VIRTIO_ID_ENTROPY 4u
 
