@@ -10,7 +10,6 @@
 #define PV_HOSTED_NET_WIRE_H
 
 #include "devices/net/wire.h"
-#include "hosted/control/sentence.h"
 #include "hosted/loop/loop.h"
 
 enum pv_net_wire_kind {
@@ -61,11 +60,12 @@ struct pv_net_wire_options {
 };
 
 /*
- * Returns 0 and the wire, or -errno with a sentence that names the key at fault as the command line
- * spells it, and the remedy. Descriptors that were passed belong to the wire if it succeeds.
+ * Returns 0 and the wire, or -errno with a sentence in `error` (of `error_bytes`) that names the
+ * key at fault as the command line spells it, and the remedy. Descriptors that were passed belong
+ * to the wire if it succeeds.
  */
 int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options *options,
-                     char sentence[static PV_SENTENCE_BYTES]);
+                     char *error, size_t error_bytes);
 
 /* No queue runs, and the loops do not either. */
 void pv_net_wire_close(struct pv_net_wire *wire);
