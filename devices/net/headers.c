@@ -10,7 +10,14 @@
 #define VLAN_TAG_BYTES     4u
 
 #define IPV4_MORE_OR_OFFSET 0x3fffu
+#define IPV4_ADDRESS_BYTES  4u
 #define PORTS_BYTES         4u
+
+/* Options of IPv4 (RFC 791, section 3.1). */
+enum {
+	LOOSE_ROUTE = 131,
+	STRICT_ROUTE = 137,
+};
 
 /* What may stand between IPv6 and the transport (RFC 8200 and IANA's list of extension headers). */
 enum {
@@ -71,6 +78,33 @@ static void found_transport(struct pv_net_headers *headers, const struct walk *w
 		headers->transport = (uint16_t)walk->at;
 }
 
+size_t pv_net_ipv4_option_bytes(const uint8_t *option, size_t room)
+{
+	if (room == 0 || option[0] == PV_NET_IPV4_OPTION_END)
+		return 0;
+	if (option[0] == PV_NET_IPV4_OPTION_NOP)
+		return 1;
+	return room >= 2 && option[1] >= 2 && option[1] <= room ? option[1] : 0;
+}
+
+/*
+ * A packet on its way along a source route has its last address there (RFC 791, section 3.1): it is
+ * behind the first three bytes, of which the third says where the next one stands.
+ */
+static void look_at_ipv4_options(struct pv_net_headers *headers, const uint8_t *frame, size_t at,
+                                 size_t end)
+{
+	size_t bytes;
+
+	while ((bytes = pv_net_ipv4_option_bytes(frame + at, end - at)) > 0) {
+		bool is_route = frame[at] == LOOSE_ROUTE || frame[at] == STRICT_ROUTE;
+
+		if (is_route && bytes >= 3 + IPV4_ADDRESS_BYTES && frame[at + 2] <= bytes)
+			headers->destination = (uint16_t)(at + bytes - IPV4_ADDRESS_BYTES);
+		at += bytes;
+	}
+}
+
 static void find_ipv4(struct pv_net_headers *headers, struct walk *walk)
 {
 	const uint8_t *ip = walk->frame + walk->at;
@@ -85,6 +119,9 @@ static void find_ipv4(struct pv_net_headers *headers, struct walk *walk)
 	headers->source = (uint16_t)(walk->at + 12);
 	headers->destination = (uint16_t)(walk->at + 16);
 	headers->is_fragment = pv_net_get16(ip + 6) & IPV4_MORE_OR_OFFSET;
+	if (has(walk, ip_bytes))
+		look_at_ipv4_options(headers, walk->frame, walk->at + PV_NET_IPV4_BYTES,
+		                     walk->at + ip_bytes);
 	walk->at += ip_bytes;
 	headers->fragmentable = (uint16_t)walk->at;
 	if (!headers->is_fragment)

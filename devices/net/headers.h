@@ -16,6 +16,11 @@
 #define PV_NET_TCP_BYTES  20u /* without options */
 #define PV_NET_UDP_BYTES  8u
 
+/* Options of IPv4 (RFC 791, section 3.1). */
+#define PV_NET_IPV4_OPTION_END    0u
+#define PV_NET_IPV4_OPTION_NOP    1u
+#define PV_NET_IPV4_OPTION_COPIED 0x80u /* a bit: it is in all fragments */
+
 #define PV_NET_PROTOCOL_TCP      6u
 #define PV_NET_PROTOCOL_UDP      17u
 #define PV_NET_PROTOCOL_FRAGMENT 44u
@@ -26,8 +31,8 @@ struct pv_net_headers {
 	uint16_t transport; /* at hand as far as the four bytes of the ports */
 
 	/*
-	 * The addresses that a checksum covers: those of the IP header, but for IPv6 the home
-	 * address and the last one of a route, where the packet is on its way there.
+	 * The addresses that a checksum covers: those of the IP header, but the last one of a route
+	 * where the packet is on its way there, and the home address of a mobile node.
 	 */
 	uint16_t source, destination;
 	uint16_t mobile_route; /* the address in a routing header of type 2 */
@@ -46,6 +51,10 @@ struct pv_net_headers {
 
 /* Finds them in the first `bytes` of a frame, which nobody changes meanwhile. */
 void pv_net_headers_find(struct pv_net_headers *headers, const uint8_t *frame, size_t bytes);
+
+/* Bytes of an option of IPv4 that begins there, of a list with so many left. 0: the list ends here.
+ */
+size_t pv_net_ipv4_option_bytes(const uint8_t *option, size_t room);
 
 /* ---- fields of headers, which are big-endian ---- */
 

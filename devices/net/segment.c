@@ -288,6 +288,28 @@ static bool is_last(const struct pv_net_cutter *cutter)
 	return cutter->segments + 1 == cutter->count;
 }
 
+/* Options that are not to be in all fragments are in the first one only (RFC 791, section 3.1). */
+static void drop_options(struct pv_net_cutter *cutter)
+{
+	uint8_t *option = cutter->headers + cutter->network + PV_NET_IPV4_BYTES;
+	uint8_t *end = cutter->headers + cutter->head_bytes;
+	size_t bytes;
+
+	while ((bytes = pv_net_ipv4_option_bytes(option, (size_t)(end - option))) > 0) {
+		if (!(option[0] & PV_NET_IPV4_OPTION_COPIED))
+			__builtin_memset(option, PV_NET_IPV4_OPTION_NOP, bytes);
+		option += bytes;
+	}
+}
+
+static void move_on(struct pv_net_cutter *cutter, uint32_t bytes, uint16_t frames)
+{
+	cutter->body_offset += bytes;
+	cutter->segments = (uint16_t)(cutter->segments + frames);
+	if (frames > 0 && cutter->kind == VIRTIO_NET_HDR_GSO_UDP && !cutter->is_ipv6)
+		drop_options(cutter);
+}
+
 static void finish_ipv4(const struct pv_net_cutter *cutter, uint8_t *ip, uint32_t body_bytes)
 {
 	uint32_t ip_bytes = (ip[0] & 15u) * 4u;
@@ -381,8 +403,7 @@ uint32_t pv_net_cutter_next(struct pv_net_cutter *cutter, uint8_t *to, uint32_t 
 	__builtin_memcpy(to, cutter->headers, cutter->head_bytes);
 	take_body(cutter, to + cutter->head_bytes, bytes);
 	finish(cutter, to, bytes);
-	cutter->body_offset += bytes;
-	cutter->segments++;
+	move_on(cutter, bytes, 1);
 	return cutter->head_bytes + bytes;
 }
 
@@ -393,13 +414,10 @@ uint16_t pv_net_cutter_count(const struct pv_net_cutter *cutter)
 
 void pv_net_cutter_skip(struct pv_net_cutter *cutter, uint16_t frames)
 {
-	uint32_t bytes;
+	uint32_t left = cutter->body_bytes - cutter->body_offset, bytes;
 
 	frames = (uint16_t)smaller(frames, (uint32_t)(cutter->count - cutter->segments));
-	bytes = cutter->body_bytes - cutter->body_offset;
-	if (bytes / cutter->segment_bytes >= frames)
-		bytes = frames * cutter->segment_bytes;
+	bytes = smaller(left, frames * cutter->segment_bytes);
 	pv_cursor_skip(&cutter->payload, bytes - smaller(bytes, body_in_headers(cutter)));
-	cutter->body_offset += bytes;
-	cutter->segments = (uint16_t)(cutter->segments + frames);
+	move_on(cutter, bytes, frames);
 }
