@@ -167,11 +167,11 @@ PV_AT(struct virtio_net_hdr_hash, padding_reserved, 18);
 /* A command is this, its data, and what the device writes: an acknowledgement, and for some a
  * result. */
 struct virtio_net_ctrl {
-	uint8_t class;
+	uint8_t command_class;
 	uint8_t command;
 };
 PV_SIZE(struct virtio_net_ctrl, 2);
-PV_AT(struct virtio_net_ctrl, class, 0);
+PV_AT(struct virtio_net_ctrl, command_class, 0);
 PV_AT(struct virtio_net_ctrl, command, 1);
 
 #define VIRTIO_NET_OK  0u
