@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The buffers of a receiving queue (virtio 1.3, sections 5.1.6.3 and 5.1.6.4): a stock of chains without a
- * frame yet, the oldest first, and how a frame is laid out over them.  Without MRG_RXBUF a frame has one
- * chain, whatever its length.
+ * The buffers of a receiving queue (virtio 1.3, sections 5.1.6.3 and 5.1.6.4): a stock of chains
+ * without a frame yet, the oldest first, and how a frame is laid out over them.  Without MRG_RXBUF
+ * a frame has one chain, whatever its length.
  */
 #include "devices/net/internal.h"
 
@@ -74,8 +74,7 @@ uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *rec
 bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_receiver *receiver)
 {
 	return !pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF) ||
-	       receiver->taken == PV_NET_BURST ||
-	       queue->ring.in_flight_descs == queue->ring.size;
+	       receiver->taken == PV_NET_BURST || queue->ring.in_flight_descs == queue->ring.size;
 }
 
 void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which headers a sending driver may write (virtio 1.3, section 5.1.6.2), by what was negotiated. */
+/* Which headers a sending driver may write (virtio 1.3, section 5.1.6.2), by what was negotiated.
+ */
 #include "devices/net/internal.h"
 
 /* Two tags come on top of the MTU. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The control queue (virtio 1.3, section 5.1.6.5): what each command needs, and what it does.  A command that
- * is not in the table, was not negotiated, or has data of another length is refused and changes nothing.
+ * The control queue (virtio 1.3, section 5.1.6.5): what each command needs, and what it does.  A
+ * command that is not in the table, was not negotiated, or has data of another length is refused
+ * and changes nothing.
  */
 #include "devices/net/internal.h"
 
@@ -266,7 +267,7 @@ static bool set_coalescing(struct call *call)
 			coalesce(net, i, &coal);
 	*(role == PV_NET_RECEIVES ? &net->rx_coalescing : &net->tx_coalescing) =
 		(struct pv_net_coalescing){ pv_le32_get(coal.max_packets),
-			                    pv_le32_get(coal.max_usecs) };
+		                            pv_le32_get(coal.max_usecs) };
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Frames that one receiving queue took from the wire for another on the same lane: one behind the other in a
- * ring of bytes, each behind what is known of it.
+ * Frames that one receiving queue took from the wire for another on the same lane: one behind the
+ * other in a ring of bytes, each behind what is known of it.
  */
 #include "devices/net/internal.h"
 

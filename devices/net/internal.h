@@ -2,10 +2,11 @@
 /*
  * Within devices/net.
  *
- * What the driver sets by commands (struct pv_net_rules) belongs to the control queue's lane, or, while
- * that does not run, to the control side.  Every other lane goes by a copy, which it makes anew when it
- * finds that the version has moved on.  A copy that was made while a command was being carried out may be
- * half old and half new: the version moves on at the end of the command, and the copy is made again.
+ * What the driver sets by commands (struct pv_net_rules) belongs to the control queue's lane, or,
+ * while that does not run, to the control side.  Every other lane goes by a copy, which it makes
+ * anew when it finds that the version has moved on.  A copy that was made while a command was being
+ * carried out may be half old and half new: the version moves on at the end of the command, and the
+ * copy is made again.
  */
 #ifndef PV_DEVICES_NET_INTERNAL_H
 #define PV_DEVICES_NET_INTERNAL_H
@@ -28,10 +29,11 @@
 struct pv_net_counters {
 	pv_counter packets; /* passed on, to the driver or to the wire */
 	pv_counter bytes;
-	pv_counter drops;     /* of any kind; the next four are among them */
-	pv_counter malformed; /* sending: what the header says cannot be, or the frame is too long */
-	pv_counter overruns;  /* receiving: the driver had no buffers */
-	pv_counter filtered;  /* receiving: not for this driver */
+	pv_counter drops; /* of any kind; the next four are among them */
+	pv_counter
+		malformed;   /* sending: what the header says cannot be, or the frame is too long */
+	pv_counter overruns; /* receiving: the driver had no buffers */
+	pv_counter filtered; /* receiving: not for this driver */
 	pv_counter link_down;
 	pv_counter needs_csum; /* with a checksum that was left to do */
 	pv_counter csum_none;  /* without */
@@ -208,16 +210,18 @@ struct pv_net {
 
 	struct pv_net_bucket in, out;
 
-	/* Is it the device that finds the queue for each frame? Then all receiving queues share a lane. */
+	/* Is it the device that finds the queue for each frame? Then all receiving queues share a
+	 * lane. */
 	bool does_steer;
 	/* For each pair, where that is so: those that are there. The lane's own. */
 	struct pv_net_receiver **receiver;
 	/* The pair that each flow was last sent on, and 1; 0: none. */
 	uint16_t flow[1u << PV_NET_FLOWS_SHIFT];
 
-	struct pv_net_coalescing rx_coalescing, tx_coalescing; /* of queues that have none of their own */
-	struct pv_net_coalescing *coalescing;                  /* for each queue */
-	struct pv_net_counters *counters;                      /* the same */
+	struct pv_net_coalescing rx_coalescing,
+		tx_coalescing;                /* of queues that have none of their own */
+	struct pv_net_coalescing *coalescing; /* for each queue */
+	struct pv_net_counters *counters;     /* the same */
 	struct pv_queue *queue;
 };
 
@@ -319,8 +323,8 @@ void pv_net_receiver_drain(struct pv_queue *queue);
 /* buffers.c */
 
 /*
- * Has chains in stock for so many bytes with the header, if the driver has so many. Returns the bytes that those
- * have from the oldest on: fewer, or more.
+ * Has chains in stock for so many bytes with the header, if the driver has so many. Returns the
+ * bytes that those have from the oldest on: fewer, or more.
  */
 uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *receiver,
                              uint64_t bytes);
@@ -332,8 +336,8 @@ bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_re
 void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver);
 
 /*
- * Lists the pieces of chains in stock, up to `room` bytes of chains and `capacity` pieces, without the room for
- * the header. Returns how many pieces.
+ * Lists the pieces of chains in stock, up to `room` bytes of chains and `capacity` pieces, without
+ * the room for the header. Returns how many pieces.
  */
 uint16_t pv_net_buffers_list(const struct pv_queue *queue, struct pv_net_receiver *receiver,
                              uint64_t room, struct pv_iov *list, uint16_t capacity);

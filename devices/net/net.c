@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The network device: features, configuration, roles of queues, state. Its queues are in files of their own. */
+/* The network device: features, configuration, roles of queues, state. Its queues are in files of
+ * their own. */
 #include "devices/net/internal.h"
 
 #include "abi/virtio_ids.h"
@@ -11,13 +12,11 @@
 	}
 
 const struct pv_counter_name pv_net_counter_names[] = {
-	COUNTER(packets),     COUNTER(bytes),      COUNTER(drops),
-	COUNTER(malformed),   COUNTER(overruns),   COUNTER(filtered),
-	COUNTER(link_down),   COUNTER(needs_csum), COUNTER(csum_none),
-	COUNTER(csum_valid),  COUNTER(gso_packets), COUNTER(gso_bytes),
-	COUNTER(gso_whole),   COUNTER(gso_whole_bytes), COUNTER(segments),
-	COUNTER(segments_bytes), COUNTER(throttled), COUNTER(commands),
-	COUNTER(commands_ok), { NULL, 0 },
+	COUNTER(packets),   COUNTER(bytes),           COUNTER(drops),       COUNTER(malformed),
+	COUNTER(overruns),  COUNTER(filtered),        COUNTER(link_down),   COUNTER(needs_csum),
+	COUNTER(csum_none), COUNTER(csum_valid),      COUNTER(gso_packets), COUNTER(gso_bytes),
+	COUNTER(gso_whole), COUNTER(gso_whole_bytes), COUNTER(segments),    COUNTER(segments_bytes),
+	COUNTER(throttled), COUNTER(commands),        COUNTER(commands_ok), { NULL, 0 },
 };
 
 /* ---- features ---- */
@@ -27,16 +26,15 @@ const struct pv_counter_name pv_net_counter_names[] = {
 	 VIRTIO_NET_F_HOST_ECN | VIRTIO_NET_F_GUEST_HDRLEN | VIRTIO_NET_F_MRG_RXBUF)
 #define COMMANDS                                                                                   \
 	(VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA |                \
-	 VIRTIO_NET_F_CTRL_VLAN | VIRTIO_NET_F_CTRL_MAC_ADDR |                                     \
-	 VIRTIO_NET_F_CTRL_GUEST_OFFLOADS | VIRTIO_NET_F_GUEST_ANNOUNCE |                          \
-	 VIRTIO_NET_F_HASH_REPORT | VIRTIO_NET_F_NOTF_COAL | VIRTIO_NET_F_VQ_NOTF_COAL |           \
-	 VIRTIO_NET_F_DEVICE_STATS)
+	 VIRTIO_NET_F_CTRL_VLAN | VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_CTRL_GUEST_OFFLOADS |  \
+	 VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_HASH_REPORT | VIRTIO_NET_F_NOTF_COAL |         \
+	 VIRTIO_NET_F_VQ_NOTF_COAL | VIRTIO_NET_F_DEVICE_STATS)
 
 static uint64_t features(const struct pv_device *device)
 {
 	const struct pv_net *net = pv_net_of_const(device);
-	uint64_t bits = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_SPEED_DUPLEX | OFFLOADS |
-	                COMMANDS;
+	uint64_t bits = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_SPEED_DUPLEX |
+	                OFFLOADS | COMMANDS;
 
 	if (net->options.mtu > 0)
 		bits |= VIRTIO_NET_F_MTU;
@@ -49,8 +47,9 @@ static uint64_t features(const struct pv_device *device)
 }
 
 /*
- * What requires what (section 5.1.3.1), as far as packets are concerned. What requires the control queue may come
- * without: a vhost-user front-end that keeps that queue for itself says nothing of it.
+ * What requires what (section 5.1.3.1), as far as packets are concerned. What requires the control
+ * queue may come without: a vhost-user front-end that keeps that queue for itself says nothing of
+ * it.
  */
 static const struct {
 	uint64_t any_of, requires_any_of;

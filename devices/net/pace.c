@@ -2,8 +2,8 @@
 /*
  * Time: rates, interrupts that are put off, and the one timer that a queue has for all of it.
  *
- * A rate is a bucket of what may pass.  The last frame may overdraw it, and the queue then waits until
- * it is full enough again: the mean is exact and frames are not cut.
+ * A rate is a bucket of what may pass.  The last frame may overdraw it, and the queue then waits
+ * until it is full enough again: the mean is exact and frames are not cut.
  */
 #include "devices/net/internal.h"
 
@@ -57,8 +57,8 @@ static void leave(struct pv_net_bucket *bucket)
 }
 
 /*
- * Levels are counted in parts, and filled once in a tick, so that nothing has to be divided and rounding
- * loses next to nothing.
+ * Levels are counted in parts, and filled once in a tick, so that nothing has to be divided and
+ * rounding loses next to nothing.
  */
 #define TICK_SHIFT   20u
 #define TICK_NS      (1ull << TICK_SHIFT)

@@ -2,10 +2,11 @@
 /*
  * A receiving queue (virtio 1.3, section 5.1.6.4): from the wire to the driver.
  *
- * A frame goes right from the wire to the driver's buffers: as many as the last one needed are offered, and
- * behind them memory of ours, where what is left of a longer one comes to lie, which then takes the way of
- * frames that are in memory: it waits for buffers (for a while).  That way goes all that must be looked at before its
- * queue is known, and what this driver would not understand and is finished first.
+ * A frame goes right from the wire to the driver's buffers: as many as the last one needed are
+ * offered, and behind them memory of ours, where what is left of a longer one comes to lie, which
+ * then takes the way of frames that are in memory: it waits for buffers (for a while).  That way
+ * goes all that must be looked at before its queue is known, and what this driver would not
+ * understand and is finished first.
  */
 #include "devices/net/internal.h"
 
@@ -111,8 +112,8 @@ static bool look_at(struct pv_queue *queue, struct pv_net_receiver *receiver,
 		return false;
 	}
 	if (receiver->rules.hashing.types)
-		arrival->hash_value = pv_net_hash(&receiver->hasher, head, head_bytes,
-		                                  &arrival->hash_report);
+		arrival->hash_value =
+			pv_net_hash(&receiver->hasher, head, head_bytes, &arrival->hash_report);
 	return true;
 }
 
@@ -131,7 +132,8 @@ static uint64_t offload_of(uint8_t gso_type)
 	return 0;
 }
 
-/* Would this driver understand what is left to do about it? It may have changed its mind meanwhile. */
+/* Would this driver understand what is left to do about it? It may have changed its mind meanwhile.
+ */
 static bool is_understood(uint64_t offloads, const struct virtio_net_hdr *hdr)
 {
 	uint64_t needed = 0;
@@ -191,7 +193,8 @@ static bool deliver(struct pv_queue *queue, struct pv_net_receiver *receiver, co
 	return true;
 }
 
-/* What this driver does not understand comes in finished: one frame or more, or what there are buffers for. */
+/* What this driver does not understand comes in finished: one frame or more, or what there are
+ * buffers for. */
 static void deliver_finished(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
 	struct pv_net_pending *pending = &receiver->pending;
@@ -291,7 +294,8 @@ static enum outcome receive_for_any(struct pv_queue *queue, struct pv_net_receiv
 
 /* ---- frames right to the buffers ---- */
 
-/* At most so many pieces are offered: a frame of 64 KiB in pages, and what the rest of it is cut into. */
+/* At most so many pieces are offered: a frame of 64 KiB in pages, and what the rest of it is cut
+ * into. */
 #define LIST_MAX 192u
 
 /* The front of it lies in the driver's buffers, which are too small: all of it into memory. */
@@ -334,10 +338,10 @@ static enum outcome receive_into(struct pv_queue *queue, struct pv_net_receiver 
 	size_t head_bytes;
 
 	if (room < PV_NET_FRAME_MAX)
-		list[pieces++] = (struct pv_iov){ pending->data + room,
-			                          (size_t)(PV_NET_FRAME_MAX - room) };
-	arrival.bytes = net->wire->ops->receive(net->wire, pv_net_pair(queue), list, pieces,
-	                                        &arrival.hdr);
+		list[pieces++] =
+			(struct pv_iov){ pending->data + room, (size_t)(PV_NET_FRAME_MAX - room) };
+	arrival.bytes =
+		net->wire->ops->receive(net->wire, pv_net_pair(queue), list, pieces, &arrival.hdr);
 	if (arrival.bytes == 0)
 		return NO_FRAME;
 	learn(receiver, arrival.bytes);
@@ -358,7 +362,8 @@ static enum outcome receive_directly(struct pv_queue *queue, struct pv_net_recei
 {
 	uint32_t hdr_bytes = pv_net_hdr_bytes(queue->device);
 	struct pv_iov list[LIST_MAX];
-	uint64_t room = pv_net_buffers_want(queue, receiver, hdr_bytes + receiver->wanted_bytes + 1);
+	uint64_t room =
+		pv_net_buffers_want(queue, receiver, hdr_bytes + receiver->wanted_bytes + 1);
 	uint16_t count;
 
 	if (room <= hdr_bytes)
@@ -415,7 +420,8 @@ static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 		outcome = pv_net_link_is_up(net) ? receive_one(queue, receiver)
 		                                 : drop_one(queue, receiver);
 	pv_net_buffers_put_back(queue, receiver);
-	/* The driver need not say that it has more buffers while it is the wire that has no frames. */
+	/* The driver need not say that it has more buffers while it is the wire that has no frames.
+	 */
 	queue->is_stalled = outcome == NO_FRAME;
 	return outcome == CAME_IN || count > 1;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What comes in, as the driver set it (virtio 1.3, sections 5.1.6.5.1 to 5.1.6.5.3), and its state. */
+/* What comes in, as the driver set it (virtio 1.3, sections 5.1.6.5.1 to 5.1.6.5.3), and its state.
+ */
 #include "devices/net/internal.h"
 
 #define TPID_AT      12u
@@ -43,7 +44,8 @@ static bool lets_in_address(const struct pv_net_rules *rules, const uint8_t *mac
 	if (is_broadcast(mac))
 		return !rules->has_no_bcast;
 	if (mac[0] & 1)
-		return !rules->has_no_multi && (rules->has_all_multi || has(&rules->multicast, mac));
+		return !rules->has_no_multi &&
+		       (rules->has_all_multi || has(&rules->multicast, mac));
 	if (rules->has_no_uni)
 		return false;
 	return rules->has_all_uni || are_equal(mac, rules->mac) || has(&rules->unicast, mac);
@@ -89,8 +91,9 @@ static void load_macs(struct pv_net_macs *macs, struct pv_state_reader *from)
 
 static uint8_t flags_of(const struct pv_net_rules *rules)
 {
-	return (uint8_t)(rules->is_promiscuous | rules->has_all_multi << 1 | rules->has_all_uni << 2 |
-	                 rules->has_no_multi << 3 | rules->has_no_uni << 4 | rules->has_no_bcast << 5);
+	return (uint8_t)(rules->is_promiscuous | rules->has_all_multi << 1 |
+	                 rules->has_all_uni << 2 | rules->has_no_multi << 3 |
+	                 rules->has_no_uni << 4 | rules->has_no_bcast << 5);
 }
 
 static void set_flags(struct pv_net_rules *rules, uint8_t flags)

@@ -2,10 +2,11 @@
 /*
  * A sending queue (virtio 1.3, section 5.1.6.2): from the ring to the wire.
  *
- * A run takes a burst of chains, makes frames of them, and gives these to the wire in one call; a frame
- * goes right from the driver's memory where the wire can do what is left to do about it, otherwise it is
- * finished first, which may make many frames of one chain.  Chains whose frames have all gone return; the
- * others are put back on the ring, and of the first of them it is remembered how many of its frames went.
+ * A run takes a burst of chains, makes frames of them, and gives these to the wire in one call; a
+ * frame goes right from the driver's memory where the wire can do what is left to do about it,
+ * otherwise it is finished first, which may make many frames of one chain.  Chains whose frames
+ * have all gone return; the others are put back on the ring, and of the first of them it is
+ * remembered how many of its frames went.
  */
 #include "devices/net/internal.h"
 
@@ -79,7 +80,8 @@ static bool parse(struct pv_queue *queue, struct pv_chain *chain, struct pv_net_
 	if (chain->is_incomplete)
 		return false;
 	if (chain->writable > 0 || chain->readable_bytes < hdr_bytes) {
-		pv_queue_bad_chain(queue, "a packet that is shorter than its header, or to be written to");
+		pv_queue_bad_chain(queue,
+		                   "a packet that is shorter than its header, or to be written to");
 		return false;
 	}
 	pv_cursor_read(&reader, &frame->hdr, sizeof(frame->hdr));
@@ -139,16 +141,16 @@ static void add_frame(struct pv_net_sender *sender, bool is_last, bool is_segmen
 }
 
 /*
- * Begins to cut a chain, and passes over what of it went before. Returns whether anything is left: the driver may
- * have changed the chain since.
+ * Begins to cut a chain, and passes over what of it went before. Returns whether anything is left:
+ * the driver may have changed the chain since.
  */
 static bool begin_cutting(const struct pv_queue *queue, struct pv_net_sender *sender,
                           const struct pv_net_frame *frame, uint16_t gone)
 {
 	bool is_exact = pv_net_has(queue->device, VIRTIO_NET_F_GUEST_HDRLEN);
 
-	if (pv_net_cutter_begin(&sender->cutter, &frame->hdr, frame->iov, frame->pieces, frame->bytes,
-	                        is_exact))
+	if (pv_net_cutter_begin(&sender->cutter, &frame->hdr, frame->iov, frame->pieces,
+	                        frame->bytes, is_exact))
 		return false;
 	sender->to_cut = pv_net_cutter_count(&sender->cutter);
 	if (gone >= sender->to_cut) {
@@ -178,7 +180,7 @@ static void cut(struct pv_net_sender *sender)
 		sender->stage_bytes += bytes;
 		sender->to_cut--;
 		add_frame(sender, sender->to_cut == 0,
-		          sender->cutter.hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE);
+		          sender->cutter.kind != VIRTIO_NET_HDR_GSO_NONE);
 	}
 }
 

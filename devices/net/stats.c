@@ -16,9 +16,18 @@ struct kind {
 	} member[MEMBERS_MAX];
 };
 
-#define CORE(field) { OF_QUEUE, offsetof(struct pv_queue_counters, field) }
-#define OWN(field)  { OF_DEVICE, offsetof(struct pv_net_counters, field) }
-#define NONE        { NOTHING, 0 } /* what does not happen here */
+#define CORE(field)                                                                                \
+	{                                                                                          \
+		OF_QUEUE, offsetof(struct pv_queue_counters, field)                                \
+	}
+#define OWN(field)                                                                                 \
+	{                                                                                          \
+		OF_DEVICE, offsetof(struct pv_net_counters, field)                                 \
+	}
+#define NONE                                                                                       \
+	{                                                                                          \
+		NOTHING, 0                                                                         \
+	} /* what does not happen here */
 #define REPLY(kind) VIRTIO_NET_STATS_TYPE_REPLY_##kind
 
 #define GUEST_TSO (VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
@@ -26,16 +35,31 @@ struct kind {
 
 static const struct kind kinds[] = {
 	{ REPLY(CVQ), PV_NET_CONTROLS, 0, 2, { OWN(commands), OWN(commands_ok) } },
-	{ REPLY(RX_BASIC), PV_NET_RECEIVES, 0, 6,
+	{ REPLY(RX_BASIC),
+	  PV_NET_RECEIVES,
+	  0,
+	  6,
 	  { CORE(kicks), OWN(packets), OWN(bytes), CORE(interrupts), OWN(drops), OWN(overruns) } },
-	{ REPLY(TX_BASIC), PV_NET_SENDS, 0, 6,
+	{ REPLY(TX_BASIC),
+	  PV_NET_SENDS,
+	  0,
+	  6,
 	  { CORE(kicks), OWN(packets), OWN(bytes), CORE(interrupts), OWN(drops), OWN(malformed) } },
-	{ REPLY(RX_CSUM), PV_NET_RECEIVES, VIRTIO_NET_F_GUEST_CSUM, 4,
+	{ REPLY(RX_CSUM),
+	  PV_NET_RECEIVES,
+	  VIRTIO_NET_F_GUEST_CSUM,
+	  4,
 	  { OWN(csum_valid), OWN(needs_csum), OWN(csum_none), NONE } },
 	{ REPLY(TX_CSUM), PV_NET_SENDS, VIRTIO_NET_F_CSUM, 2, { OWN(csum_none), OWN(needs_csum) } },
-	{ REPLY(RX_GSO), PV_NET_RECEIVES, GUEST_TSO, 4,
+	{ REPLY(RX_GSO),
+	  PV_NET_RECEIVES,
+	  GUEST_TSO,
+	  4,
 	  { OWN(gso_packets), OWN(gso_bytes), NONE, NONE } },
-	{ REPLY(TX_GSO), PV_NET_SENDS, HOST_GSO, 6,
+	{ REPLY(TX_GSO),
+	  PV_NET_SENDS,
+	  HOST_GSO,
+	  6,
 	  { OWN(gso_packets), OWN(gso_bytes), OWN(segments), OWN(segments_bytes), OWN(gso_whole),
 	    OWN(gso_whole_bytes) } },
 };
@@ -99,7 +123,8 @@ static bool is_good(const struct pv_net *net, uint16_t queue, uint64_t types)
 	return types == 0;
 }
 
-/* Is all of the question good? It is read once more for the answers, and each part of it checked again then. */
+/* Is all of the question good? It is read once more for the answers, and each part of it checked
+ * again then. */
 static bool is_all_good(const struct pv_net *net, struct pv_cursor data, uint64_t entries)
 {
 	struct virtio_net_ctrl_queue_stats asked;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which receiving queue a frame goes to, where it is for the device to choose (virtio 1.3, sections 5.1.6.5.5
- * and 5.1.6.5.6): by the hash where the driver has said how; otherwise to the pair that the driver last sent
- * on for the same flow.  Flows are told apart by a sum that is the same in both directions, and share places
- * in a table; who shares one is in the same queue, that is all.
+ * Which receiving queue a frame goes to, where it is for the device to choose (virtio 1.3,
+ * sections 5.1.6.5.5 and 5.1.6.5.6): by the hash where the driver has said how; otherwise to the
+ * pair that the driver last sent on for the same flow.  Flows are told apart by a sum that is the
+ * same in both directions, and share places in a table; who shares one is in the same queue, that
+ * is all.
  */
 #include "devices/net/internal.h"
 
@@ -88,7 +89,8 @@ void pv_net_steer_sent(struct pv_net *net, const struct pv_net_frame *frame, uin
 
 	/* A pair more: 0 is nobody's. */
 	if (flow)
-		__atomic_store_n(&net->flow[place_of(flow)], (uint16_t)(pair + 1u), __ATOMIC_RELAXED);
+		__atomic_store_n(&net->flow[place_of(flow)], (uint16_t)(pair + 1u),
+		                 __ATOMIC_RELAXED);
 }
 
 static uint16_t by_flow(struct pv_net *net, uint16_t pairs, const uint8_t *head, size_t bytes)
@@ -103,7 +105,8 @@ static uint16_t by_flow(struct pv_net *net, uint16_t pairs, const uint8_t *head,
 	return flow ? (uint16_t)(place_of(flow) % pairs) : 0;
 }
 
-static uint16_t by_hash(const struct pv_net_steering *steering, const struct pv_net_arrival *arrival)
+static uint16_t by_hash(const struct pv_net_steering *steering,
+                        const struct pv_net_arrival *arrival)
 {
 	if (arrival->hash_report == VIRTIO_NET_HASH_REPORT_NONE)
 		return steering->unclassified;
