@@ -5,6 +5,7 @@
 
 #include "hosted/control/disk_set.h"
 #include "hosted/control/entropy.h"
+#include "hosted/control/nic.h"
 #include "hosted/control/options.h"
 #include "hosted/vmm/machine.h"
 
@@ -32,5 +33,33 @@ void pv_run_extend_by_rng(struct pv_service_extent *extent, const struct pv_run_
 /* Opened, and onto the PCI bus, if it is to be there. False with a sentence. */
 bool pv_run_add_rng(struct pv_machine *machine, struct pv_run_rng *rng, struct pv_service *service,
                     char sentence[static PV_SENTENCE_BYTES]);
+
+/* A network device that was asked for, with its keys. */
+struct pv_run_nic_plan {
+	struct pv_nic_options nic; /* first: pv_nic_parse() */
+	struct pv_export_options export;
+	unsigned int bus; /* enum pv_disk_bus */
+};
+
+struct pv_run_nics {
+	unsigned int count;
+	struct pv_run_nic_plan *plan;
+	struct pv_nic *nic; /* all zero until they are open */
+};
+
+/*
+ * What the texts, one of each --net, say; they are written to. `machine` is its name, or NULL.
+ * False with a sentence; nothing is left then.
+ */
+bool pv_run_plan_nics(struct pv_run_nics *nics, const struct pv_option_texts *texts,
+                      const char *machine, char sentence[static PV_SENTENCE_BYTES]);
+
+/* As of the entropy device. */
+void pv_run_extend_by_nics(struct pv_service_extent *extent, const struct pv_run_nics *nics);
+bool pv_run_add_nics(struct pv_machine *machine, struct pv_run_nics *nics,
+                     struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
+
+/* The service's loops may have gone no further than their threads. */
+void pv_run_close_nics(struct pv_run_nics *nics);
 
 #endif

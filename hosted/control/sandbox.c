@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "hosted/control/sandbox.h"
+#include "syscalls_net.h"
 #include "syscalls_serve.h"
 
 /* A call that is allowed only if one of its arguments is as it should be, in one of these ways. */
@@ -56,18 +57,33 @@ static int allow(scmp_filter_ctx filter, int call)
 	return is_conditional ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }
 
-static int fill(scmp_filter_ctx filter)
-{
 #define CALL(name) SCMP_SYS(name),
-	static const int calls[] = { PV_SYSCALLS_SERVE(CALL) };
+static const int calls_always[] = { PV_SYSCALLS_SERVE(CALL) };
+static const int calls_of_networks[] = { PV_SYSCALLS_NET(CALL) };
 #undef CALL
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && i < count; i++)
+		error = allow(filter, calls[i]);
+	return error;
+}
+
+static int fill(scmp_filter_ctx filter, bool has_network)
+{
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
 	/* To be had only with newer kernels and libraries, and not necessary. */
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++)
-		error = allow(filter, calls[i]);
+	if (!error)
+		error = allow_all(filter, calls_always, COUNT(calls_always));
+	if (!error && has_network)
+		error = allow_all(filter, calls_of_networks, COUNT(calls_of_networks));
 	return error;
 }
 
@@ -85,7 +101,7 @@ int pv_sandbox_prepare(void)
 	return 0;
 }
 
-int pv_sandbox_enter(void)
+int pv_sandbox_enter(bool has_network)
 {
 	scmp_filter_ctx filter;
 	int error;
@@ -95,7 +111,7 @@ int pv_sandbox_enter(void)
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
 		return -ENOMEM;
-	error = fill(filter);
+	error = fill(filter, has_network);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
