@@ -190,13 +190,12 @@ static bool are_announced(void)
 
 static void test_traffic(const struct payload_options *options)
 {
-	const struct pv_netdrv_info *info = pv_netdrv_info(scene.net);
 	uint8_t *memory = bare_alloc((FRAME_MAX + PV_NETDRV_HEADROOM) * (size_t)FRAMES, 64);
 
 	if (!payload_ok(memory, "there is memory for it"))
 		return;
 	prepare(memory, options->has_echo ? scene.mac : everybody);
-	if (interrupts_are_on() && interrupts_are_apart((uint16_t)(2 * info->pairs))) {
+	if (interrupts_are_on()) {
 		expect(BURST);
 		payload_ok(are_announced() && are_back(options),
 		           "what was sent is announced by interrupts");
