@@ -128,8 +128,8 @@ int pv_netdrv_set_mac(struct pv_netdrv *net, const uint8_t mac[VIRTIO_NET_MAC_BY
 
 	if (error)
 		return error;
-	__builtin_memmove(net->control.mac, mac, VIRTIO_NET_MAC_BYTES);
-	__builtin_memcpy(net->info.mac, net->control.mac, VIRTIO_NET_MAC_BYTES);
+	for (uint32_t i = 0; i < VIRTIO_NET_MAC_BYTES; i++)
+		net->control.mac[i] = net->info.mac[i] = mac[i];
 	net->control.has_mac = true;
 	net->info.has_mac = true;
 	return 0;

@@ -30,6 +30,7 @@ struct pv_netdrv_slots {
 
 /* Receive buffers of the driver's own. */
 struct pv_netdrv_own {
+	uint16_t buffers;
 	struct pv_netdrv_buffer *buffer;
 	uint8_t *memory;
 	struct pv_gpa gpa;

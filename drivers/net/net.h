@@ -76,8 +76,9 @@ struct pv_netdrv_options {
 	 */
 	bool fails_on_reset;
 	/*
-	 * Each receiving queue has as many buffers of the driver's own as it has places, of so many
-	 * bytes (info.buffer_bytes_min at least, or it is that). 0: the user posts buffers.
+	 * Each receiving queue has as many buffers of the driver's own as it has places (fewer big
+	 * ones: what 8 MiB hold), of so many bytes (info.buffer_bytes_min at least, or it is that).
+	 * 0: the user posts buffers.
 	 */
 	uint32_t own_buffer_bytes;
 

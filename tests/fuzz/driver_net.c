@@ -220,7 +220,8 @@ static void command(struct pv_netdrv_queue *queue, uint8_t what)
 		pv_netdrv_set_hash(net, what, mac, sizeof(mac));
 		break;
 	case 8:
-		pv_netdrv_set_guest_offloads(net, pv_netdrv_info(net)->features & (uint64_t)what << 7);
+		pv_netdrv_set_guest_offloads(net,
+		                             pv_netdrv_info(net)->features & (uint64_t)what << 7);
 		break;
 	default:
 		command_more(queue, what / 10);
