@@ -419,9 +419,9 @@ struct pv_netdrv_coalescing {
 	uint32_t max_packets;
 	uint32_t max_usecs;
 };
-/* Of all queues of a kind; of one; and what one has. */
-int pv_netdrv_set_rx_coalescing(struct pv_netdrv *net, struct pv_netdrv_coalescing coalescing);
-int pv_netdrv_set_tx_coalescing(struct pv_netdrv *net, struct pv_netdrv_coalescing coalescing);
+/* Of all receiving or all sending queues; of one; and what one has. */
+int pv_netdrv_set_coalescing(struct pv_netdrv *net, bool is_rx,
+                             struct pv_netdrv_coalescing coalescing);
 int pv_netdrv_set_queue_coalescing(struct pv_netdrv_queue *queue,
                                    struct pv_netdrv_coalescing coalescing);
 int pv_netdrv_queue_coalescing(struct pv_netdrv_queue *queue,

@@ -33,7 +33,7 @@ static void fill_free_slots(struct pv_netdrv_queue *queue)
 {
 	const uint16_t size = queue->base.place.size;
 
-	for (uint16_t i = 0; i < size; i++)
+	for (uint32_t i = 0; i < size; i++)
 		queue->slots.free_slot[i] = (uint16_t)(size - 1 - i);
 	queue->slots.free_slots = size;
 }
@@ -70,7 +70,7 @@ static bool alloc_own(struct pv_netdrv_queue *queue, uint32_t buffer_bytes)
 	own->memory = os->ops->shared_alloc(os, own->bytes, LINE_BYTES, &own->gpa);
 	if (!own->buffer || !own->memory)
 		return false;
-	for (uint16_t i = 0; i < own->buffers; i++) {
+	for (uint32_t i = 0; i < own->buffers; i++) {
 		const size_t at = (size_t)apart * i;
 
 		own->buffer[i] = (struct pv_netdrv_buffer){

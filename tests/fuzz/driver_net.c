@@ -162,10 +162,10 @@ static void command_more(struct pv_netdrv_queue *queue, uint8_t what)
 
 	switch (what % 8) {
 	case 0:
-		pv_netdrv_set_rx_coalescing(net, coalescing);
+		pv_netdrv_set_coalescing(net, true, coalescing);
 		break;
 	case 1:
-		pv_netdrv_set_tx_coalescing(net, coalescing);
+		pv_netdrv_set_coalescing(net, false, coalescing);
 		break;
 	case 2:
 		pv_netdrv_set_queue_coalescing(queue, coalescing);
