@@ -27,6 +27,7 @@ struct pv_wire_opening {
 	size_t error_bytes;
 };
 
+int pv_wire_tap_open(struct pv_wire_opening *opening);
 int pv_wire_stream_open(struct pv_wire_opening *opening);
 int pv_wire_dgram_open(struct pv_wire_opening *opening);
 int pv_wire_null_open(struct pv_wire_opening *opening);

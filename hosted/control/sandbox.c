@@ -8,8 +8,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/if_tun.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -27,7 +29,10 @@ struct condition {
 /* Of memory files: they can be sealed, and go when the program goes. */
 #define MEMFD_FLAGS (MFD_CLOEXEC | MFD_ALLOW_SEALING)
 
-/* The types of requests to a block device (linux/fs.h) and to KVM: not to a terminal. */
+/*
+ * The types of requests to a block device (linux/fs.h) and to KVM: not to a terminal, whose type a
+ * tap interface has too, so that of that one the very requests are named.
+ */
 #define IOCTL_TYPE_MASK 0xff00u
 #define IOCTL_TYPE_BLK  0x1200u
 #define IOCTL_TYPE_KVM  0xae00u
@@ -37,6 +42,8 @@ static int allow(scmp_filter_ctx filter, int call)
 	const struct condition conditions[] = {
 		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_BLK } },
 		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_KVM } },
+		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETOFFLOAD, 0 } },
+		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETQUEUE, 0 } },
 		{ SCMP_SYS(memfd_create), { 1, SCMP_CMP_EQ, MEMFD_FLAGS, 0 } },
 		{ SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 		{ SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
