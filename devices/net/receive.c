@@ -227,7 +227,9 @@ static bool is_given_up(const struct pv_queue *queue, struct pv_net_receiver *re
 {
 	uint64_t now = pv_net_now_ns(queue);
 
-	if (receiver->first < receiver->taken && pv_net_buffers_are_all(queue, receiver))
+	/* What came in during this run has buffers that the driver does not know to be back. */
+	if (receiver->came_in == 0 && receiver->first < receiver->taken &&
+	    pv_net_buffers_are_all(queue, receiver))
 		return true;
 	if (receiver->lane.frame_ns == 0)
 		receiver->lane.frame_ns = now + FRAME_WAITS_NS;

@@ -189,6 +189,14 @@ int pv_netdrv_recover(struct pv_netdrv *net);
  */
 int pv_netdrv_fail(struct pv_netdrv *net);
 
+/* Where the device sees a packet or a buffer: in one piece, or in several by a slot. The driver's.
+ */
+struct pv_netdrv_place {
+	struct pv_sg piece;
+	uint16_t pieces;
+	uint16_t slot;
+};
+
 /* ---- sending ---- */
 
 /*
@@ -224,10 +232,7 @@ struct pv_netdrv_packet {
 	void *arg;           /* the caller's */
 	uint64_t timeout_ns; /* until it is overdue, see pv_netdrv_tend(); 0: as the options say */
 
-	/* The driver's. */
-	struct pv_sg piece;
-	uint16_t pieces;
-	uint16_t slot;
+	struct pv_netdrv_place place; /* the driver's */
 };
 
 /*
@@ -256,9 +261,7 @@ struct pv_netdrv_buffer {
 	struct pv_netdrv_buffer *next;
 
 	/* The driver's. */
-	struct pv_sg piece;
-	uint16_t pieces;
-	uint16_t slot;
+	struct pv_netdrv_place place;
 	bool is_own;
 	bool is_posted; /* of its own ones */
 };
@@ -352,8 +355,8 @@ uint16_t pv_netdrv_queue_size(const struct pv_netdrv_queue *queue);
  * after a reset.
  */
 struct pv_netdrv_command {
-	uint8_t class;   /* VIRTIO_NET_CTRL_* */
-	uint8_t command; /* VIRTIO_NET_CTRL_*_* */
+	uint8_t command_class; /* VIRTIO_NET_CTRL_* */
+	uint8_t command;       /* VIRTIO_NET_CTRL_*_* */
 	const void *data;
 	uint32_t bytes;       /* at most options.command_bytes */
 	uint32_t first_bytes; /* of them, in a buffer of their own; 0: they are in one */
