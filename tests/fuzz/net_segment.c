@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "devices/net/hash.h"
+#include "devices/net/headers.h"
 #include "devices/net/segment.h"
 #include "devices/net/wire.h"
 #include "ring/err.h"
@@ -74,11 +75,14 @@ static void scribble(const struct frame *frame, uint8_t with)
 /* What IP says of a frame that was cut is how long it is. */
 static void check_length(const struct pv_net_cutter *cutter, const uint8_t *frame, uint32_t bytes)
 {
-	const uint8_t *field = frame + cutter->network + (cutter->is_ipv6 ? 4 : 2);
-	uint32_t before = cutter->network + (cutter->is_ipv6 ? 40u : 0);
+	const uint8_t *ip = frame + cutter->network;
 
-	if (cutter->kind != VIRTIO_NET_HDR_GSO_NONE)
-		pv_bug_on(before + (field[0] << 8 | field[1]) != bytes);
+	if (cutter->kind == VIRTIO_NET_HDR_GSO_NONE)
+		return;
+	if (cutter->is_ipv6)
+		pv_bug_on(cutter->network + 40u + pv_net_get16(ip + 4) != bytes);
+	else
+		pv_bug_on((uint32_t)cutter->network + pv_net_get16(ip + 2) != bytes);
 }
 
 static uint32_t take(struct pv_net_cutter *cutter, uint32_t head_bytes)
