@@ -121,7 +121,7 @@ class ServeNet(unittest.TestCase):
     def test_a_stream_loses_nothing_between_two_processes(self):
         wire = self.path("wire")
         first = self.serve(f"stream,path={wire},server=on", name="a")
-        second = self.serve(f"stream,path={wire},reconnect=50", name="b")
+        second = self.serve(f"stream,path={wire},reconnect-ms=50", name="b")
         sent, received = self.pass_on(second, first, "--size", "1514")
         self.assertGreater(received["checked"], 0)
         # What was on its way at the end of the one comes before the end of the other.
@@ -131,7 +131,7 @@ class ServeNet(unittest.TestCase):
 
     def test_a_stream_whose_other_end_dies_comes_back(self):
         wire = self.path("wire")
-        client = self.serve(f"stream,path={wire},reconnect=20", name="b")
+        client = self.serve(f"stream,path={wire},reconnect-ms=20", name="b")
         for _ in range(3):
             server = self.serve(f"stream,path={wire},server=on", name="a")
             deadline = time.monotonic() + LIMIT_S
