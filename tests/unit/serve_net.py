@@ -75,9 +75,9 @@ def macs(*texts):
 class Net(Case):
     DEVICE = 'net'
 
-    def serve(self, backend='null', *words):
+    def serve(self, backend='null', **more):
         return self.start('--socket-path', self.socket, '--backend', backend, '--qmp',
-                          f'unix:{self.qmp}', *words)
+                          f'unix:{self.qmp}', **more)
 
     def guest(self, **more):
         guest = Guest(self.socket, **more)
@@ -130,6 +130,50 @@ class Net(Case):
     def test_pairs_are_what_a_front_end_hears_of(self):
         self.serve('null,queues=3')
         self.assertEqual(self.guest().queue_num(), 3)
+
+    # ---- what a front-end may ask for ----
+
+    NET_MTU, RARP, REPLY_ACK = 1 << 4, 1 << 2, 1 << 3
+
+    def negotiated(self):
+        front_end = self.connect(self.socket)
+        front_end.send(front_end.SET_FEATURES,
+                       struct.pack('<Q', front_end.VERSION_1 | front_end.F_PROTOCOL))
+        front_end.send(15)
+        offered = struct.unpack('<IIIQ', front_end.socket.recv(20))[3]
+        wanted = self.NET_MTU | self.RARP | self.REPLY_ACK
+        self.assertEqual(offered & wanted, wanted)
+        front_end.send(front_end.SET_PROTOCOL_FEATURES, struct.pack('<Q', wanted))
+        return front_end
+
+    @staticmethod
+    def acknowledgement(front_end, request, number):
+        front_end.socket.sendall(struct.pack('<IIIQ', request, 1 | 8, 8, number))
+        return struct.unpack('<IIIQ', front_end.socket.recv(20))[3]
+
+    def test_a_front_end_may_say_the_mtu_that_we_have(self):
+        self.serve('null,mtu=9000')
+        front_end = self.negotiated()
+        self.assertEqual([self.acknowledgement(front_end, 20, mtu)
+                          for mtu in (68, 1500, 9000, 9001, 67, 0x10000 + 1500)], [0, 0, 0, 1, 1, 1])
+
+    def test_the_network_is_told_of_a_guest_that_has_come(self):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(ours.close)
+        ours.settimeout(PATIENCE_S)
+        self.serve(f'stream,fd={theirs.fileno()}', pass_fds=[theirs.fileno()])
+        theirs.close()
+        front_end = self.negotiated()
+        mac = bytes.fromhex(STATION.replace(':', ''))
+        self.assertEqual(self.acknowledgement(front_end, 19, int.from_bytes(mac, 'little')), 0)
+        frame = ours.recv(4 + 60, socket.MSG_WAITALL)
+        self.assertEqual(frame, struct.pack('>I', 60) + b'\xff' * 6 + mac +
+                         bytes.fromhex('80350001080006040003') + mac + bytes(4) + mac + bytes(22))
+        # Nothing passes while the link is down.
+        self.tell('set_link', name='net0', up=False)
+        self.assertEqual(self.acknowledgement(front_end, 19, int.from_bytes(mac, 'little')), 0)
+        ours.settimeout(0.2)
+        self.assertRaises(TimeoutError, ours.recv, 1)
 
     # ---- control commands ----
 
