@@ -22,6 +22,17 @@ bool pv_sandbox_is_built_in(void);
 /* At the beginning, before there are threads. Returns 0 or -errno. */
 int pv_sandbox_prepare(void);
 
+/*
+ * What only some devices need. Their calls are marked with the part's name: `#syscalls [dial] ...`.
+ */
+enum pv_sandbox_part {
+	PV_SANDBOX_DIAL = 1,     /* connect to Unix sockets */
+	PV_SANDBOX_INTERNET = 2, /* sockets of the Internet, and files to read */
+};
+
+/* Before the filter is entered, for each device that needs it: these parts will be in it. */
+void pv_sandbox_allow(enum pv_sandbox_part part);
+
 /* Enters the filter, for all threads there are and all that they create. Returns 0 or -errno. */
 int pv_sandbox_enter(void);
 
