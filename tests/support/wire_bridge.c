@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hosted/backends/net_wire.h"
+#include "hosted/control/sandbox.h"
 #include "tests/support/engine.h"
 
 #define FORWARDS_MAX 8
@@ -114,6 +115,18 @@ static void open_or_exit(struct pv_net_wire **opened, const struct pv_net_wire_o
 	exit(1);
 }
 
+static void close_doors(void)
+{
+	unsigned int needs = pv_net_wire_needs(wire[0]);
+
+	if (needs & PV_NET_WIRE_NEEDS_DIAL)
+		pv_sandbox_allow(PV_SANDBOX_DIAL);
+	if (needs & PV_NET_WIRE_NEEDS_INTERNET)
+		pv_sandbox_allow(PV_SANDBOX_INTERNET);
+	pv_bug_on(pv_sandbox_prepare());
+	pv_bug_on(pv_sandbox_enter());
+}
+
 int main(int argc, char **argv)
 {
 	const struct pv_loop_options loop_options = { .name = "bridge", .engine = test_engine() };
@@ -136,6 +149,7 @@ int main(int argc, char **argv)
 	open_or_exit(&wire[1], &script);
 	pv_loop_watch(loop, STDIN_FILENO, POLLIN, end, NULL);
 	pv_loop_poller_add(loop, &poller);
+	close_doors();
 	printf("%s\n", pv_net_wire_text(wire[0]));
 	fflush(stdout);
 	pv_loop_run(loop);
