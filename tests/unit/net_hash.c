@@ -458,7 +458,7 @@ static void other_protocols_have_no_hash(void **state)
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		/* IPv4 and IPv6 that say to be of another version than the frame does. */
 		ethernet(&frame, types[i], 0);
-		PUT(&frame, 0x50, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22);
+		PUT(&frame, 0x55, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22);
 		put(&frame, suite_ipv6, 100);
 		assert_hash(&frame, PV_NET_HASH_TYPES, 0, REPORT(NONE));
 	}
