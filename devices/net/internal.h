@@ -53,8 +53,6 @@ extern const struct pv_counter_name pv_net_counter_names[];
 
 /* ---- what the driver sets ---- */
 
-#define PV_NET_RSS_TABLE_MAX 128u
-
 struct pv_net_macs {
 	uint16_t count;
 	bool has_overflow;
@@ -110,10 +108,13 @@ struct pv_net_bucket {
 /* In a chain: the largest number of buffers that any driver uses, cut by regions of memory. */
 #define PV_NET_PIECES 64u
 
+PV_STATIC_ASSERT(PV_NET_HASH_KEY_BYTES == PV_NET_RSS_KEY_BYTES, "wires take other keys");
+
 /* What every lane has. */
 struct pv_net_lane {
 	struct pv_net_counters *counters;
-	uint32_t version; /* of the rules that it goes by */
+	uint32_t hdr_bytes; /* of the header before each packet */
+	uint32_t version;   /* of the rules that it goes by */
 
 	/* Deadlines, in the port's time; 0: none. The port's timer is set to the first. */
 	uint64_t rate_ns;
@@ -177,6 +178,8 @@ struct pv_net_pending {
 struct pv_net_receiver {
 	struct pv_net_lane lane;
 	uint32_t came_in; /* in this run */
+	bool is_mergeable;
+	bool has_to_look; /* at the first bytes of a frame, to know whether it comes in */
 	struct pv_net_rules rules;
 	uint64_t offloads; /* in force */
 	struct pv_net_hasher hasher;
@@ -255,10 +258,14 @@ static inline uint16_t pv_net_pair(const struct pv_queue *queue)
 /* Pairs that the driver knows of. */
 uint16_t pv_net_pairs_known(const struct pv_device *device);
 
-/* Offloads of the receiving driver that are in force. */
-uint64_t pv_net_offloads(const struct pv_net *net);
+/* The kinds of hashes that a driver may ask for. */
+uint32_t pv_net_hash_types(const struct pv_net *net);
 
-/* Tells the wire of them. */
+/* Tells a wire that spreads frames how. Returns false where it cannot do it. */
+bool pv_net_tell_spread(struct pv_net *net, const struct pv_net_rules *rules);
+
+/* Offloads of the receiving driver that are in force; and tells the wire of them. */
+uint64_t pv_net_offloads(const struct pv_net *net);
 void pv_net_tell_wire(struct pv_net *net);
 
 /* Bytes of the header before each packet. */
@@ -339,12 +346,11 @@ void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *rec
  * Lists the pieces of chains in stock, up to `room` bytes of chains and `capacity` pieces, without
  * the room for the header. Returns how many pieces.
  */
-uint16_t pv_net_buffers_list(const struct pv_queue *queue, struct pv_net_receiver *receiver,
-                             uint64_t room, struct pv_iov *list, uint16_t capacity);
+uint16_t pv_net_buffers_list(struct pv_net_receiver *receiver, uint64_t room, struct pv_iov *list,
+                             uint16_t capacity);
 
 /* Writes a frame to the oldest chains, which have room for it, behind the room for the header. */
-void pv_net_buffers_fill(const struct pv_queue *queue, struct pv_net_receiver *receiver,
-                         const uint8_t *data, uint32_t bytes);
+void pv_net_buffers_fill(struct pv_net_receiver *receiver, const uint8_t *data, uint32_t bytes);
 
 /* The oldest chains have a frame in them: writes the header, and gives them to the driver. */
 void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,

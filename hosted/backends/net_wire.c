@@ -20,6 +20,10 @@ int pv_wire_refuse(struct pv_wire_opening *opening, int err, const char *format,
 static int open_kind(struct pv_wire_opening *opening)
 {
 	switch (opening->options->kind) {
+	case PV_NET_WIRE_USER:
+		return pv_wire_user_open(opening);
+	case PV_NET_WIRE_TAP:
+		return pv_wire_tap_open(opening);
 	case PV_NET_WIRE_STREAM:
 		return pv_wire_stream_open(opening);
 	case PV_NET_WIRE_DGRAM:
@@ -28,9 +32,27 @@ static int open_kind(struct pv_wire_opening *opening)
 		return pv_wire_null_open(opening);
 	case PV_NET_WIRE_ECHO:
 		return pv_wire_echo_open(opening);
-	default:
-		return pv_wire_refuse(opening, -EINVAL, "no such kind of wire");
 	}
+	return pv_wire_refuse(opening, -EINVAL, "no such kind of wire");
+}
+
+/* What can fail is behind us when a wire takes descriptors that were passed. */
+static int open_traced(struct pv_wire_opening *opening)
+{
+	struct pv_wire *pcap;
+	int err = pv_wire_pcap_open(opening);
+
+	if (err)
+		return err;
+	pcap = opening->wire;
+	err = open_kind(opening);
+	if (err) {
+		pcap->close(pcap);
+		return err;
+	}
+	pv_wire_pcap_put_around(pcap, opening->wire);
+	opening->wire = pcap;
+	return 0;
 }
 
 int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options *options,
@@ -42,7 +64,7 @@ int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options
 	int err;
 
 	pv_bug_on(options->pairs == 0 || options->loops == 0);
-	err = open_kind(&opening);
+	err = options->pcap ? open_traced(&opening) : open_kind(&opening);
 	if (err)
 		return err;
 	*wire = &opening.wire->net;
@@ -56,14 +78,29 @@ void pv_net_wire_close(struct pv_net_wire *net)
 	wire->close(wire);
 }
 
+/* Who knows what there is to know of a wire: the innermost. */
+static const struct pv_wire *innermost(const struct pv_net_wire *net)
+{
+	const struct pv_wire *wire = (const struct pv_wire *)net;
+
+	while (wire->inner)
+		wire = wire->inner;
+	return wire;
+}
+
+unsigned int pv_net_wire_needs(const struct pv_net_wire *net)
+{
+	return innermost(net)->needs;
+}
+
 const char *pv_net_wire_text(const struct pv_net_wire *net)
 {
-	return ((const struct pv_wire *)net)->text;
+	return innermost(net)->text;
 }
 
 struct pv_net_wire_counters pv_net_wire_counters(const struct pv_net_wire *net)
 {
-	const struct pv_net_wire_counters *counters = &((const struct pv_wire *)net)->counters;
+	const struct pv_net_wire_counters *counters = &innermost(net)->counters;
 
 	return (struct pv_net_wire_counters){
 		.lost = __atomic_load_n(&counters->lost, __ATOMIC_RELAXED),

@@ -29,6 +29,7 @@
 #include "hosted/control/qmp.h"
 #include "hosted/control/stats_commands.h"
 #include "hosted/loop/host.h"
+#include "hosted/vhost_user/backend.h"
 
 /*
  * What the options write: those of the whole program, and those of each device. Texts must last as
@@ -67,7 +68,6 @@ extern const struct pv_option_group pv_export_option_group;
 struct pv_service_extent {
 	bool is_for_guest;         /* exports have no sockets: pv_service_set_guest() */
 	struct pv_loop_lock *lock; /* of the control side, for the guest's other threads; or NULL */
-	bool has_network;          /* a wire may connect to others while it runs */
 	const char *kind;          /* of most of it: "blk"; whose log lines about all are */
 	unsigned int devices;
 	unsigned int queues;                         /* of all devices together, ... */
@@ -117,6 +117,9 @@ struct pv_host_options pv_export_host(const struct pv_export *export);
  */
 int pv_export_attach(struct pv_export *export, struct pv_host *host, struct pv_device *device,
                      const char *what);
+
+/* It is a network: what its front-end may ask of it. Before the service is opened. */
+void pv_export_set_net(struct pv_export *export, const struct pv_vhu_net_ops *ops, void *arg);
 
 /* To register commands with; NULL without --qmp. */
 struct pv_qmp *pv_service_qmp(const struct pv_service *service);
