@@ -105,12 +105,39 @@ static void use(uint16_t queue, uint32_t bytes)
 	pv_fake_return(&rig.fake, queue, head, bytes);
 }
 
+/* What all buffers say, whichever comes first. */
+static void say_count(uint8_t count)
+{
+	for (uint32_t i = 0; i < BUFFERS; i++) {
+		memset(rig.memory[i], 0, 20);
+		rig.memory[i][offsetof(struct virtio_net_hdr_mrg, num_buffers)] = count;
+	}
+}
+
+static void a_packet_of_no_buffers_or_of_empty_ones_is_counted_and_dropped(void **state)
+{
+	(void)state;
+	up(0);
+	say_count(0);
+	use(RX, 100);
+	assert_int_equal(pv_netdrv_poll(rig.rx, 0), 0);
+	assert_int_equal(malformed(), 1);
+	say_count(2);
+	use(RX, 100);
+	use(RX, 0);
+	assert_int_equal(pv_netdrv_poll(rig.rx, 0), 0);
+	assert_int_equal(malformed(), 2);
+	expect_good_again();
+	netdrv_rig_close(&rig);
+}
+
 static void a_packet_that_is_too_short_is_counted_and_dropped(void **state)
 {
 	const uint32_t least = sizeof(struct virtio_net_hdr_hash) + PV_NETDRV_FRAME_MIN;
 
 	(void)state;
 	up(0);
+	say_count(1);
 	for (uint32_t bytes = 0; bytes < least; bytes++) {
 		use(RX, bytes);
 		assert_int_equal(pv_netdrv_poll(rig.rx, 0), 0);
@@ -127,8 +154,7 @@ static void a_length_beyond_the_buffer_is_cut_and_counted(void **state)
 	(void)state;
 	up(0);
 	for (uint32_t i = 0; i < COUNT(lengths); i++) {
-		memset(rig.memory[i], 0, 20);
-		rig.memory[i][10] = 1; /* num_buffers */
+		say_count(1);
 		use(RX, lengths[i]);
 		assert_int_equal(pv_netdrv_poll(rig.rx, 0), 1);
 		assert_int_equal(rig.last.bytes, 700 - sizeof(struct virtio_net_hdr_hash));
@@ -460,6 +486,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_count_of_buffers_that_lies_is_counted_and_dropped),
 		cmocka_unit_test(a_count_that_is_too_small_is_survived),
+		cmocka_unit_test(a_packet_of_no_buffers_or_of_empty_ones_is_counted_and_dropped),
 		cmocka_unit_test(a_packet_that_is_too_short_is_counted_and_dropped),
 		cmocka_unit_test(a_length_beyond_the_buffer_is_cut_and_counted),
 		cmocka_unit_test(a_header_that_makes_no_sense_is_counted_and_dropped),
