@@ -98,6 +98,8 @@ static void run_steps(bool may_move)
 {
 	for (uint32_t step = 0; step < STEPS; step++)
 		one_step(may_move);
+	if (may_move)
+		net_rig_move(&rig); /* at least once */
 	net_rig_settle(&rig);
 	assert_int_equal(rig.couple.needs_resets, 0);
 	assert_true(rig.frames_in > 10 && rig.frames_out > 10);
@@ -114,7 +116,6 @@ ON_EVERY_KIND(frames_of_all_sizes_go_both_ways_once_and_in_order)
 ON_EVERY_KIND(a_device_that_moves_under_load_loses_and_doubles_nothing)
 {
 	run_steps(true);
-	assert_true(rig.moves > 0);
 	/* But for a frame that waited for buffers at that instant. */
 	if (rig.pairs == 1)
 		assert_in_range(rig.next_in - 1 - rig.frames_in, 0, rig.moves);
