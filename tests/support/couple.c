@@ -165,8 +165,8 @@ static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct p
 	pv_bug_on(couple->is_sealed);
 	if (is_line || is_ring)
 		couple->is_ring_next = !couple->is_ring_next;
-	*addr = pv_twin_alloc(&couple->twin, bytes, is_whole ? PV_WHOLE : PV_CUT, couple->region_max,
-	                      &couple->random);
+	*addr = pv_twin_alloc(&couple->twin, bytes, is_whole ? PV_WHOLE : PV_CUT,
+	                      couple->region_max, &couple->random);
 	return pv_twin_driver(&couple->twin, *addr);
 }
 
