@@ -458,7 +458,7 @@ static void other_protocols_have_no_hash(void **state)
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		/* IPv4 and IPv6 that say to be of another version than the frame does. */
 		ethernet(&frame, types[i], 0);
-		PUT(&frame, 0x50, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22);
+		PUT(&frame, 0x55, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22);
 		put(&frame, suite_ipv6, 100);
 		assert_hash(&frame, PV_NET_HASH_TYPES, 0, REPORT(NONE));
 	}
@@ -516,6 +516,19 @@ static void options_and_routes_that_lie_about_their_length_end_where_they_are(vo
 	}
 }
 
+static void a_home_address_that_does_not_fit_its_header_is_none(void **state)
+{
+	struct frame frame;
+
+	(void)state;
+	ipv6_frame(&frame, 1, 0);
+	next_is(&frame, OPTIONS);
+	PUT(&frame, 59, 0, 0xc9, 16, 1, 2, 3, 4);
+	transport(&frame, 1, TCP);
+	assert_hash(&frame, PV_NET_HASH_TYPES, suite_ipv6[1].ports, REPORT(TCPv6_EX));
+	assert_int_equal(report_of_first(&frame, 14 + 40 + 8), REPORT(IPv6_EX));
+}
+
 /* ---- */
 
 static int set_key(void **state)
@@ -543,6 +556,7 @@ int main(void)
 		cmocka_unit_test(other_protocols_have_no_hash),
 		cmocka_unit_test(a_frame_that_ends_early_has_what_is_there),
 		cmocka_unit_test(options_and_routes_that_lie_about_their_length_end_where_they_are),
+		cmocka_unit_test(a_home_address_that_does_not_fit_its_header_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, set_key, NULL);

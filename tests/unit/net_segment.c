@@ -183,6 +183,34 @@ static void a_checksum_of_anything_may_begin_anywhere(void **state)
 	}
 }
 
+/* The payload makes the sum come out so that its complement is zero. */
+static void a_udp_checksum_that_comes_out_as_zero_is_written_as_ones(void **state)
+{
+	struct job job;
+
+	(void)state;
+	for (uint32_t i = 0; i < 60; i++) {
+		struct pv_net_packet *packet = &job.packet;
+		uint32_t at;
+		uint16_t sum;
+
+		make(&job, i, i % 2 ? UDP_L4 : NONE, 100, 200);
+		if (packet->is_tcp) {
+			done(&job);
+			continue;
+		}
+		at = packet->transport;
+		pv_net_be16_put(packet->frame + packet->payload, 0);
+		sum = pv_net_plain_sum(packet->frame + at, packet->bytes - at, 0);
+		pv_net_be16_put(packet->frame + packet->payload, 0xffffu ^ sum);
+		assert_int_equal(begin(&job), 0);
+		assert_int_equal(next(&job), packet->bytes);
+		assert_int_equal(pv_net_be16(out + at + 6), 0xffff);
+		assert_true(pv_net_frame_is_sound(packet, out, packet->bytes));
+		done(&job);
+	}
+}
+
 /* ---- frames that are cut ---- */
 
 static uint32_t ceiling(uint32_t bytes, uint32_t size)
@@ -489,6 +517,20 @@ static void headers_that_are_not_all_there_are_refused(void **state)
 	}
 }
 
+static void tcp_headers_that_are_too_short_are_refused(void **state)
+{
+	struct job job;
+
+	(void)state;
+	for (uint8_t words = 0; words < 5; words++) {
+		make(&job, words, cut_kinds[words % 2], 100, 50);
+		job.packet.frame[job.packet.transport + 12] = (uint8_t)(words << 4);
+		job.packet.hdr.hdr_len = pv_le16_of((uint16_t)(job.packet.transport + 4 * words));
+		assert_lie(&job);
+		done(&job);
+	}
+}
+
 static void pieces_that_are_too_many_or_too_long_for_ip_are_refused(void **state)
 {
 	struct job job;
@@ -524,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_frame_without_work_comes_out_as_it_is),
 		cmocka_unit_test(a_partial_checksum_is_completed_and_nothing_else_changed),
 		cmocka_unit_test(a_checksum_of_anything_may_begin_anywhere),
+		cmocka_unit_test(a_udp_checksum_that_comes_out_as_zero_is_written_as_ones),
 		cmocka_unit_test(tcp_and_datagrams_come_out_in_sound_pieces),
 		cmocka_unit_test(fragments_are_a_sound_datagram_together),
 		cmocka_unit_test(too_little_room_loses_nothing),
@@ -533,6 +576,7 @@ int main(void)
 		cmocka_unit_test(headers_of_packets_that_lie_are_refused),
 		cmocka_unit_test(checksums_outside_of_the_frame_are_refused),
 		cmocka_unit_test(headers_that_are_not_all_there_are_refused),
+		cmocka_unit_test(tcp_headers_that_are_too_short_are_refused),
 		cmocka_unit_test(pieces_that_are_too_many_or_too_long_for_ip_are_refused),
 	};
 
