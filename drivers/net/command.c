@@ -247,3 +247,10 @@ int pv_netdrv_command(struct pv_netdrv *net, struct pv_netdrv_command *command)
 		                             control->timeout_ns);
 	return error ? error : read_answer(control, command);
 }
+
+int pv_netdrv_ask(struct pv_netdrv *net, struct pv_netdrv_command *command)
+{
+	int error = pv_netdrv_command(net, command);
+
+	return !error && command->answered_bytes < command->answer_bytes ? -PV_EIO : error;
+}

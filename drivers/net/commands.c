@@ -128,8 +128,8 @@ int pv_netdrv_set_mac(struct pv_netdrv *net, const uint8_t mac[VIRTIO_NET_MAC_BY
 
 	if (error)
 		return error;
-	__builtin_memmove(net->control.mac, mac, VIRTIO_NET_MAC_BYTES);
-	__builtin_memcpy(net->info.mac, net->control.mac, VIRTIO_NET_MAC_BYTES);
+	for (uint32_t i = 0; i < VIRTIO_NET_MAC_BYTES; i++)
+		net->control.mac[i] = net->info.mac[i] = mac[i];
 	net->control.has_mac = true;
 	net->info.has_mac = true;
 	return 0;
@@ -190,7 +190,7 @@ static bool is_rss_sane(const struct pv_netdrv_info *info, const struct pv_netdr
 	if (rss->table_length == 0 || rss->table_length > info->rss_table_max ||
 	    rss->table_length & (rss->table_length - 1))
 		return false;
-	for (uint16_t i = 0; i < rss->table_length; i++)
+	for (uint32_t i = 0; i < rss->table_length; i++)
 		if (rss->table[i] >= rss->pairs)
 			return false;
 	return true;
@@ -211,7 +211,7 @@ static uint32_t write_rss(struct pv_netdrv *net, const struct pv_netdrv_rss *rss
 	uint32_t at = 0;
 
 	append(net, &at, &head, sizeof(head));
-	for (uint16_t i = 0; i < rss->table_length; i++) {
+	for (uint32_t i = 0; i < rss->table_length; i++) {
 		const struct pv_le16 pair = pv_le16_of(rss->table[i]);
 
 		append(net, &at, &pair, sizeof(pair));
@@ -278,7 +278,8 @@ static struct virtio_net_ctrl_coal coal_of(struct pv_netdrv_coalescing coalescin
 }
 
 /* What single queues of the kind had before is over. */
-static int set_coalescing(struct pv_netdrv *net, bool is_rx, struct pv_netdrv_coalescing coalescing)
+int pv_netdrv_set_coalescing(struct pv_netdrv *net, bool is_rx,
+                             struct pv_netdrv_coalescing coalescing)
 {
 	const enum pv_netdrv_memo_kind kind = is_rx ? PV_NETDRV_MEMO_COALESCING_RX
 	                                            : PV_NETDRV_MEMO_COALESCING_TX;
@@ -291,20 +292,10 @@ static int set_coalescing(struct pv_netdrv *net, bool is_rx, struct pv_netdrv_co
 	if (!has(net, VIRTIO_NET_F_NOTF_COAL))
 		return -PV_ENOTSUP;
 	error = tell(net, kind, what, &data, sizeof(data));
-	for (uint16_t i = 0; !error && i < net->started; i++)
+	for (uint32_t i = 0; !error && i < net->started; i++)
 		if (net->queue[i].is_rx == is_rx)
 			net->queue[i].has_coalescing = false;
 	return error;
-}
-
-int pv_netdrv_set_rx_coalescing(struct pv_netdrv *net, struct pv_netdrv_coalescing coalescing)
-{
-	return set_coalescing(net, true, coalescing);
-}
-
-int pv_netdrv_set_tx_coalescing(struct pv_netdrv *net, struct pv_netdrv_coalescing coalescing)
-{
-	return set_coalescing(net, false, coalescing);
 }
 
 int pv_netdrv_set_queue_coalescing(struct pv_netdrv_queue *queue,
@@ -342,11 +333,9 @@ int pv_netdrv_queue_coalescing(struct pv_netdrv_queue *queue,
 
 	if (!has(queue->net, VIRTIO_NET_F_VQ_NOTF_COAL))
 		return -PV_ENOTSUP;
-	error = pv_netdrv_command(queue->net, &command);
+	error = pv_netdrv_ask(queue->net, &command);
 	if (error)
 		return error;
-	if (command.answered_bytes < sizeof(answer))
-		return -PV_EIO;
 	*coalescing = (struct pv_netdrv_coalescing){ pv_le32_get(answer.max_packets),
 		                                     pv_le32_get(answer.max_usecs) };
 	return 0;

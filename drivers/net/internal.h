@@ -30,6 +30,7 @@ struct pv_netdrv_slots {
 
 /* Receive buffers of the driver's own. */
 struct pv_netdrv_own {
+	uint16_t buffers;
 	struct pv_netdrv_buffer *buffer;
 	uint8_t *memory;
 	struct pv_gpa gpa;
@@ -99,7 +100,7 @@ struct pv_netdrv {
 	struct pv_netdrv_options options;
 	size_t bytes;
 	uint16_t segments_max; /* of all queues */
-	uint16_t started;      /* queues of pairs that were set up */
+	uint32_t started;      /* queues of pairs that were set up */
 	bool has_control;      /* its queue was set up */
 	uint32_t link_flags;   /* VIRTIO_NET_S_*, and the one below; read by all threads */
 	uint32_t link_speed_mbit;
@@ -159,5 +160,8 @@ void pv_netdrv_control_init(struct pv_netdrv_control *control,
 int pv_netdrv_control_setup(struct pv_netdrv *net);
 void pv_netdrv_control_teardown(struct pv_netdrv *net);
 uint32_t pv_netdrv_control_poll(struct pv_netdrv *net);
+
+/* A command whose answer must be whole, else -PV_EIO. */
+int pv_netdrv_ask(struct pv_netdrv *net, struct pv_netdrv_command *command);
 
 #endif

@@ -21,7 +21,7 @@ static int start(struct pv_netdrv *net)
 {
 	int error = pv_driver_start(&net->driver);
 
-	for (uint16_t i = 0; !error && i < net->started; i += 2)
+	for (uint32_t i = 0; !error && i < net->started; i += 2)
 		error = pv_netdrv_post_own(&net->queue[i]);
 	return error;
 }
@@ -39,7 +39,7 @@ static void release(struct pv_netdrv *net)
 {
 	struct pv_os *os = net->driver.os;
 
-	for (uint16_t i = 0; i < net->started; i++)
+	for (uint32_t i = 0; i < net->started; i++)
 		pv_netdrv_queue_teardown(&net->queue[i]);
 	pv_netdrv_control_teardown(net);
 	os->ops->free(os, net, net->bytes);
@@ -93,7 +93,7 @@ int pv_netdrv_fail(struct pv_netdrv *net)
 {
 	int error = pv_driver_stop(&net->driver);
 
-	for (uint16_t i = 0; i < net->started; i++)
+	for (uint32_t i = 0; i < net->started; i++)
 		pv_driver_queue_end_all(&net->queue[i].base, -PV_EBROKEN);
 	if (net->has_control)
 		pv_driver_queue_end_all(&net->control.queue, -PV_EBROKEN);
@@ -108,7 +108,7 @@ void pv_netdrv_destroy(struct pv_netdrv *net)
 
 bool pv_netdrv_is_broken(struct pv_netdrv *net)
 {
-	for (uint16_t i = 0; i < net->started; i++)
+	for (uint32_t i = 0; i < net->started; i++)
 		if (pv_netdrv_queue_is_broken(&net->queue[i]))
 			return true;
 	if (net->has_control && net->control.queue.ring.is_broken)

@@ -76,8 +76,9 @@ struct pv_netdrv_options {
 	 */
 	bool fails_on_reset;
 	/*
-	 * Each receiving queue has as many buffers of the driver's own as it has places, of so many
-	 * bytes (info.buffer_bytes_min at least, or it is that). 0: the user posts buffers.
+	 * Each receiving queue has as many buffers of the driver's own as it has places (fewer big
+	 * ones: what 8 MiB hold), of so many bytes (info.buffer_bytes_min at least, or it is that).
+	 * 0: the user posts buffers.
 	 */
 	uint32_t own_buffer_bytes;
 
@@ -418,9 +419,9 @@ struct pv_netdrv_coalescing {
 	uint32_t max_packets;
 	uint32_t max_usecs;
 };
-/* Of all queues of a kind; of one; and what one has. */
-int pv_netdrv_set_rx_coalescing(struct pv_netdrv *net, struct pv_netdrv_coalescing coalescing);
-int pv_netdrv_set_tx_coalescing(struct pv_netdrv *net, struct pv_netdrv_coalescing coalescing);
+/* Of all receiving or all sending queues; of one; and what one has. */
+int pv_netdrv_set_coalescing(struct pv_netdrv *net, bool is_rx,
+                             struct pv_netdrv_coalescing coalescing);
 int pv_netdrv_set_queue_coalescing(struct pv_netdrv_queue *queue,
                                    struct pv_netdrv_coalescing coalescing);
 int pv_netdrv_queue_coalescing(struct pv_netdrv_queue *queue,

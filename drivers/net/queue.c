@@ -8,6 +8,9 @@
 
 #define LINE_BYTES 64u
 
+/* The device has a say in how many buffers there are: of big ones these are enough. */
+#define OWN_BYTES_MAX (8u << 20)
+
 static uint32_t round_up(uint32_t bytes)
 {
 	return (bytes + LINE_BYTES - 1) & ~(LINE_BYTES - 1);
@@ -30,7 +33,7 @@ static void fill_free_slots(struct pv_netdrv_queue *queue)
 {
 	const uint16_t size = queue->base.place.size;
 
-	for (uint16_t i = 0; i < size; i++)
+	for (uint32_t i = 0; i < size; i++)
 		queue->slots.free_slot[i] = (uint16_t)(size - 1 - i);
 	queue->slots.free_slots = size;
 }
@@ -58,16 +61,16 @@ static bool alloc_own(struct pv_netdrv_queue *queue, uint32_t buffer_bytes)
 {
 	struct pv_netdrv_own *own = &queue->own;
 	struct pv_os *os = queue->net->driver.os;
-	const uint16_t size = queue->base.place.size;
-	const uint32_t apart = round_up(buffer_bytes);
+	const uint32_t apart = round_up(buffer_bytes), most = OWN_BYTES_MAX / apart + 1;
 
-	if (__builtin_mul_overflow((size_t)apart, size, &own->bytes))
+	own->buffers = queue->base.place.size < most ? queue->base.place.size : (uint16_t)most;
+	if (__builtin_mul_overflow((size_t)apart, own->buffers, &own->bytes))
 		return false;
-	own->buffer = os->ops->alloc(os, sizeof(struct pv_netdrv_buffer) * size);
+	own->buffer = os->ops->alloc(os, sizeof(struct pv_netdrv_buffer) * own->buffers);
 	own->memory = os->ops->shared_alloc(os, own->bytes, LINE_BYTES, &own->gpa);
 	if (!own->buffer || !own->memory)
 		return false;
-	for (uint16_t i = 0; i < size; i++) {
+	for (uint32_t i = 0; i < own->buffers; i++) {
 		const size_t at = (size_t)apart * i;
 
 		own->buffer[i] = (struct pv_netdrv_buffer){
@@ -140,7 +143,7 @@ int pv_netdrv_queue_setup(struct pv_netdrv *net, uint16_t index)
 
 void pv_netdrv_queue_teardown(struct pv_netdrv_queue *queue)
 {
-	const size_t own_bytes = sizeof(struct pv_netdrv_buffer) * queue->base.place.size;
+	const size_t own_bytes = sizeof(struct pv_netdrv_buffer) * queue->own.buffers;
 	struct pv_driver *driver = &queue->net->driver;
 	struct pv_os *os = driver->os;
 

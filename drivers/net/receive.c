@@ -87,7 +87,7 @@ int pv_netdrv_post_own(struct pv_netdrv_queue *queue)
 	if (!queue->own.buffer)
 		return 0;
 	/* A buffer of two pieces takes two places where there are no tables: not all fit then. */
-	for (uint16_t i = 0; !error && i < queue->base.place.size; i++)
+	for (uint32_t i = 0; !error && i < queue->own.buffers; i++)
 		if (!queue->own.buffer[i].is_posted)
 			error = add_own(queue, &queue->own.buffer[i]);
 	pv_driver_queue_publish(&queue->base);

@@ -27,7 +27,7 @@ static int start_again(struct pv_netdrv *net)
 {
 	int error = 0;
 
-	for (uint16_t i = 0; !error && i < net->started; i++)
+	for (uint32_t i = 0; !error && i < net->started; i++)
 		error = pv_driver_queue_begin_again(&net->queue[i].base);
 	if (!error && net->has_control)
 		error = pv_driver_queue_begin_again(&net->control.queue);
@@ -74,7 +74,7 @@ static int repeat_coalescing(struct pv_netdrv *net)
 {
 	int error = 0;
 
-	for (uint16_t i = 0; !error && i < net->started; i++)
+	for (uint32_t i = 0; !error && i < net->started; i++)
 		if (net->queue[i].has_coalescing)
 			error = pv_netdrv_set_queue_coalescing(&net->queue[i],
 			                                       net->queue[i].coalescing);
@@ -105,13 +105,13 @@ static int go_on(struct pv_netdrv *net)
 
 	if (net->has_control)
 		pv_driver_queue_repeat(&net->control.queue, true);
-	for (uint16_t i = 0; !error && i < net->started; i += 2) {
+	for (uint32_t i = 0; !error && i < net->started; i += 2) {
 		pv_driver_queue_repeat(&net->queue[i].base, false);
 		error = pv_netdrv_post_own(&net->queue[i]);
 	}
 	if (!error)
 		error = tell_again(net);
-	for (uint16_t i = 1; !error && i < net->started; i += 2)
+	for (uint32_t i = 1; !error && i < net->started; i += 2)
 		pv_driver_queue_repeat(&net->queue[i].base, net->options.fails_on_reset);
 	return error;
 }
@@ -144,7 +144,7 @@ uint64_t pv_netdrv_deadline_ns(const struct pv_netdrv *net)
 
 	if (net->has_control)
 		earliest_ns = pv_driver_queue_deadline_ns(&net->control.queue);
-	for (uint16_t i = 1; i < net->started; i += 2)
+	for (uint32_t i = 1; i < net->started; i += 2)
 		earliest_ns =
 			earlier(earliest_ns, pv_driver_queue_deadline_ns(&net->queue[i].base));
 	return earliest_ns;
@@ -155,7 +155,7 @@ int pv_netdrv_tend(struct pv_netdrv *net)
 	struct pv_os *os = net->driver.os;
 	int error;
 
-	for (uint16_t i = 0; i < net->started; i++)
+	for (uint32_t i = 0; i < net->started; i++)
 		pv_netdrv_poll(&net->queue[i], 0);
 	pv_netdrv_control_poll(net);
 	if (!pv_netdrv_is_broken(net) && os->ops->now_ns(os) < pv_netdrv_deadline_ns(net))

@@ -13,7 +13,7 @@ static uint32_t sum_bytes(const struct pv_netdrv_packet *packet)
 {
 	uint32_t bytes = 0;
 
-	for (uint16_t i = 0; i < packet->buffers; i++) {
+	for (uint32_t i = 0; i < packet->buffers; i++) {
 		const uint32_t more = packet->buffer[i].bytes;
 
 		if (more == 0 || more > PV_NETDRV_FRAME_MAX - bytes)
@@ -91,8 +91,8 @@ static void write_header(const struct pv_netdrv_queue *queue, const struct pv_ne
 		.gso_type = packet->gso_type,
 		.hdr_len = pv_le16_of(packet->hdr_len),
 		.gso_size = pv_le16_of(packet->gso_size),
-		.csum_start = pv_le16_of(packet->needs_checksum ? packet->csum_start : 0),
-		.csum_offset = pv_le16_of(packet->needs_checksum ? packet->csum_offset : 0),
+		.csum_start = pv_le16_of(packet->csum_start),
+		.csum_offset = pv_le16_of(packet->csum_offset),
 	};
 
 	__builtin_memcpy(to, &header, sizeof(header));

@@ -14,11 +14,9 @@ int pv_netdrv_stats_types(struct pv_netdrv *net, uint64_t *types)
 
 	if (!(net->info.features & VIRTIO_NET_F_DEVICE_STATS))
 		return -PV_ENOTSUP;
-	error = pv_netdrv_command(net, &command);
+	error = pv_netdrv_ask(net, &command);
 	if (error)
 		return error;
-	if (command.answered_bytes < sizeof(answer))
-		return -PV_EIO;
 	*types = pv_le64_get(answer.supported_stats_types[0]);
 	return 0;
 }

@@ -82,9 +82,10 @@ static void serve_chain(struct scripted *scripted, struct pv_dev_ring *ring,
 {
 	uint32_t bytes = (uint32_t)chain->writable_bytes;
 	struct pv_cursor writer = pv_chain_writer(chain);
+	const uint32_t head_bytes = scripted->head_bytes ? scripted->head_bytes : 4;
 	uint8_t first[64] = { 0 };
 
-	pv_cursor_write(&writer, first, fuzz_copy(scripted->input, first, 4));
+	pv_cursor_write(&writer, first, fuzz_copy(scripted->input, first, head_bytes));
 	if (chain->last_writable)
 		*chain->last_writable = lies(scripted) ? fuzz_u8(scripted->input) : 0;
 	pv_dev_ring_return(ring, chain, lies(scripted) ? fuzz_u32(scripted->input) : bytes);
@@ -151,6 +152,7 @@ static int features_get(struct pv_bus *bus, uint64_t *features)
 	            VIRTIO_F_RING_RESET | VIRTIO_F_NOTIFICATION_DATA;
 	if (!lies(scripted))
 		*features |= VIRTIO_F_VERSION_1;
+	*features |= scripted->more;
 	return answer(scripted);
 }
 

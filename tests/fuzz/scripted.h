@@ -11,8 +11,8 @@
 #include "drivers/core/driver.h"
 #include "tests/fuzz/fuzz.h"
 
-#define SCRIPTED_QUEUES  2u
-#define SCRIPTED_AREAS   16u
+#define SCRIPTED_QUEUES  5u
+#define SCRIPTED_AREAS   24u
 #define SCRIPTED_BUFFERS 8u
 #define SCRIPTED_CONFIG  64u
 
@@ -33,7 +33,9 @@ struct scripted {
 	struct pv_os os;
 	struct fuzz_input *input;
 	uint8_t config[SCRIPTED_CONFIG];
-	uint64_t features; /* accepted */
+	uint64_t more;       /* features that it may offer, beside rings' and bits 0 to 15 */
+	uint32_t head_bytes; /* of what it writes to a chain, the input's; 0: 4 */
+	uint64_t features;   /* accepted */
 	uint8_t status;
 	uint64_t now_ns;
 	struct scripted_queue queue[SCRIPTED_QUEUES];

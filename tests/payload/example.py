@@ -25,8 +25,19 @@ def main():
             shutil.copy(path, folder)
         done = subprocess.run(["sh", "-ec", commands], cwd=folder, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    is_good = done.returncode == 0 and "the disk begins with: Hello from the disk" in done.stdout
-    print(f"{'ok' if is_good else 'not ok'} 1 - the example kernel reads its disk\n1..1")
+        frames = b""
+        if os.path.exists(os.path.join(folder, "net.pcap")):
+            with open(os.path.join(folder, "net.pcap"), "rb") as file:
+                frames = file.read()
+    statements = [
+        ("the example kernel reads its disk", "the disk begins with: Hello from the disk" in done.stdout),
+        ("it says hello to the network", "the network was told hello" in done.stdout),
+        ("the network has heard it", b"\xff" * 6 + b"RT\x00\x124V\x88\xb5Hello, network\0" in frames),
+    ]
+    for number, (text, is_good) in enumerate(statements, 1):
+        print(f"{'ok' if is_good else 'not ok'} {number} - {text}")
+    print(f"1..{len(statements)}")
+    is_good = done.returncode == 0 and all(is_good for _, is_good in statements)
     if not is_good:
         print("\n".join("# " + line for line in (done.stdout + done.stderr).splitlines()[-20:]))
     return not is_good

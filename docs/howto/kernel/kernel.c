@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A kernel that does one thing: it says what the first sector of its first disk begins with. */
+/* A kernel that does two things: it says what its first disk begins with, and hello to the network.
+ */
 #include "paravane_guest.h"
 
 /* ---- the machine: ports, a serial line, mem*() ---- */
@@ -205,6 +206,32 @@ static void read_disk(struct pv_bus *bus)
 	pv_blkdrv_destroy(blk);
 }
 
+/* To everybody, from us, by a protocol that is for experiments; padded with zeroes. */
+static void say_hello(struct pv_bus *bus)
+{
+	const struct pv_netdrv_options options = { .timeout_ns = 10000000000 };
+	static uint8_t frame[60] = "\xff\xff\xff\xff\xff\xff"
+				   "MACMAC"
+				   "\x88\xb5"
+				   "Hello, network";
+	const struct pv_buffer data = { frame, sizeof(frame) };
+	static struct pv_netdrv_packet packet = { .buffers = 1 };
+	struct pv_netdrv *net;
+
+	if (pv_netdrv_create(&net, bus, &os, &options)) {
+		say("the network does not come up\n");
+		return;
+	}
+	memcpy(frame + 6, pv_netdrv_info(net)->mac, 6);
+	packet.buffer = &data;
+	if (pv_netdrv_send(pv_netdrv_tx(net, 0), &packet) == 0) {
+		pv_netdrv_publish(pv_netdrv_tx(net, 0));
+		if (pv_netdrv_wait(pv_netdrv_tx(net, 0), &packet.is_done, options.timeout_ns) == 0)
+			say("the network was told hello\n");
+	}
+	pv_netdrv_destroy(net);
+}
+
 void kernel(void);
 
 void kernel(void)
@@ -212,8 +239,13 @@ void kernel(void)
 	static struct function function = { .port = { &port_ops } };
 	static struct pv_pci_bus bus;
 
-	for (function.slot = 0; function.slot < 32; function.slot++)
-		if (pv_pci_bus_init(&bus, &function.port) == 0 && bus.bus.device_id == 2)
+	for (function.slot = 0; function.slot < 32; function.slot++) {
+		if (pv_pci_bus_init(&bus, &function.port))
+			continue;
+		if (bus.bus.device_id == 2)
 			read_disk(&bus.bus);
+		else if (bus.bus.device_id == 1)
+			say_hello(&bus.bus);
+	}
 	out16(0x604, 0x2000); /* switches QEMU's q35 off */
 }
