@@ -198,6 +198,8 @@ static void take_strays(struct pv_bench_net_load *load)
 	uint64_t more = strayed - load->strayed_seen;
 
 	load->strayed_seen = strayed;
+	if (more > 0)
+		load->came_ns = 0;
 	load->away -= more < load->away ? (uint32_t)more : load->away;
 }
 
@@ -215,6 +217,7 @@ static void look_for_lost(struct pv_bench_net_load *load)
 		if (!load->sender)
 			load->result.lost += load->away;
 		load->away = 0;
+		load->came_ns = 0;
 	}
 }
 

@@ -75,15 +75,33 @@ static void look_at_vhost(struct pv_doctor *doctor)
 	                                 : "load its module (modprobe vhost_net)");
 }
 
+/* A library that is loaded when it is used. */
+struct library {
+	const char *finding, *file, *name, *package;
+};
+
 /* It stays until the program ends: closed, its libraries would leave behind what they allocated. */
-static void look_at_spice(struct pv_doctor *doctor)
+static void look_at_library(struct pv_doctor *doctor, const struct library *library)
 {
-	if (dlopen("libspice-server.so.1", RTLD_LAZY | RTLD_LOCAL)) {
-		pv_doctor_note(doctor, "spice", PV_DOCTOR_GOOD, "libspice-server is installed");
+	if (dlopen(library->file, RTLD_LAZY | RTLD_LOCAL)) {
+		pv_doctor_note(doctor, library->finding, PV_DOCTOR_GOOD, "%s is installed",
+		               library->name);
 		return;
 	}
-	pv_doctor_note(doctor, "spice", PV_DOCTOR_NO, "libspice-server is not installed");
-	pv_doctor_advise(doctor, "install it (Debian: apt install libspice-server1)");
+	pv_doctor_note(doctor, library->finding, PV_DOCTOR_NO, "%s is not installed",
+	               library->name);
+	pv_doctor_advise(doctor, "install it (Debian: apt install %s)", library->package);
+}
+
+static void look_at_libraries(struct pv_doctor *doctor)
+{
+	static const struct library libraries[] = {
+		{ "slirp", "libslirp.so.0", "libslirp", "libslirp0" },
+		{ "spice", "libspice-server.so.1", "libspice-server", "libspice-server1" },
+	};
+
+	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)
+		look_at_library(doctor, &libraries[i]);
 }
 
 static bool is_in_path(const char *program)
@@ -120,6 +138,6 @@ void pv_doctor_look_at_devices(struct pv_doctor *doctor)
 {
 	look_at_tap(doctor);
 	look_at_vhost(doctor);
-	look_at_spice(doctor);
+	look_at_libraries(doctor);
 	look_at_uml(doctor);
 }

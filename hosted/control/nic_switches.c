@@ -10,7 +10,7 @@
 #define HOST_TSO       (VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6)
 #define GUEST_TSO      (VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
 
-/* The feature, its name, what it needs, and what it is. */
+/* The feature, its name, what it needs, which comes before it, and what it is. */
 /* clang-format off */
 #define SWITCHES(X) \
 	X(CSUM, "csum", 0, "partial checksums from the driver") \
@@ -64,15 +64,13 @@ const struct pv_option_group pv_nic_switch_group = {
 
 uint64_t pv_nic_without(const struct pv_nic_options *options)
 {
-	uint64_t without = 0, before;
+	uint64_t without = 0;
 
-	for (size_t i = 0; i < SWITCHES_COUNT; i++)
-		without |= options->has[i] ? 0 : features[i].bit;
-	do {
-		before = without;
-		for (size_t i = 0; i < SWITCHES_COUNT; i++)
-			if (features[i].needs && !(features[i].needs & ~without))
-				without |= features[i].bit;
-	} while (without != before);
+	for (size_t i = 0; i < SWITCHES_COUNT; i++) {
+		bool is_needed_gone = features[i].needs && !(features[i].needs & ~without);
+
+		if (!options->has[i] || is_needed_gone)
+			without |= features[i].bit;
+	}
 	return without;
 }

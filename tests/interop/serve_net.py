@@ -2,13 +2,16 @@
 """`paravane serve net` as a user starts it, driven by `paravane bench net`: every frame comes back, or over to
 another process, as it was sent."""
 
+import itertools
 import json
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -19,6 +22,36 @@ from serving import PARAVANE, Qmp, Server, is_listening, short_folder
 
 LIMIT_S = 60
 LOSSES = ("lost", "doubled", "reordered", "altered", "foreign")
+
+
+class Mirror(threading.Thread):
+    """The other end of a stream, which sends back what comes, and does `harm` to every 50th frame."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.harm = None
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.start()
+
+    def run(self):
+        peer, _ = self.listener.accept()
+        with peer, peer.makefile("rb") as stream:
+            held = b""
+            for number in itertools.count():
+                head = stream.read(4)
+                if len(head) < 4:
+                    return
+                frame = head + stream.read(int.from_bytes(head, "big"))
+                harm = self.harm if number % 50 == 0 else None
+                if harm == "reordered":
+                    held = frame
+                    continue
+                if harm == "altered":
+                    frame = frame[:-1] + bytes([frame[-1] ^ 1])
+                peer.sendall(frame * {"lost": 0, "doubled": 2}.get(harm, 1) + held)
+                held = b""
 
 
 class ServeNet(unittest.TestCase):
@@ -104,6 +137,29 @@ class ServeNet(unittest.TestCase):
                      "the back-end does not offer several pairs; leave out --pairs")
         self.assertFalse(self.check(server)["is_mergeable"])
 
+    def test_what_happens_to_frames_is_told_apart(self):
+        mirror = Mirror(self.path("wire"))
+        self.addCleanup(mirror.listener.close)
+        server = self.serve(f"stream,path={self.path('wire')}")
+        self.check(server, "--depth", "8")
+        for harm in ("lost", "doubled", "reordered", "altered"):
+            mirror.harm = harm
+            done = self.bench(server, "--depth", "8", "--check", "--json")
+            result = json.loads(done.stdout)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("check failed: ", done.stderr)
+            self.assertGreater(result[harm], 0)
+            for other in {*LOSSES, "foreign"} - {harm}:
+                # What is altered is not known to be itself, and so is lost as well.
+                if (harm, other) != ("altered", "lost"):
+                    self.assertEqual(result[other], 0, (harm, other))
+            mirror.harm = None
+            self.check(server, "--depth", "8")
+
+    def test_a_network_that_gives_nothing_back_is_found_out(self):
+        self.refused(self.bench(self.serve("null"), "--check", "--json"),
+                     "check failed: no frame has come")
+
     # ---- from one process to another ----
 
     def pass_on(self, sender, receiver, *options):
@@ -131,7 +187,8 @@ class ServeNet(unittest.TestCase):
 
     def test_a_stream_whose_other_end_dies_comes_back(self):
         wire = self.path("wire")
-        client = self.serve(f"stream,path={wire},reconnect-ms=20", name="b")
+        client = self.serve(f"stream,path={wire},reconnect-ms=20", "--qmp",
+                            f"unix:{self.path('q')}", name="b")
         for _ in range(3):
             server = self.serve(f"stream,path={wire},server=on", name="a")
             deadline = time.monotonic() + LIMIT_S
@@ -143,6 +200,10 @@ class ServeNet(unittest.TestCase):
             server.end()
             if os.path.exists(wire):
                 os.unlink(wire)
+        qmp = Qmp(self.path("q"))
+        self.addCleanup(qmp.close)
+        self.assertGreaterEqual(qmp.counters()["reconnects"], 2)
+        self.assertEqual(qmp.counters()["bad"], 0)
 
     def run_both(self, sender, receiver):
         with subprocess.Popen(self.bench_words(receiver, "--mode", "receive", "--check", "--json"),
