@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* #syscalls io_uring_enter */
+/*
+ * The ring of a tap interface's lane.
+ *
+ * #syscalls io_uring_enter
+ */
 #define _GNU_SOURCE
 #include "hosted/backends/net_tap_ring.h"
 
