@@ -11,7 +11,7 @@ bench="fio qemu-system-common qemu-system-x86 gnuplot-nox kmod busybox-static"
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static
 	qemu-system-x86 qemu-system-common"
 check="clang libclang-rt-dev llvm clang-format g++ qemu-utils
-	iproute2 python3-scapy tcpdump tshark"
+	iproute2 passt python3-scapy tcpdump tshark"
 cross="gcc-i686-linux-gnu libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
 	qemu-user-static"
 

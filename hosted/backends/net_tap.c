@@ -17,10 +17,11 @@
 #include "hosted/loop/log.h"
 #include "ring/err.h"
 
-#define HEADER_BYTES ((uint32_t)sizeof(struct virtio_net_hdr))
+/* Pieces that go with one call: so many of the least fragmented frames, or a few of the others. */
+#define IOVECS (PV_WIRE_PIECES_MAX + 1 + 256u)
 
-/* The header's piece, if there is one, and those of the frame. A pv_iov is laid out as an iovec. */
-static int put_pieces(const struct pv_tap *tap, struct iovec *to, const struct virtio_net_hdr *hdr,
+/* A pv_iov is laid out as an iovec. */
+int pv_tap_put_pieces(const struct pv_tap *tap, struct iovec *to, const struct virtio_net_hdr *hdr,
                       const struct pv_iov *iov, uint16_t pieces)
 {
 	int count = 0;
@@ -37,11 +38,11 @@ static bool says_gone(int err)
 	return err == EBADFD || err == ENODEV || err == ENXIO || err == EBADF;
 }
 
-static void mind_gone(struct pv_tap *tap)
+void pv_tap_mind_gone(struct pv_tap *tap, int err)
 {
 	char line[128];
 
-	if (__atomic_exchange_n(&tap->is_gone, true, __ATOMIC_RELAXED))
+	if (!says_gone(err) || __atomic_exchange_n(&tap->is_gone, true, __ATOMIC_RELAXED))
 		return;
 	snprintf(line, sizeof(line),
 	         "interface %s is gone: nothing is sent or received any more; start again when it "
@@ -62,7 +63,7 @@ static int send_one(const struct pv_tap *tap, const struct pv_tap_queue *queue,
                     const struct pv_net_frame *frame)
 {
 	struct iovec iov[1 + PV_WIRE_PIECES_MAX];
-	int count = put_pieces(tap, iov, &frame->hdr, frame->iov, frame->pieces);
+	int count = pv_tap_put_pieces(tap, iov, &frame->hdr, frame->iov, frame->pieces);
 	ssize_t sent;
 
 	do
@@ -82,91 +83,99 @@ static uint16_t mind_failure(struct pv_tap *tap, struct pv_wire_gate *gate, int 
 
 	if (err == EAGAIN && pv_wire_gate_shut(gate, fd))
 		return 0;
-	if (says_gone(err))
-		mind_gone(tap);
+	pv_tap_mind_gone(tap, err);
 	if (err == EAGAIN || err == EIO || says_gone(err))
 		lost = frames;
 	pv_wire_count(&tap->wire.counters.lost, lost);
 	return lost;
 }
 
+/* Puts as many as fit. Returns how many. */
+static uint16_t put_frames(const struct pv_tap *tap, struct iovec iov[static IOVECS],
+                           struct pv_tap_transfer *transfer, const struct pv_net_frame *frame,
+                           uint16_t frames)
+{
+	uint32_t used = 0;
+	uint16_t i;
+
+	for (i = 0; i < frames && i < PV_TAP_BATCH; i++) {
+		if (used + 1 + frame[i].pieces > IOVECS)
+			break;
+		transfer[i].iov = &iov[used];
+		transfer[i].iovs = pv_tap_put_pieces(tap, &iov[used], &frame[i].hdr, frame[i].iov,
+		                                     frame[i].pieces);
+		used += (uint32_t)transfer[i].iovs;
+	}
+	return i;
+}
+
+/*
+ * Returns how many are done with. Where the last ones found no room they come again; one before
+ * them that failed is lost, whatever it failed at, for what is behind it has overtaken it.
+ */
+static uint16_t account(struct pv_tap *tap, struct pv_wire_gate *gate, int fd,
+                        const struct pv_tap_transfer *transfer, uint16_t count)
+{
+	uint16_t done = count;
+	uint64_t lost = 0;
+
+	while (done > 0 && transfer[done - 1].result == -EAGAIN)
+		done--;
+	if (done < count && !pv_wire_gate_shut(gate, fd))
+		done = count;
+	for (uint16_t i = 0; i < done; i++) {
+		lost += transfer[i].result < 0;
+		pv_tap_mind_gone(tap, -transfer[i].result);
+	}
+	if (lost)
+		pv_wire_count(&tap->wire.counters.lost, lost);
+	return done;
+}
+
+static uint16_t send_batch(struct pv_tap *tap, uint16_t pair, const struct pv_net_frame *frame,
+                           uint16_t frames)
+{
+	struct pv_tap_transfer transfer[PV_TAP_BATCH];
+	struct iovec iov[IOVECS];
+	uint16_t count = put_frames(tap, iov, transfer, frame, frames);
+
+	pv_tap_ring_write(&tap->ring[pair], transfer, count);
+	return account(tap, &tap->gate[pair], tap->queue[pair % tap->queues].fd, transfer, count);
+}
+
+static uint16_t send_plainly(struct pv_tap *tap, uint16_t pair, const struct pv_net_frame *frame,
+                             uint16_t frames)
+{
+	const struct pv_tap_queue *queue = &tap->queue[pair % tap->queues];
+	int err = send_one(tap, queue, frame);
+
+	return err ? mind_failure(tap, &tap->gate[pair], queue->fd, err, frames) : 1;
+}
+
 static uint16_t send_frames(struct pv_net_wire *net, uint16_t pair,
                             const struct pv_net_frame *frame, uint16_t frames)
 {
 	struct pv_tap *tap = (struct pv_tap *)net;
-	const struct pv_tap_queue *queue = &tap->queue[pair % tap->queues];
-	struct pv_wire_gate *gate = &tap->gate[pair];
 	uint16_t done = 0;
 
 	if (is_gone(tap)) {
 		pv_wire_count(&tap->wire.counters.lost, frames);
 		return frames;
 	}
-	while (done < frames && !gate->watch) {
-		int err = send_one(tap, queue, &frame[done]);
+	while (done < frames && !tap->gate[pair].watch) {
+		uint16_t left = frames - done;
 
-		if (err)
-			done += mind_failure(tap, gate, queue->fd, err, frames - done);
+		if (left > 1 && tap->ring[pair].is_there)
+			done += send_batch(tap, pair, frame + done, left);
 		else
-			done++;
+			done += send_plainly(tap, pair, frame + done, left);
 	}
 	return done;
 }
 
-/* ---- receiving ---- */
-
-void pv_tap_see(void *arg, int events)
-{
-	struct pv_tap_queue *queue = arg;
-
-	(void)events;
-	queue->is_readable = true;
-}
-
-static uint32_t mind_nothing(struct pv_tap *tap, struct pv_tap_queue *queue, int err)
-{
-	if (err == EINTR)
-		return 0;
-	queue->is_readable = false;
-	if (says_gone(err))
-		mind_gone(tap);
-	return 0;
-}
-
-/* Returns the bytes of the frame, 0 if there is none, or less than a frame's if what came is none.
- */
-static uint32_t read_one(struct pv_tap *tap, struct pv_tap_queue *queue, const struct pv_iov *iov,
-                         uint16_t pieces, struct virtio_net_hdr *hdr)
-{
-	struct iovec to[1 + PV_WIRE_PIECES_MAX];
-	int count = put_pieces(tap, to, hdr, iov, pieces);
-	ssize_t got = readv(queue->fd, to, count);
-
-	if (got < 0)
-		return mind_nothing(tap, queue, errno);
-	if (!tap->has_header)
-		return got > 0 ? (uint32_t)got : 1;
-	return got > HEADER_BYTES ? (uint32_t)got - HEADER_BYTES : 1;
-}
-
-static uint32_t receive(struct pv_net_wire *net, uint16_t pair, const struct pv_iov *iov,
-                        uint16_t pieces, struct virtio_net_hdr *hdr)
-{
-	struct pv_tap *tap = (struct pv_tap *)net;
-	struct pv_tap_queue *queue = &tap->queue[pair];
-	uint32_t bytes = 0;
-
-	while (queue->is_readable && bytes < PV_NET_FRAME_MIN) {
-		bytes = read_one(tap, queue, iov, pieces, hdr);
-		if (bytes > 0 && bytes < PV_NET_FRAME_MIN)
-			pv_wire_count(&tap->wire.counters.bad, 1);
-	}
-	return bytes < PV_NET_FRAME_MIN ? 0 : bytes;
-}
-
 const struct pv_net_wire_ops pv_tap_ops = {
 	.send = send_frames,
-	.receive = receive,
+	.receive = pv_tap_receive,
 	.set_offloads = pv_tap_set_offloads,
 	.set_pairs = pv_tap_set_pairs,
 	.set_spread = pv_tap_set_spread,

@@ -299,11 +299,15 @@ static void close_tap(struct pv_wire *wire)
 
 	pv_wire_gates_destroy(tap->gate, tap->pairs);
 	pv_tap_spread_fini(&tap->spread);
+	for (uint16_t i = 0; tap->ring && i < tap->pairs; i++)
+		pv_tap_ring_fini(&tap->ring[i]);
+	free(tap->ring);
 	for (uint16_t i = 0; i < tap->queues; i++) {
 		if (tap->queue[i].watch)
 			pv_loop_unwatch(tap->queue[i].loop, tap->queue[i].watch);
 		if (tap->queue[i].fd >= 0)
 			close(tap->queue[i].fd);
+		free(tap->queue[i].ahead.memory);
 	}
 	free(tap);
 }
@@ -325,20 +329,24 @@ static struct pv_tap *create(const struct pv_net_wire_options *options)
 			                               .fd = -1,
 			                               .loop = pv_wire_loop(options, i) };
 	tap->gate = pv_wire_gates_create(options, NULL, NULL);
-	if (tap->gate)
+	tap->ring = calloc(options->pairs, sizeof(*tap->ring));
+	if (tap->gate && tap->ring)
 		return tap;
-	free(tap);
+	close_tap(&tap->wire);
 	return NULL;
 }
 
 static bool start_watching(struct pv_tap *tap)
 {
+	for (uint16_t i = 0; i < tap->pairs; i++)
+		pv_tap_ring_init(&tap->ring[i], tap->queue[i % tap->queues].fd);
 	for (uint16_t i = 0; i < tap->queues; i++) {
 		struct pv_tap_queue *queue = &tap->queue[i];
 
 		queue->watch = pv_loop_watch(queue->loop, queue->fd, POLLIN, pv_tap_see, queue);
 		if (!queue->watch)
 			return false;
+		pv_tap_read_ahead(tap, queue);
 	}
 	return true;
 }

@@ -53,6 +53,7 @@ static int allow(scmp_filter_ctx filter, int call, unsigned int part)
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_KVM } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETOFFLOAD, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETQUEUE, 0 } },
+		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETSTEERINGEBPF, 0 } },
 		{ 0, SCMP_SYS(memfd_create), { 1, SCMP_CMP_EQ, MEMFD_FLAGS, 0 } },
 		{ 0, SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 		{ 0, SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },

@@ -271,6 +271,58 @@ class TheUserNetwork(unittest.TestCase):
                              'Address already in use')
 
 
+class TheStream(unittest.TestCase):
+    """Against those who speak it too."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(dir='.')
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.path = os.path.abspath(os.path.join(self.folder, 'stream'))
+
+    def start(self, *command):
+        if not shutil.which(command[0]):
+            self.skipTest(command[0])
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait, 10)
+        self.addCleanup(process.terminate)
+
+    def arp_until_answered(self, bridge, address):
+        """The peer may not be there yet."""
+        bridge.socket.settimeout(0.2)
+        for _ in range(50):
+            bridge.send(ARP(op=1, hwsrc=MAC, psrc=GUEST, pdst=address), to='ff:ff:ff:ff:ff:ff')
+            try:
+                return bridge.wait_for(lambda f: ARP in f and f[ARP].op == 2)
+            except TimeoutError:
+                pass
+        self.fail('no answer')
+
+    def test_qemu_is_at_the_other_end(self):
+        self.start('qemu-system-x86_64', '-M', 'none', '-nodefaults', '-display', 'none',
+                   '-netdev', f'stream,id=s,server=on,addr.type=unix,addr.path={self.path}',
+                   '-netdev', 'user,id=u', '-netdev', 'hubport,id=h0,hubid=0,netdev=s',
+                   '-netdev', 'hubport,id=h1,hubid=0,netdev=u')
+        with Bridge('stream', 'path=' + self.path, 'reconnect=50') as bridge:
+            self.assertEqual(self.arp_until_answered(bridge, HOST).src, HOST_MAC)
+            self.assertEqual(bytes(bridge.ping()[ICMP].payload)[:19], b'payload of the ping')
+
+    def test_qemu_connects_to_us(self):
+        with Bridge('stream', 'path=' + self.path, 'server') as bridge:
+            self.start('qemu-system-x86_64', '-M', 'none', '-nodefaults', '-display', 'none',
+                       '-netdev', f'stream,id=s,addr.type=unix,addr.path={self.path}',
+                       '-netdev', 'user,id=u', '-netdev', 'hubport,id=h0,hubid=0,netdev=s',
+                       '-netdev', 'hubport,id=h1,hubid=0,netdev=u')
+            self.assertEqual(self.arp_until_answered(bridge, HOST).src, HOST_MAC)
+
+    def test_passt_is_at_the_other_end(self):
+        # Started by root it goes on as nobody.
+        os.chmod(self.folder, 0o777)
+        self.start('passt', '--foreground', '--quiet', '--socket', self.path, '--address', GUEST,
+                   '--gateway', HOST, '--netmask', '24')
+        with Bridge('stream', 'path=' + self.path, 'reconnect=50') as bridge:
+            self.arp_until_answered(bridge, HOST)
+
+
 class TheTrace(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(dir='.')

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/wire_rig.h"
 
@@ -112,6 +113,29 @@ static void echo_keeps_pairs_apart(void **state)
 	wire_rig_close(&rig);
 }
 
+static void a_traced_wire_is_what_the_wire_is(void **state)
+{
+	struct pv_net_wire_options options = echo_wire;
+	struct wire_rig rig;
+
+	(void)state;
+	options.pcap = "net_wire.pcap";
+	options.pairs = 2;
+	wire_rig_open(&rig, options);
+	assert_int_equal(rig.wire->sources, 2);
+	assert_null(rig.wire->ops->set_offloads);
+	assert_true(rig.wire->ops->set_pairs(rig.wire, 2));
+	assert_string_equal(pv_net_wire_text(rig.wire), "echo network");
+	rig.to_send = rig.to_receive = 3000;
+	wire_rig_run(&rig);
+	wire_rig_close(&rig);
+	options.kind = PV_NET_WIRE_NULL;
+	wire_rig_open(&rig, options);
+	assert_true(rig.wire->knows_headers);
+	wire_rig_close(&rig);
+	unlink(options.pcap);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +144,7 @@ int main(void)
 		cmocka_unit_test(echo_takes_the_longest_frame_and_the_shortest),
 		cmocka_unit_test(a_full_echo_says_so_and_loses_nothing),
 		cmocka_unit_test(echo_keeps_pairs_apart),
+		cmocka_unit_test(a_traced_wire_is_what_the_wire_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

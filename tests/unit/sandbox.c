@@ -129,6 +129,37 @@ static void networks_may_connect_and_open_no_files(void **state)
 	assert_child_succeeds(try_networks);
 }
 
+static void try_to_dial(void)
+{
+	pv_sandbox_allow(PV_SANDBOX_DIAL);
+	enter();
+	must(socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+	must_be_refused(socket(AF_INET, SOCK_STREAM, 0));
+	must_be_refused(open("/etc/passwd", O_RDONLY));
+}
+
+static void try_the_internet(void)
+{
+	pv_sandbox_allow(PV_SANDBOX_INTERNET);
+	enter();
+	must(socket(AF_INET, SOCK_STREAM, 0) >= 0);
+	must(socket(AF_INET6, SOCK_DGRAM, 0) >= 0);
+	must(open("/etc/passwd", O_RDONLY) >= 0);
+	must_be_refused(socket(AF_UNIX, SOCK_STREAM, 0));
+	must_be_refused(socket(AF_NETLINK, SOCK_RAW, 0));
+	must_be_refused(open("/etc/passwd", O_RDWR));
+	must_be_refused(open("/tmp/new", O_RDONLY | O_CREAT, 0600));
+	must_be_refused(open("/tmp", O_TMPFILE | O_RDWR, 0600));
+}
+
+static void a_device_that_needs_more_is_allowed_that_and_no_more(void **state)
+{
+	(void)state;
+	skip_without_filter();
+	assert_child_succeeds(try_to_dial);
+	assert_child_succeeds(try_the_internet);
+}
+
 static void try_what_is_allowed(void)
 {
 	int event = eventfd(0, EFD_NONBLOCK), memfd = memfd_create("test", 0), pair[2];
@@ -355,6 +386,7 @@ int main(void)
 		cmocka_unit_test(from_the_beginning_no_privileges_are_gained_and_nothing_is_dumped),
 		cmocka_unit_test(inside_the_sandbox_programs_files_and_sockets_are_refused),
 		cmocka_unit_test(networks_may_connect_and_open_no_files),
+		cmocka_unit_test(a_device_that_needs_more_is_allowed_that_and_no_more),
 		cmocka_unit_test(inside_the_sandbox_what_serving_needs_still_works),
 		cmocka_unit_test(threads_that_run_already_are_inside_the_sandbox_too),
 		cmocka_unit_test(memory_that_shrinks_reads_as_zeros_and_is_flagged),
