@@ -110,7 +110,7 @@ bool pv_vhu_bus_is_over(struct pv_vhu_bus *bus)
 /* A device that was reset has nothing in flight, and the next one keeps an account of its own. */
 void pv_vhu_bus_inflight_forget(struct pv_vhu_bus *bus)
 {
-	pv_vhu_inflight_forget(&bus->inflight);
+	pv_vhu_frontend_inflight_end(&bus->inflight);
 	bus->is_inflight_told = false;
 }
 

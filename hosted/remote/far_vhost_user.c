@@ -56,7 +56,7 @@ static void destroy(struct pv_far *far)
 	struct far *own = of(far);
 
 	pv_vhu_frontend_destroy(own->frontend);
-	pv_vhu_inflight_forget(&own->inflight);
+	pv_vhu_frontend_inflight_end(&own->inflight);
 	free(own);
 }
 
@@ -101,7 +101,7 @@ static int begin(struct pv_far *far, uint64_t features, const struct pv_far_memo
 		return error;
 	if (is_again && own->inflight.fd >= 0)
 		return pv_vhu_frontend_inflight_set(own->frontend, &own->inflight);
-	pv_vhu_inflight_forget(&own->inflight);
+	pv_vhu_frontend_inflight_end(&own->inflight);
 	return pv_vhu_frontend_inflight_begin(own->frontend, own->options.queues,
 	                                      own->options.queue_size, &own->inflight);
 }
@@ -111,7 +111,7 @@ static int reset(struct pv_far *far)
 	struct far *own = of(far);
 	int error = pv_vhu_frontend_reset_device(own->frontend);
 
-	pv_vhu_inflight_forget(&own->inflight);
+	pv_vhu_frontend_inflight_end(&own->inflight);
 	/* Its queues are stopped: what more there is to a reset it does not know. */
 	return error == -ENOTSUP ? 0 : error;
 }

@@ -153,7 +153,7 @@ static void reset(struct pv_device *device)
 		pv_remote_complain(remote, "no reset");
 		pv_remote_look(remote);
 	}
-	remote->is_begun = false;
+	remote->is_begun = remote->is_going_on = false;
 	remote->pairs_on = 1;
 }
 

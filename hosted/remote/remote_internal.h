@@ -45,6 +45,7 @@ struct pv_remote {
 	uint16_t queues; /* elsewhere */
 	bool is_begun;
 	bool is_lost;
+	bool is_going_on; /* one was lost with queues of ours, and the next is to take them up */
 
 	/* The link. */
 	struct pv_watch *watch[2];

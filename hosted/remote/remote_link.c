@@ -68,8 +68,11 @@ static void lost(struct pv_remote *remote)
 
 	remote->is_lost = true;
 	pv_remote_complain(remote, "lost");
-	if (is_any_queue_told(remote) && !goes_on)
-		pv_device_needs_reset(&remote->device);
+	if (is_any_queue_told(remote)) {
+		remote->is_going_on = goes_on;
+		if (!goes_on)
+			pv_device_needs_reset(&remote->device);
+	}
 	link_changed(remote);
 	if (remote->options.reconnects)
 		set_timer(remote, 0);

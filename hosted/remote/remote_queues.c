@@ -135,20 +135,21 @@ static int tell(struct pv_remote *remote, uint16_t index)
 }
 
 /* The driver may have accepted what is our own doing. */
-static int begin(struct pv_remote *remote, bool is_again)
+static int begin(struct pv_remote *remote)
 {
 	uint64_t features = remote->device.features & remote->far->features;
 	int error;
 
 	remote->memory.table = remote->device.mem;
-	error = remote->far->ops->begin(remote->far, features, &remote->memory, is_again);
+	error = remote->far->ops->begin(remote->far, features, &remote->memory,
+	                                remote->is_going_on);
 	remote->is_begun = !error;
 	return error;
 }
 
 static int start(struct pv_remote *remote, uint16_t index)
 {
-	int error = remote->is_begun ? 0 : begin(remote, false);
+	int error = remote->is_begun ? 0 : begin(remote);
 
 	return error ? error : tell(remote, index);
 }
@@ -195,7 +196,7 @@ int pv_remote_queues_tell_again(struct pv_remote *remote)
 		if (queue->state != PV_QUEUE_RUNNING)
 			continue;
 		if (!is_begun)
-			error = begin(remote, true);
+			error = begin(remote);
 		is_begun = true;
 		if (own->is_told)
 			queue->position = seen_position(queue);

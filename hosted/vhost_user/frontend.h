@@ -138,7 +138,7 @@ int pv_vhu_frontend_inflight_begin(struct pv_vhu_frontend *frontend, uint16_t qu
                                    uint16_t queue_size, struct pv_vhu_inflight *inflight);
 
 /* Closes it, and it is none. */
-void pv_vhu_inflight_forget(struct pv_vhu_inflight *inflight);
+void pv_vhu_frontend_inflight_end(struct pv_vhu_inflight *inflight);
 
 /* ---- queues ---- */
 

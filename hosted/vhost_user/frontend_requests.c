@@ -229,7 +229,7 @@ int pv_vhu_frontend_inflight_set(struct pv_vhu_frontend *frontend,
 	return code ? code : pv_vhu_frontend_call(frontend, &call, NULL);
 }
 
-void pv_vhu_inflight_forget(struct pv_vhu_inflight *inflight)
+void pv_vhu_frontend_inflight_end(struct pv_vhu_inflight *inflight)
 {
 	if (inflight->fd >= 0)
 		close(inflight->fd);
@@ -248,7 +248,7 @@ int pv_vhu_frontend_inflight_begin(struct pv_vhu_frontend *frontend, uint16_t qu
 	if (!code)
 		code = pv_vhu_frontend_inflight_set(frontend, inflight);
 	if (code)
-		pv_vhu_inflight_forget(inflight);
+		pv_vhu_frontend_inflight_end(inflight);
 	return code;
 }
 
