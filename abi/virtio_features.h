@@ -9,6 +9,7 @@
 
 #define VIRTIO_F_BIT(n) (1ull << (n))
 
+#define VIRTIO_F_ANY_LAYOUT        VIRTIO_F_BIT(27) /* legacy */
 #define VIRTIO_F_INDIRECT_DESC     VIRTIO_F_BIT(28)
 #define VIRTIO_F_EVENT_IDX         VIRTIO_F_BIT(29)
 #define VIRTIO_F_VERSION_1         VIRTIO_F_BIT(32)

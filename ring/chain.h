@@ -33,6 +33,7 @@ struct pv_chain {
 	uint16_t descs; /* places it takes up in the ring */
 	uint16_t order; /* in-order queues: its place in the queue of returns */
 	uint16_t entry; /* queues with a journal: its entry there */
+	bool is_again;  /* ... which it had before the queue was started */
 	uint32_t born;  /* the memory table it points into */
 
 	/*

@@ -24,6 +24,16 @@ void pv_dev_packed_step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap
 	*at = (uint16_t)next;
 }
 
+void pv_dev_packed_step_back(struct pv_dev_ring *ring, uint16_t places)
+{
+	if (ring->at.avail >= places) {
+		ring->at.avail = (uint16_t)(ring->at.avail - places);
+		return;
+	}
+	ring->at.avail = (uint16_t)(ring->at.avail + ring->size - places);
+	ring->at.avail_wrap = !ring->at.avail_wrap;
+}
+
 /* A table's descriptors are its buffers, all of them, one after another. */
 static enum pv_ring_fault walk_table(struct pv_dev_ring *ring, struct pv_chain *chain,
                                      struct pv_gpa addr, uint32_t bytes)

@@ -229,6 +229,32 @@ enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 	return taken;
 }
 
+/* The chains in order end with this one, which has not come back. */
+static void forget_order(struct pv_dev_ring *ring, const struct pv_chain *chain)
+{
+	uint16_t last = (uint16_t)((ring->order_tail + ring->size - 1u) % ring->size);
+
+	pv_bug_on(chain->order != last || ring->order[last].is_returned);
+	ring->order_tail = last;
+}
+
+void pv_dev_ring_put_back(struct pv_dev_ring *ring, const struct pv_chain *chain)
+{
+	pv_bug_on(ring->in_flight == 0 || chain->born != ring->born);
+	ring->in_flight--;
+	ring->in_flight_descs = (uint16_t)(ring->in_flight_descs - chain->descs);
+	if (ring->has_in_order)
+		forget_order(ring, chain);
+	if (ring->fault)
+		return;
+	if (__builtin_expect(ring->inflight != NULL, 0) && pv_inflight_put_back(ring, chain))
+		return;
+	if (ring->is_packed)
+		pv_dev_packed_step_back(ring, chain->descs);
+	else
+		ring->at.avail--;
+}
+
 /* A chain of the ring came back: with the next publish the driver has it. */
 static void came_back(struct pv_dev_ring *ring, uint16_t entry, uint16_t descs)
 {

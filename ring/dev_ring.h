@@ -183,6 +183,13 @@ enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain);
 void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
                         uint32_t written_bytes);
 
+/*
+ * Makes as if the chain had not been taken: it will be the next one to be. For the chain that was
+ * taken last of all that have neither been returned nor put back; what was taken after it must have
+ * been put back too. What was written to its buffers stays there, and means nothing to the driver.
+ */
+void pv_dev_ring_put_back(struct pv_dev_ring *ring, const struct pv_chain *chain);
+
 /* Makes what was returned visible. Returns whether there was anything new. */
 bool pv_dev_ring_publish(struct pv_dev_ring *ring);
 

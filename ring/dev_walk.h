@@ -120,6 +120,9 @@ bool pv_dev_packed_is_available(uint16_t flags, bool wrap);
 /* Moves a position on by so many places, at most a lap. */
 void pv_dev_packed_step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint16_t places);
 
+/* Moves the available position back by so many places. */
+void pv_dev_packed_step_back(struct pv_dev_ring *ring, uint16_t places);
+
 /* One descriptor, the `chain->descs`th, with the flags that count: adds what it describes. */
 enum pv_ring_fault pv_dev_packed_walk_desc(struct pv_dev_ring *ring, struct pv_chain *chain,
                                            const struct pvirtq_desc *desc, uint16_t flags);

@@ -107,7 +107,8 @@ enum pv_take pv_inflight_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
 	enum pv_take taken;
 
-	if (pv_dev_ring_has_again(ring))
+	chain->is_again = pv_dev_ring_has_again(ring);
+	if (chain->is_again)
 		return take_again(ring, chain);
 	if (ring->is_packed) {
 		taken = pv_dev_packed_take(ring, chain);
@@ -119,6 +120,21 @@ enum pv_take pv_inflight_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 			pv_inflight_split_mark(ring, chain);
 	}
 	return taken;
+}
+
+bool pv_inflight_put_back(struct pv_dev_ring *ring, const struct pv_chain *chain)
+{
+	struct pv_inflight *journal = ring->inflight;
+
+	if (chain->is_again) {
+		journal->again_at--;
+		pv_bug_on(journal->again[journal->again_at].entry != chain->entry);
+	} else if (ring->is_packed) {
+		pv_inflight_packed_unmark(ring, chain);
+	} else {
+		pv_inflight_split_unmark(ring, chain);
+	}
+	return chain->is_again;
 }
 
 bool pv_inflight_publish(struct pv_dev_ring *ring)

@@ -70,6 +70,13 @@ int pv_inflight_open(struct pv_dev_ring *ring, void *storage);
 /* Takes a chain of those in flight before, or a new one, and marks it. */
 enum pv_take pv_inflight_take(struct pv_dev_ring *ring, struct pv_chain *chain);
 
+/*
+ * The chain that was taken last is not in flight any more, and will be taken next. Returns whether
+ * it is the journal that it will be taken from: it was in flight when that was opened, and stays
+ * marked.
+ */
+bool pv_inflight_put_back(struct pv_dev_ring *ring, const struct pv_chain *chain);
+
 /* Publishes what was returned. Returns whether there was any. */
 bool pv_inflight_publish(struct pv_dev_ring *ring);
 
@@ -97,6 +104,7 @@ static inline void pv_inflight_returned(struct pv_inflight *journal, uint16_t en
 /* The two formats. */
 int pv_inflight_split_open(struct pv_dev_ring *ring);
 void pv_inflight_split_mark(struct pv_dev_ring *ring, struct pv_chain *chain);
+void pv_inflight_split_unmark(struct pv_dev_ring *ring, const struct pv_chain *chain);
 enum pv_ring_fault pv_inflight_split_again(struct pv_dev_ring *ring, struct pv_chain *chain,
                                            const struct pv_inflight_again *again);
 /* Before and after the store that shows a batch to the driver. */
@@ -105,6 +113,7 @@ void pv_inflight_split_clear(struct pv_dev_ring *ring);
 
 int pv_inflight_packed_open(struct pv_dev_ring *ring);
 void pv_inflight_packed_mark(struct pv_dev_ring *ring, struct pv_chain *chain);
+void pv_inflight_packed_unmark(struct pv_dev_ring *ring, const struct pv_chain *chain);
 enum pv_ring_fault pv_inflight_packed_again(struct pv_dev_ring *ring, struct pv_chain *chain,
                                             const struct pv_inflight_again *again);
 void pv_inflight_packed_link(struct pv_dev_ring *ring);

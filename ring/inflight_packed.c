@@ -277,6 +277,19 @@ void pv_inflight_packed_mark(struct pv_dev_ring *ring, struct pv_chain *chain)
 	note_heads(journal, journal->free_head, journal->free_head);
 }
 
+/* Entries without a mark that are on no list are free to whoever comes after us. */
+void pv_inflight_packed_unmark(struct pv_dev_ring *ring, const struct pv_chain *chain)
+{
+	struct pv_inflight *journal = ring->inflight;
+	uint16_t last = journal->last[chain->entry];
+
+	pv_note_u8(&journal->packed->desc[chain->entry].inflight, 0);
+	journal->next[last] = journal->free_head;
+	pv_note_u16(&journal->packed->desc[last].next, journal->free_head);
+	journal->free_head = chain->entry;
+	note_heads(journal, journal->free_head, journal->free_head);
+}
+
 void pv_inflight_packed_link(struct pv_dev_ring *ring)
 {
 	struct pv_inflight *journal = ring->inflight;

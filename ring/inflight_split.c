@@ -106,6 +106,11 @@ void pv_inflight_split_mark(struct pv_dev_ring *ring, struct pv_chain *chain)
 	pv_note_u8(&desc->inflight, 1);
 }
 
+void pv_inflight_split_unmark(struct pv_dev_ring *ring, const struct pv_chain *chain)
+{
+	pv_note_u8(&ring->inflight->split->desc[chain->entry].inflight, 0);
+}
+
 void pv_inflight_split_link(struct pv_dev_ring *ring)
 {
 	struct pv_inflight *journal = ring->inflight;

@@ -22,6 +22,12 @@ static inline void pv_count(pv_counter *counter)
 	pv_count_add(counter, 1);
 }
 
+/* What was counted too early. */
+static inline void pv_uncount(pv_counter *counter)
+{
+	__atomic_store_n(counter, *counter - 1, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t pv_count_read(const pv_counter *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);

@@ -57,6 +57,12 @@ bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 	return false;
 }
 
+void pv_queue_put_back(struct pv_queue *queue, const struct pv_chain *chain)
+{
+	pv_uncount(&queue->counters.requests);
+	pv_dev_ring_put_back(&queue->ring, chain);
+}
+
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes)
 {
 	pv_count(&queue->counters.completions);
@@ -75,8 +81,9 @@ bool pv_queue_publish(struct pv_queue *queue)
 {
 	bool is_new = pv_dev_ring_publish(&queue->ring);
 
-	if (!is_new && !queue->is_quiet)
-		return false;
+	queue->is_quiet |= is_new;
+	if (!queue->is_quiet || queue->is_muted)
+		return is_new;
 	queue->is_quiet = false;
 	/* A broken ring cannot be asked whether it wants one. */
 	if (queue->ring.fault || pv_dev_ring_must_interrupt(&queue->ring))
@@ -135,5 +142,6 @@ void pv_queue_drain(struct pv_queue *queue)
 	if (virtio->queue_drain)
 		virtio->queue_drain(queue);
 	/* The queue may be quiet now, and nothing that it returned may stay unseen. */
+	queue->is_muted = false;
 	pv_queue_publish(queue);
 }

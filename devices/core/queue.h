@@ -27,7 +27,7 @@ enum pv_queue_state {
 };
 
 struct pv_queue_counters {
-	pv_counter requests;    /* chains taken */
+	pv_counter requests;    /* chains taken, and not put back */
 	pv_counter completions; /* chains returned */
 	pv_counter bursts;      /* runs that took at least one chain */
 	pv_counter kicks;       /* kicks that reached us */
@@ -59,6 +59,7 @@ struct pv_queue {
 	bool is_broke_reported;
 	bool is_bad_chain_reported;
 	bool is_quiet;         /* something was published whose interrupt is not decided yet */
+	bool is_muted;         /* the device's: nor will it be before this is taken back */
 	bool is_interrupt_due; /* for what was published by whoever ran the ring before */
 	struct pv_queue_counters counters;
 
@@ -86,7 +87,10 @@ bool pv_queue_run(struct pv_queue *queue);
  */
 bool pv_queue_may_sleep(struct pv_queue *queue);
 
-/* Lane. Publishes returned chains and interrupts if the driver wants it. Returns whether any. */
+/*
+ * Lane. Publishes returned chains and interrupts if the driver wants it and the device has not
+ * muted the queue. Returns whether there was anything new.
+ */
 bool pv_queue_publish(struct pv_queue *queue);
 
 /*
@@ -163,6 +167,12 @@ static inline bool pv_queue_keeps_held(const struct pv_queue *queue)
 {
 	return queue->config.inflight && !queue->logging.log;
 }
+
+/*
+ * For devices, on the lane: the chain was not taken after all (pv_dev_ring_put_back): the last one
+ * taken of those that the device has.
+ */
+void pv_queue_put_back(struct pv_queue *queue, const struct pv_chain *chain);
 
 /* For devices, on the lane: gives a chain back. */
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);

@@ -8,8 +8,6 @@
 #include "hosted/cli/bench_options.h"
 #include "hosted/cli/bench_report.h"
 #include "hosted/cli/cli.h"
-#include "hosted/cli/process_cpu.h"
-#include "hosted/cli/ticks.h"
 #include "ring/err.h"
 
 /* The largest ring that back-ends in use agree to. */
@@ -19,12 +17,6 @@
 /* Rings, tables, headers and status bytes of one queue, at most. */
 #define QUEUE_BYTES (2u << 20)
 
-/* How often the main thread looks at what happens. */
-#define WATCH_NS 50000000u
-
-/* A back-end that finishes nothing for so long is given up. */
-#define STALL_NS 15000000000ull
-
 static int complain(const char *sentence)
 {
 	fprintf(stderr, "%s: %s\n", pv_cli_bench_blk_command.name, sentence);
@@ -32,11 +24,6 @@ static int complain(const char *sentence)
 }
 
 /* ---- the device ---- */
-
-static uint64_t monotonic_ns(void)
-{
-	return pv_clock_ns(CLOCK_MONOTONIC);
-}
 
 /* Room for `depth` requests: one place each, or one for each descriptor without indirect ones. */
 static uint16_t queue_size_for(uint64_t features, uint64_t depth, uint32_t segments)
@@ -52,23 +39,24 @@ static uint16_t queue_size_for(uint64_t features, uint64_t depth, uint32_t segme
 static void driver_failed(struct pv_bench *bench, const struct pv_bench_options *options, int error)
 {
 	if (error == -PV_EFEATURES && options->is_packed)
-		pv_bench_fail(bench,
+		pv_bench_fail(&bench->run,
 		              "the back-end does not offer packed rings; leave out --packed");
 	else if (error == -PV_EFEATURES)
-		pv_bench_fail(bench, "the back-end does not offer virtio 1");
+		pv_bench_fail(&bench->run, "the back-end does not offer virtio 1");
 	else if (error == -PV_EBROKEN)
-		pv_bench_fail(bench, "the back-end's configuration makes no sense");
+		pv_bench_fail(&bench->run, "the back-end's configuration makes no sense");
 	else if (error == -PV_ENOMEM)
-		pv_bench_fail(bench, "no memory for the rings; a smaller --depth needs less");
+		pv_bench_fail(&bench->run, "no memory for the rings; a smaller --depth needs less");
 	else
-		pv_bench_fail(bench, "the device does not start: %s", pv_vhu_bus_error(bench->bus));
+		pv_bench_fail(&bench->run, "the device does not start: %s",
+		              pv_vhu_bus_error(bench->run.bus));
 }
 
 static bool driver_create(struct pv_bench *bench, const struct pv_bench_options *options,
                           uint16_t segments)
 {
 	const uint64_t packed = options->is_packed ? VIRTIO_F_RING_PACKED : 0;
-	uint64_t offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bench->bus));
+	uint64_t offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bench->run.bus));
 	const struct pv_blkdrv_options wish = {
 		.required = packed,
 		.wanted = (PV_BLKDRV_FEATURES & ~VIRTIO_F_RING_PACKED) | packed,
@@ -76,8 +64,8 @@ static bool driver_create(struct pv_bench *bench, const struct pv_bench_options 
 		.queue_size = queue_size_for(offered, options->depth, segments),
 		.segments_max = segments,
 	};
-	int error = pv_blkdrv_create(&bench->blk, pv_vhu_bus_bus(bench->bus),
-	                             pv_vhu_bus_os(bench->bus), &wish);
+	int error = pv_blkdrv_create(&bench->blk, pv_vhu_bus_bus(bench->run.bus),
+	                             pv_vhu_bus_os(bench->run.bus), &wish);
 
 	if (error)
 		driver_failed(bench, options, error);
@@ -103,7 +91,7 @@ static bool driver_start(struct pv_bench *bench, const struct pv_bench_options *
 		segments = 0;
 	if (segments && pv_blkdrv_disk(bench->blk)->segments_max >= segments)
 		return true;
-	pv_bench_fail(bench, "--block-size %llu is more than the disk takes in one request",
+	pv_bench_fail(&bench->run, "--block-size %llu is more than the disk takes in one request",
 	              (unsigned long long)options->block_bytes);
 	return false;
 }
@@ -115,14 +103,14 @@ static bool disk_fits(struct pv_bench *bench, const struct pv_bench_options *opt
 	const struct pv_blkdrv_disk *disk = pv_blkdrv_disk(bench->blk);
 
 	if (disk->queues < options->queues)
-		pv_bench_fail(bench, "--queues %llu is more than the disk's %u",
+		pv_bench_fail(&bench->run, "--queues %llu is more than the disk's %u",
 		              (unsigned long long)options->queues, disk->queues);
 	else if (options->block_bytes % disk->block_bytes)
-		pv_bench_fail(bench,
+		pv_bench_fail(&bench->run,
 		              "--block-size %llu is no multiple of the disk's blocks of %u bytes",
 		              (unsigned long long)options->block_bytes, disk->block_bytes);
 	else if (disk->is_read_only && options->mix < 100)
-		pv_bench_fail(bench, "the disk is read-only; leave out --mix and --verify");
+		pv_bench_fail(&bench->run, "the disk is read-only; leave out --mix and --verify");
 	else
 		return true;
 	return false;
@@ -137,13 +125,13 @@ static bool plan_make(struct pv_bench *bench, const struct pv_bench_options *opt
 	if (!disk_fits(bench, options))
 		return false;
 	plan->is_random = options->pattern == 0;
-	plan->seed = options->is_verifying ? monotonic_ns() : 1;
+	plan->seed = options->is_verifying ? pv_clock_ns(CLOCK_MONOTONIC) : 1;
 	plan->blocks =
 		(bytes < options->size_limit ? bytes : options->size_limit) / options->block_bytes;
 	least = options->queues * (options->is_verifying ? options->depth : 1);
 	if (plan->blocks >= least)
 		return true;
-	pv_bench_fail(bench,
+	pv_bench_fail(&bench->run,
 	              "the disk, or --size-limit, has room for %llu blocks; at least %llu are "
 	              "needed",
 	              (unsigned long long)plan->blocks, (unsigned long long)least);
@@ -157,165 +145,24 @@ struct run {
 	const struct pv_bench_options *options;
 	struct pv_bench_load **load;
 	uint16_t loads;
-	pid_t backend;
-	uint64_t begin_ns;
-	uint64_t begin_ticks;
 	struct pv_bench_report report;
-	/* The last time anything had moved. */
-	uint64_t moved_ns;
-	uint64_t moved_at;
 };
-
-static uint64_t progress_of(const struct run *run)
-{
-	uint64_t progress = 0;
-
-	for (uint16_t i = 0; i < run->loads; i++)
-		progress += pv_bench_load_progress(run->load[i]);
-	return progress;
-}
-
-static bool is_aborted(const struct run *run)
-{
-	return __atomic_load_n(&run->bench.phase, __ATOMIC_ACQUIRE) == PV_BENCH_ABORT;
-}
-
-static void stop(struct run *run)
-{
-	enum pv_bench_phase phase = PV_BENCH_LOAD;
-
-	__atomic_compare_exchange_n(&run->bench.phase, &phase, PV_BENCH_STOP, false,
-	                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-
-static bool is_connected(const struct run *run)
-{
-	struct pv_vhu_frontend *frontend = pv_vhu_bus_frontend(run->bench.bus);
-
-	return pv_vhu_frontend_is_connected(frontend) && !pv_vhu_frontend_channel_serve(frontend);
-}
-
-/* A back-end that is not there yet is tried again, until nothing has moved for too long. */
-static void reconnect(struct run *run)
-{
-	char sentence[256];
-	int code = pv_vhu_bus_reconnect(run->bench.bus, run->options->socket_path, -1, sentence,
-	                                sizeof(sentence));
-
-	if (code == -ENOTSUP)
-		pv_bench_fail(&run->bench, "%s", sentence);
-	else if (!code)
-		run->report.reconnects++;
-}
-
-/* Is the back-end there, and does it get on? */
-static void watch(struct run *run)
-{
-	struct timespec nap = { 0, WATCH_NS };
-	uint64_t progress = progress_of(run);
-	uint64_t now = monotonic_ns();
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
-	if (progress != run->moved_at) {
-		run->moved_at = progress;
-		run->moved_ns = now;
-	}
-	if (!is_connected(run) && run->options->is_reconnecting)
-		reconnect(run);
-	else if (!is_connected(run))
-		pv_bench_fail(&run->bench, "%s", pv_vhu_bus_error(run->bench.bus));
-	if (now - run->moved_ns > STALL_NS)
-		pv_bench_fail(&run->bench, "the back-end has finished nothing for %llu seconds",
-		              STALL_NS / 1000000000u);
-}
-
-static void progress_show(const struct run *run, uint64_t second, uint64_t requests)
-{
-	double rate = (double)requests;
-
-	if (!isatty(STDERR_FILENO))
-		return;
-	fprintf(stderr, "\r%4llu s %10.1f kIOPS %10.1f MB/s ", (unsigned long long)second,
-	        rate / 1e3, rate * run->bench.plan.block_bytes / 1e6);
-}
-
-static void progress_clear(void)
-{
-	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K");
-}
-
-static void load_watch(struct run *run)
-{
-	uint64_t second = 1;
-	uint64_t shown = 0;
-
-	while (!is_aborted(run)) {
-		uint64_t passed = monotonic_ns() - run->begin_ns;
-
-		if (passed >= run->options->seconds * 1000000000u)
-			break;
-		if (passed >= second * 1000000000u) {
-			uint64_t progress = progress_of(run);
-
-			progress_show(run, second++, progress - shown);
-			shown = progress;
-		}
-		watch(run);
-	}
-}
-
-static bool have_all_ended(const struct run *run)
-{
-	for (uint16_t i = 0; i < run->loads; i++) {
-		if (!pv_bench_load_has_ended(run->load[i]))
-			return false;
-	}
-	return true;
-}
 
 static bool loads_create(struct run *run)
 {
+	struct pv_bench_run *workers = &run->bench.run;
 	uint16_t queues = run->bench.plan.queues;
 
 	run->load = calloc(queues, sizeof(struct pv_bench_load *));
-	for (uint16_t i = 0; run->load && i < queues; i++) {
+	workers->worker = calloc(queues, sizeof(struct pv_bench_worker *));
+	for (uint16_t i = 0; run->load && workers->worker && i < queues; i++) {
 		run->load[i] = pv_bench_load_create(&run->bench, i);
 		if (!run->load[i])
 			return false;
 		run->loads++;
+		workers->worker[workers->workers++] = pv_bench_load_worker(run->load[i]);
 	}
-	return run->load;
-}
-
-static void loads_start(struct run *run)
-{
-	uint64_t cpu_ns = 0;
-
-	run->report.has_backend_cpu = pv_process_cpu_ns(run->backend, &cpu_ns);
-	run->report.backend_cpu_ns = cpu_ns;
-	run->begin_ns = monotonic_ns();
-	run->begin_ticks = pv_ticks(run->bench.are_ticks_cheap);
-	run->moved_ns = run->begin_ns;
-	for (uint16_t i = 0; i < run->loads; i++) {
-		if (!pv_bench_load_start(run->load[i]))
-			break;
-	}
-}
-
-/* At the end of the load, before what is in flight has come back. */
-static void clocks_stop(struct run *run)
-{
-	struct pv_bench_report *report = &run->report;
-	uint64_t cpu_ns;
-	uint64_t ticks = pv_ticks(run->bench.are_ticks_cheap) - run->begin_ticks;
-
-	report->ns_per_tick = (double)(monotonic_ns() - run->begin_ns) / (double)ticks;
-	/* Not that of several processes. */
-	report->has_backend_cpu = report->has_backend_cpu && report->reconnects == 0 &&
-	                          pv_process_cpu_ns(run->backend, &cpu_ns);
-	if (report->has_backend_cpu)
-		report->backend_cpu_ns = cpu_ns - report->backend_cpu_ns;
+	return run->load && workers->worker;
 }
 
 static void results_add(struct run *run)
@@ -324,7 +171,7 @@ static void results_add(struct run *run)
 	uint64_t ns = 0;
 
 	for (uint16_t i = 0; i < run->loads; i++) {
-		const struct pv_bench_result *one = pv_bench_load_join(run->load[i]);
+		const struct pv_bench_result *one = pv_bench_load_result(run->load[i]);
 
 		total->reads += one->reads;
 		total->writes += one->writes;
@@ -340,19 +187,21 @@ static void results_add(struct run *run)
 
 static void measure(struct run *run)
 {
-	loads_start(run);
-	load_watch(run);
-	clocks_stop(run);
-	stop(run);
-	progress_clear();
-	while (!have_all_ended(run) && !is_aborted(run))
-		watch(run);
+	struct pv_bench_run *workers = &run->bench.run;
+
+	workers->seconds = run->options->seconds;
+	workers->unit = "kIOPS";
+	workers->unit_bytes = run->bench.plan.block_bytes;
+	if (run->options->is_reconnecting)
+		workers->reconnect_path = run->options->socket_path;
+	pv_bench_run_measure(workers);
 	results_add(run);
 }
 
 static void report(struct run *run)
 {
 	run->report.plan = &run->bench.plan;
+	run->report.run = &run->bench.run;
 	run->report.is_packed = pv_blkdrv_disk(run->bench.blk)->features & VIRTIO_F_RING_PACKED;
 	if (run->options->is_json)
 		pv_bench_report_json(&run->report, stdout);
@@ -368,7 +217,8 @@ static void run_fini(struct run *run)
 	for (uint16_t i = 0; i < run->loads; i++)
 		pv_bench_load_destroy(run->load[i]);
 	free(run->load);
-	pv_vhu_bus_destroy(run->bench.bus);
+	free(run->bench.run.worker);
+	pv_vhu_bus_destroy(run->bench.run.bus);
 }
 
 static void run_device(struct run *run)
@@ -377,13 +227,12 @@ static void run_device(struct run *run)
 
 	if (!driver_start(bench, run->options) || !plan_make(bench, run->options))
 		return;
-	run->backend = pv_vhu_frontend_peer(pv_vhu_bus_frontend(bench->bus));
 	if (!loads_create(run)) {
-		pv_bench_fail(bench, "out of memory");
+		pv_bench_fail(&bench->run, "out of memory");
 		return;
 	}
 	measure(run);
-	if (!is_aborted(run))
+	if (!pv_bench_is_aborted(&bench->run))
 		report(run);
 }
 
@@ -409,7 +258,7 @@ static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
 	plan->is_blocking = options->is_blocking;
 	plan->is_verifying = options->is_verifying;
 	wish.memory_bytes = plan->queues * (pv_bench_load_memory(plan) + QUEUE_BYTES);
-	return pv_vhu_bus_create(&run->bench.bus, &wish, sentence, sentence_bytes) == 0;
+	return pv_vhu_bus_create(&run->bench.run.bus, &wish, sentence, sentence_bytes) == 0;
 }
 
 static int bench(const struct pv_bench_options *options)
@@ -419,14 +268,14 @@ static int bench(const struct pv_bench_options *options)
 
 	memset(&run, 0, sizeof(run));
 	run.options = options;
-	run.bench.are_ticks_cheap = pv_ticks_are_cheap();
+	run.bench.run.are_ticks_cheap = pv_ticks_are_cheap();
 	if (!connect_to(&run, sentence, sizeof(sentence))) {
 		fprintf(stderr, "%s: --socket-path %s\n", pv_cli_bench_blk_command.name, sentence);
 		return 1;
 	}
 	run_device(&run);
 	run_fini(&run);
-	return is_aborted(&run) ? complain(run.bench.failure) : 0;
+	return pv_bench_is_aborted(&run.bench.run) ? complain(run.bench.run.failure) : 0;
 }
 
 int pv_cli_bench_blk(int argc, char **argv)

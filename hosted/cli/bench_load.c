@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "hosted/cli/bench_load.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +11,6 @@
 #include "ring/err.h"
 
 #define BUFFER_ALIGN 4096u
-
-/*
- * A poller that finds nothing for some microseconds lets others have the processor: where it is
- * shared with the back-end, waiting for the scheduler's tick would be much longer.
- */
-#define IDLE_SPINS 400u
-
-/* The longest sleep: how late a thread may hear that it is to stop. */
-#define SLEEP_NS 50000000u
 
 /* A block's record while verifying: how often it was written, and whether a request is at it. */
 #define BLOCK_IS_BUSY 0x80000000u
@@ -37,11 +25,10 @@ struct slot {
 };
 
 struct pv_bench_load {
+	struct pv_bench_worker worker;
 	struct pv_bench *bench;
 	struct pv_blkdrv_queue *queue;
 	uint16_t index;
-	pthread_t thread;
-	bool is_started;
 
 	/* The piece of the disk that is this thread's, in blocks. */
 	uint64_t first;
@@ -57,31 +44,12 @@ struct pv_bench_load {
 	uint32_t idle_spins;
 	uint32_t *written; /* verifying: a record for each block */
 	struct pv_bench_result result;
-	uint64_t progress; /* atomic */
-	bool has_ended;    /* atomic */
 
 	struct slot *slots;
 	uint8_t *buffers;
 	struct pv_gpa buffers_gpa;
 	size_t buffers_bytes;
 };
-
-void pv_bench_fail(struct pv_bench *bench, const char *format, ...)
-{
-	va_list arguments;
-
-	if (!__atomic_exchange_n(&bench->is_failure_claimed, 1, __ATOMIC_ACQ_REL)) {
-		va_start(arguments, format);
-		vsnprintf(bench->failure, sizeof(bench->failure), format, arguments);
-		va_end(arguments);
-	}
-	__atomic_store_n(&bench->phase, PV_BENCH_ABORT, __ATOMIC_RELEASE);
-}
-
-static enum pv_bench_phase phase_of(const struct pv_bench_load *load)
-{
-	return __atomic_load_n(&load->bench->phase, __ATOMIC_RELAXED);
-}
 
 /* ---- which block, and what to do with it ---- */
 
@@ -220,7 +188,7 @@ static const char *error_text(int error)
 
 static void request_failed(struct slot *slot, int error)
 {
-	pv_bench_fail(slot->load->bench, "a %s of %u bytes at byte %llu has failed: %s",
+	pv_bench_fail(&slot->load->bench->run, "a %s of %u bytes at byte %llu has failed: %s",
 	              op_name(slot), slot->load->bench->plan.block_bytes,
 	              (unsigned long long)offset_of(slot), error_text(error));
 }
@@ -253,7 +221,7 @@ static void verify(struct pv_bench_load *load, struct slot *slot)
 	load->result.verified_blocks++;
 	if (!pv_pattern_check(slot->buffer, load->bench->plan.block_bytes, &pattern, sentence,
 	                      sizeof(sentence)))
-		pv_bench_fail(load->bench, "verification failed: %s", sentence);
+		pv_bench_fail(&load->bench->run, "verification failed: %s", sentence);
 }
 
 static void done(struct pv_blkdrv_request *request)
@@ -283,23 +251,20 @@ static void done(struct pv_blkdrv_request *request)
 static void nap(struct pv_bench_load *load)
 {
 	if (!pv_blkdrv_interrupts_on(load->queue) &&
-	    pv_vhu_bus_wait(load->bench->bus, load->index, SLEEP_NS) < 0)
-		pv_bench_fail(load->bench, "%s", pv_vhu_bus_error(load->bench->bus));
+	    pv_vhu_bus_wait(load->bench->run.bus, load->index, PV_BENCH_SLEEP_NS) < 0)
+		pv_bench_fail(&load->bench->run, "%s", pv_vhu_bus_error(load->bench->run.bus));
 	pv_blkdrv_interrupts_off(load->queue);
 }
 
 static void nothing_done(struct pv_bench_load *load)
 {
 	if (pv_blkdrv_queue_is_broken(load->queue)) {
-		pv_bench_fail(load->bench, "queue %u: %s", load->index, error_text(-PV_EBROKEN));
+		pv_bench_fail(&load->bench->run, "queue %u: %s", load->index,
+		              error_text(-PV_EBROKEN));
 	} else if (load->bench->plan.is_blocking) {
 		nap(load);
 	} else {
-		pv_cpu_relax();
-		if (++load->idle_spins == IDLE_SPINS) {
-			load->idle_spins = 0;
-			sched_yield();
-		}
+		pv_bench_idle(&load->idle_spins);
 	}
 }
 
@@ -307,7 +272,7 @@ static void turn(struct pv_bench_load *load)
 {
 	uint32_t count;
 
-	load->now_ticks = pv_ticks(load->bench->are_ticks_cheap);
+	load->now_ticks = pv_ticks(load->bench->run.are_ticks_cheap);
 	count = pv_blkdrv_poll(load->queue);
 	if (count == 0) {
 		nothing_done(load);
@@ -315,12 +280,12 @@ static void turn(struct pv_bench_load *load)
 	}
 	pv_blkdrv_publish(load->queue);
 	load->idle_spins = 0;
-	__atomic_store_n(&load->progress, load->progress + count, __ATOMIC_RELAXED);
+	pv_bench_progress(&load->worker, count);
 }
 
 static void send_all(struct pv_bench_load *load)
 {
-	load->now_ticks = pv_ticks(load->bench->are_ticks_cheap);
+	load->now_ticks = pv_ticks(load->bench->run.are_ticks_cheap);
 	for (uint16_t i = 0; i < load->bench->plan.depth; i++) {
 		load->in_flight++;
 		send_next(load, &load->slots[i]);
@@ -330,7 +295,7 @@ static void send_all(struct pv_bench_load *load)
 
 static void finish(struct pv_bench_load *load)
 {
-	while (load->in_flight && phase_of(load) != PV_BENCH_ABORT)
+	while (load->in_flight && pv_bench_phase(&load->bench->run) != PV_BENCH_ABORT)
 		turn(load);
 }
 
@@ -350,26 +315,29 @@ static void measure(struct pv_bench_load *load)
 	struct pv_vhu_bus_counters counters;
 
 	send_all(load);
-	while (phase_of(load) == PV_BENCH_LOAD)
+	while (pv_bench_phase(&load->bench->run) == PV_BENCH_LOAD)
 		turn(load);
 	load->is_stopping = true;
 	result->cpu_ns = pv_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
 	result->ns = pv_clock_ns(CLOCK_MONOTONIC) - ns;
-	counters = pv_vhu_bus_counters(load->bench->bus, load->index);
+	counters = pv_vhu_bus_counters(load->bench->run.bus, load->index);
 	result->kicks = counters.kicks;
 	result->interrupts = counters.interrupts;
 }
 
-static void *run(void *arg)
+static struct pv_bench_load *load_of(struct pv_bench_worker *worker)
 {
-	struct pv_bench_load *load = arg;
+	return (struct pv_bench_load *)((char *)worker - offsetof(struct pv_bench_load, worker));
+}
+
+static void run(struct pv_bench_worker *worker)
+{
+	struct pv_bench_load *load = load_of(worker);
 
 	measure(load);
 	finish(load);
 	if (load->written)
 		reread(load);
-	__atomic_store_n(&load->has_ended, true, __ATOMIC_RELEASE);
-	return NULL;
 }
 
 /* ---- making and unmaking ---- */
@@ -417,7 +385,7 @@ static void piece_init(struct pv_bench_load *load)
 static bool memory_init(struct pv_bench_load *load)
 {
 	const struct pv_bench_plan *plan = &load->bench->plan;
-	struct pv_os *os = pv_vhu_bus_os(load->bench->bus);
+	struct pv_os *os = pv_vhu_bus_os(load->bench->run.bus);
 
 	load->buffers_bytes = buffers_bytes(plan);
 	load->buffers =
@@ -440,54 +408,37 @@ struct pv_bench_load *pv_bench_load_create(struct pv_bench *bench, uint16_t inde
 	struct pv_bench_load *load = aligned_alloc(64, (sizeof(*load) + 63) & ~(size_t)63);
 
 	if (!load) {
-		pv_bench_fail(bench, "out of memory");
+		pv_bench_fail(&bench->run, "out of memory");
 		return NULL;
 	}
 	memset(load, 0, sizeof(*load));
+	load->worker.body = run;
 	load->bench = bench;
 	load->index = index;
 	load->queue = pv_blkdrv_queue(bench->blk, index);
 	piece_init(load);
 	if (!memory_init(load)) {
-		pv_bench_fail(bench, "out of memory; a smaller --block-size, --depth or "
-		                     "--size-limit needs less");
+		pv_bench_fail(&bench->run, "out of memory; a smaller --block-size, --depth or "
+		                           "--size-limit needs less");
 		pv_bench_load_destroy(load);
 		return NULL;
 	}
 	return load;
 }
 
-bool pv_bench_load_start(struct pv_bench_load *load)
+struct pv_bench_worker *pv_bench_load_worker(struct pv_bench_load *load)
 {
-	int error = pthread_create(&load->thread, NULL, run, load);
-
-	if (error)
-		pv_bench_fail(load->bench, "cannot start a thread: %s", strerror(error));
-	load->is_started = !error;
-	return load->is_started;
+	return &load->worker;
 }
 
-uint64_t pv_bench_load_progress(const struct pv_bench_load *load)
+const struct pv_bench_result *pv_bench_load_result(const struct pv_bench_load *load)
 {
-	return __atomic_load_n(&load->progress, __ATOMIC_RELAXED);
-}
-
-bool pv_bench_load_has_ended(const struct pv_bench_load *load)
-{
-	return __atomic_load_n(&load->has_ended, __ATOMIC_ACQUIRE);
-}
-
-const struct pv_bench_result *pv_bench_load_join(struct pv_bench_load *load)
-{
-	if (load->is_started)
-		pthread_join(load->thread, NULL);
-	load->is_started = false;
 	return &load->result;
 }
 
 void pv_bench_load_destroy(struct pv_bench_load *load)
 {
-	struct pv_os *os = pv_vhu_bus_os(load->bench->bus);
+	struct pv_os *os = pv_vhu_bus_os(load->bench->run.bus);
 
 	if (load->buffers)
 		os->ops->shared_free(os, load->buffers, load->buffers_bytes);

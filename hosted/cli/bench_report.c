@@ -27,7 +27,7 @@ static double megabytes_per_second(const struct pv_bench_report *report)
 
 static double us_of(const struct pv_bench_report *report, double ticks)
 {
-	return ticks * report->ns_per_tick / 1e3;
+	return ticks * report->run->ns_per_tick / 1e3;
 }
 
 static double quantile_us(const struct pv_bench_report *report, uint32_t per_mille)
@@ -63,17 +63,17 @@ void pv_bench_report_text(const struct pv_bench_report *report, FILE *to)
 	        quantile_us(report, 500), quantile_us(report, 990), quantile_us(report, 999));
 	fprintf(to, "  per request  %.3f us CPU here, ",
 	        per_request(report, (double)report->total.cpu_ns / 1e3));
-	if (report->has_backend_cpu)
+	if (report->run->has_backend_cpu)
 		fprintf(to, "%.3f us in the back-end, ",
-		        per_request(report, (double)report->backend_cpu_ns / 1e3));
+		        per_request(report, (double)report->run->backend_cpu_ns / 1e3));
 	fprintf(to, "%.4f kicks, %.4f interrupts\n",
 	        per_request(report, (double)report->total.kicks),
 	        per_request(report, (double)report->total.interrupts));
 	if (plan->is_verifying)
 		fprintf(to, "  verified     %llu blocks, all as written\n",
 		        (unsigned long long)report->total.verified_blocks);
-	if (report->reconnects > 0)
-		fprintf(to, "  back-ends    %u died\n", report->reconnects);
+	if (report->run->reconnects > 0)
+		fprintf(to, "  back-ends    %u died\n", report->run->reconnects);
 }
 
 void pv_bench_report_json(const struct pv_bench_report *report, FILE *to)
@@ -98,9 +98,9 @@ void pv_bench_report_json(const struct pv_bench_report *report, FILE *to)
 	        quantile_us(report, 999), us_of(report, (double)total->latency.max));
 	fprintf(to, "\"client_cpu_us_per_request\": %.4f, ",
 	        per_request(report, (double)total->cpu_ns / 1e3));
-	if (report->has_backend_cpu)
+	if (report->run->has_backend_cpu)
 		fprintf(to, "\"backend_cpu_us_per_request\": %.4f, ",
-		        per_request(report, (double)report->backend_cpu_ns / 1e3));
+		        per_request(report, (double)report->run->backend_cpu_ns / 1e3));
 	else
 		fprintf(to, "\"backend_cpu_us_per_request\": null, ");
 	fprintf(to,
@@ -108,5 +108,5 @@ void pv_bench_report_json(const struct pv_bench_report *report, FILE *to)
 	        "\"verified_blocks\": %llu, \"reconnects\": %u}\n",
 	        per_request(report, (double)total->kicks),
 	        per_request(report, (double)total->interrupts),
-	        (unsigned long long)total->verified_blocks, report->reconnects);
+	        (unsigned long long)total->verified_blocks, report->run->reconnects);
 }

@@ -9,13 +9,10 @@
 
 struct pv_bench_report {
 	const struct pv_bench_plan *plan;
+	const struct pv_bench_run *run;
 	bool is_packed;
 	double seconds;
 	struct pv_bench_result total; /* latency in ticks */
-	double ns_per_tick;
-	uint32_t reconnects; /* back-ends that took over from one that died */
-	bool has_backend_cpu;
-	uint64_t backend_cpu_ns;
 };
 
 void pv_bench_report_text(const struct pv_bench_report *report, FILE *to);

@@ -4,30 +4,16 @@
 
 #include "devices/blk/blk.h"
 #include "hosted/control/blk_commands.h"
-
-static void add_text(struct json_object *to, const char *name, const char *text)
-{
-	json_object_object_add(to, name, json_object_new_string(text));
-}
-
-static void add_bool(struct json_object *to, const char *name, bool value)
-{
-	json_object_object_add(to, name, json_object_new_boolean(value));
-}
-
-static void add_number(struct json_object *to, const char *name, uint64_t number)
-{
-	json_object_object_add(to, name, json_object_new_uint64(number));
-}
+#include "hosted/control/json_add.h"
 
 static struct json_object *image_of(const struct pv_disk *disk)
 {
 	struct json_object *image = json_object_new_object();
 
-	add_text(image, "filename", pv_store_path(disk->store));
-	add_text(image, "format", "raw");
-	add_number(image, "virtual-size", pv_store_blk(disk->store)->capacity_bytes);
-	add_bool(image, "dirty-flag", false);
+	pv_json_add_text(image, "filename", pv_store_path(disk->store));
+	pv_json_add_text(image, "format", "raw");
+	pv_json_add_number(image, "virtual-size", pv_store_blk(disk->store)->capacity_bytes);
+	pv_json_add_bool(image, "dirty-flag", false);
 	return image;
 }
 
@@ -35,9 +21,9 @@ static struct json_object *cache_of(const struct pv_disk *disk)
 {
 	struct json_object *cache = json_object_new_object();
 
-	add_bool(cache, "writeback", disk->has_write_cache);
-	add_bool(cache, "direct", disk->is_direct);
-	add_bool(cache, "no-flush", false);
+	pv_json_add_bool(cache, "writeback", disk->has_write_cache);
+	pv_json_add_bool(cache, "direct", disk->is_direct);
+	pv_json_add_bool(cache, "no-flush", false);
 	return cache;
 }
 
@@ -48,16 +34,16 @@ static struct json_object *inserted_of(const struct pv_disk *disk)
 		                              "iops", "iops_rd", "iops_wr" };
 	struct json_object *inserted = json_object_new_object();
 
-	add_text(inserted, "file", pv_store_path(disk->store));
-	add_text(inserted, "node-name", disk->name);
-	add_text(inserted, "drv", "raw");
-	add_bool(inserted, "ro", pv_store_blk(disk->store)->limits.is_read_only);
-	add_bool(inserted, "encrypted", false);
-	add_number(inserted, "backing_file_depth", 0);
-	add_text(inserted, "detect_zeroes", "off");
+	pv_json_add_text(inserted, "file", pv_store_path(disk->store));
+	pv_json_add_text(inserted, "node-name", disk->name);
+	pv_json_add_text(inserted, "drv", "raw");
+	pv_json_add_bool(inserted, "ro", pv_store_blk(disk->store)->limits.is_read_only);
+	pv_json_add_bool(inserted, "encrypted", false);
+	pv_json_add_number(inserted, "backing_file_depth", 0);
+	pv_json_add_text(inserted, "detect_zeroes", "off");
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-		add_number(inserted, limits[i], 0);
-	add_number(inserted, "write_threshold", 0);
+		pv_json_add_number(inserted, limits[i], 0);
+	pv_json_add_number(inserted, "write_threshold", 0);
 	json_object_object_add(inserted, "image", image_of(disk));
 	json_object_object_add(inserted, "cache", cache_of(disk));
 	return inserted;
@@ -79,23 +65,15 @@ static void query_block(struct pv_qmp_request *request, void *arg, struct json_o
 	for (unsigned int i = 0; i < commands->disks; i++) {
 		struct json_object *disk = json_object_new_object();
 
-		add_text(disk, "device", commands->disk[i].name);
-		add_text(disk, "type", "unknown");
-		add_text(disk, "io-status", io_status(&commands->disk[i]));
-		add_bool(disk, "removable", false);
-		add_bool(disk, "locked", false);
+		pv_json_add_text(disk, "device", commands->disk[i].name);
+		pv_json_add_text(disk, "type", "unknown");
+		pv_json_add_text(disk, "io-status", io_status(&commands->disk[i]));
+		pv_json_add_bool(disk, "removable", false);
+		pv_json_add_bool(disk, "locked", false);
 		json_object_object_add(disk, "inserted", inserted_of(&commands->disk[i]));
 		json_object_array_add(list, disk);
 	}
 	pv_qmp_return(request, list);
-}
-
-static const char *text_of(struct json_object *arguments, const char *name)
-{
-	struct json_object *text;
-
-	return json_object_object_get_ex(arguments, name, &text) ? json_object_get_string(text)
-	                                                         : NULL;
 }
 
 /* By `device` or `node-name`, which are the same here; the only disk needs no name. */
@@ -129,8 +107,8 @@ static int resize(struct pv_disk *disk, uint64_t bytes)
 
 static void block_resize(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
 {
-	const char *device = text_of(arguments, "device");
-	const char *node = text_of(arguments, "node-name");
+	const char *device = pv_json_text_of(arguments, "device");
+	const char *node = pv_json_text_of(arguments, "node-name");
 	struct pv_disk *disk = find(arg, device ? device : node);
 	int64_t bytes = json_object_get_int64(json_object_object_get(arguments, "size"));
 	uint32_t block;
@@ -206,12 +184,12 @@ static void tell_of_failure(const struct pv_blk_commands *commands, const struct
 	};
 	struct json_object *data = json_object_new_object();
 
-	add_text(data, "device", disk->name);
-	add_text(data, "node-name", disk->name);
-	add_text(data, "operation", failure->is_write ? "write" : "read");
-	add_text(data, "action", action[failure->action]);
-	add_bool(data, "nospace", failure->is_no_space);
-	add_text(data, "reason", strerror(failure->is_no_space ? ENOSPC : EIO));
+	pv_json_add_text(data, "device", disk->name);
+	pv_json_add_text(data, "node-name", disk->name);
+	pv_json_add_text(data, "operation", failure->is_write ? "write" : "read");
+	pv_json_add_text(data, "action", action[failure->action]);
+	pv_json_add_bool(data, "nospace", failure->is_no_space);
+	pv_json_add_text(data, "reason", strerror(failure->is_no_space ? ENOSPC : EIO));
 	pv_qmp_event(commands->qmp, "BLOCK_IO_ERROR", data);
 }
 

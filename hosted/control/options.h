@@ -95,11 +95,17 @@ struct pv_option_group {
 
 #define PV_OPTIONS_MAX 64
 
+/* In a table of keys, at most. */
+#define PV_OPTION_KEYS_MAX 96
+
 struct pv_command_line {
 	const char *name;    /* "paravane serve blk" */
 	const char *usage;   /* what follows the name, options one has to give */
 	const char *summary; /* one sentence or a few, without line breaks */
 	const struct pv_option_group *const *groups; /* ended by NULL */
+	/* For --help alone: the keys of an option's value, KEY=VALUE each; ended by NULL, or NULL.
+	 */
+	const struct pv_option_group *const *keys;
 	/* Of texts, in the first group's structure: gets the words that are no options, if any. */
 	const struct pv_option *words;
 };
@@ -127,7 +133,8 @@ const char *pv_options_first_of(const struct pv_command_line *command,
 
 /*
  * Takes in the value of an option that is a list of its own, key=value,key=value, by a table: a
- * flag is on or off, or on where the key stands alone, and a comma in a value is written twice.
+ * flag is on or off, or on where the key stands alone, and a comma in a value is written twice.  A
+ * key is given once, but for one of texts.
  * `values` is what the table's offsets are in, `text` is changed, and texts point into it. False
  * with a sentence that names `option`.
  */

@@ -30,17 +30,31 @@ void pv_text_wrapped(FILE *to, unsigned int indent, const char *text)
 	fputc('\n', to);
 }
 
-static void print_option(FILE *to, const struct pv_option *option)
+static void print_entry(FILE *to, const char *start, const char *help)
 {
-	char start[64];
-	int chars = snprintf(start, sizeof(start), "  --%s%s%s", option->name,
-	                     option->argument ? " " : "", option->argument ? option->argument : "");
-
-	if (chars + 2 > (int)HELP_COLUMN)
+	if (strlen(start) + 2 > HELP_COLUMN)
 		fprintf(to, "%s\n%*s", start, (int)HELP_COLUMN, "");
 	else
 		fprintf(to, "%-*s", (int)HELP_COLUMN, start);
-	pv_text_wrapped(to, HELP_COLUMN, option->help);
+	pv_text_wrapped(to, HELP_COLUMN, help);
+}
+
+static void print_option(FILE *to, const struct pv_option *option)
+{
+	char start[64];
+
+	snprintf(start, sizeof(start), "  --%s%s%s", option->name, option->argument ? " " : "",
+	         option->argument ? option->argument : "");
+	print_entry(to, start, option->help);
+}
+
+static void print_key(FILE *to, const struct pv_option *key)
+{
+	char start[64];
+
+	snprintf(start, sizeof(start), "  %s=%s", key->name,
+	         key->argument ? key->argument : "on|off");
+	print_entry(to, start, key->help);
 }
 
 static int by_name(const void *a, const void *b)
@@ -50,17 +64,18 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*left)->name, (*right)->name);
 }
 
-static void print_group(FILE *to, const struct pv_option_group *group)
+static void print_group(FILE *to, const struct pv_option_group *group,
+                        void (*print)(FILE *to, const struct pv_option *option))
 {
-	const struct pv_option *sorted[PV_OPTIONS_MAX];
+	const struct pv_option *sorted[PV_OPTION_KEYS_MAX];
 	size_t count = 0;
 
-	for (const struct pv_option *o = group->options; o->name && count < PV_OPTIONS_MAX; o++)
+	for (const struct pv_option *o = group->options; o->name && count < PV_OPTION_KEYS_MAX; o++)
 		sorted[count++] = o;
 	qsort(sorted, count, sizeof(sorted[0]), by_name);
 	fprintf(to, "\n%s:\n", group->title);
 	for (size_t i = 0; i < count; i++)
-		print_option(to, sorted[i]);
+		print(to, sorted[i]);
 }
 
 void pv_options_help(const struct pv_command_line *command, FILE *to)
@@ -74,6 +89,8 @@ void pv_options_help(const struct pv_command_line *command, FILE *to)
 	fprintf(to, "usage: %s %s\n\n", command->name, command->usage);
 	pv_text_wrapped(to, 0, command->summary);
 	for (const struct pv_option_group *const *g = command->groups; *g; g++)
-		print_group(to, *g);
-	print_group(to, &other);
+		print_group(to, *g, print_option);
+	print_group(to, &other, print_option);
+	for (const struct pv_option_group *const *g = command->keys; g && *g; g++)
+		print_group(to, *g, print_key);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hosted/control/options_internal.h"
+#include "ring/err.h"
 
 /* Cuts the next item off; two commas are one that belongs to it. NULL at the end. */
 static char *next_item(char **rest)
@@ -20,19 +21,28 @@ static char *next_item(char **rest)
 	return item;
 }
 
-static bool unknown(const char *option, const struct pv_option *table, const char *key,
+/* What has been read so far. */
+struct reading {
+	const char *option;
+	const struct pv_option *table;
+	void *values;
+	bool is_given[PV_OPTION_KEYS_MAX];
+};
+
+static bool unknown(const struct reading *reading, const char *key,
                     char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_nearest nearest = { .word = key };
 
-	for (const struct pv_option *o = table; o->name; o++)
+	for (const struct pv_option *o = reading->table; o->name; o++)
 		pv_nearest_offer(&nearest, o->name);
 	if (nearest.best)
 		return pv_sentence_wrong(sentence,
 		                         "option '--%s': unknown key '%.64s'; did you mean '%s'?",
-		                         option, key, nearest.best);
-	return pv_sentence_wrong(
-		sentence, "option '--%s': unknown key '%.64s'; --help lists them all", option, key);
+		                         reading->option, key, nearest.best);
+	return pv_sentence_wrong(sentence,
+	                         "option '--%s': unknown key '%.64s'; --help lists them all",
+	                         reading->option, key);
 }
 
 static bool set_flag(const char *label, void *to, const char *value,
@@ -43,18 +53,18 @@ static bool set_flag(const char *label, void *to, const char *value,
 	       pv_sentence_wrong(sentence, "%s is on or off, not '%.64s'", label, value);
 }
 
-static bool set_key(const char *option, const struct pv_option *table, void *values,
-                    const struct pv_option *o, const char *value, uint64_t *given,
+static bool set_key(struct reading *reading, const struct pv_option *o, const char *value,
                     char sentence[static PV_SENTENCE_BYTES])
 {
+	bool *is_given = &reading->is_given[o - reading->table];
 	struct pv_option_found found;
 	char label[96];
 
-	snprintf(label, sizeof(label), "option '--%s': '%s'", option, o->name);
-	if (*given & UINT64_C(1) << (o - table))
+	snprintf(label, sizeof(label), "option '--%s': '%s'", reading->option, o->name);
+	if (*is_given && o->type != PV_OPTION_TEXTS)
 		return pv_sentence_wrong(sentence, "%s is given twice", label);
-	*given |= UINT64_C(1) << (o - table);
-	found = (struct pv_option_found){ .option = o, .to = (char *)values + o->offset };
+	*is_given = true;
+	found = (struct pv_option_found){ .option = o, .to = (char *)reading->values + o->offset };
 	if (o->type == PV_OPTION_FLAG)
 		return set_flag(label, found.to, value, sentence);
 	if (!value || !*value)
@@ -63,28 +73,27 @@ static bool set_key(const char *option, const struct pv_option *table, void *val
 	return pv_option_set(&found, label, value, sentence);
 }
 
-static bool set_item(const char *option, const struct pv_option *table, void *values, char *item,
-                     uint64_t *given, char sentence[static PV_SENTENCE_BYTES])
+static bool set_item(struct reading *reading, char *item, char sentence[static PV_SENTENCE_BYTES])
 {
 	char *equals = strchr(item, '=');
-	const struct pv_option *o = table;
+	const struct pv_option *o = reading->table;
 
 	if (equals)
 		*equals = '\0';
 	while (o->name && strcmp(o->name, item) != 0)
 		o++;
 	if (!o->name)
-		return unknown(option, table, item, sentence);
-	return set_key(option, table, values, o, equals ? equals + 1 : NULL, given, sentence);
+		return unknown(reading, item, sentence);
+	pv_bug_on(o - reading->table >= PV_OPTION_KEYS_MAX);
+	return set_key(reading, o, equals ? equals + 1 : NULL, sentence);
 }
 
-static bool set_items(const char *option, const struct pv_option *table, void *values, char *text,
-                      uint64_t *given, char sentence[static PV_SENTENCE_BYTES])
+static bool set_items(struct reading *reading, char *text, char sentence[static PV_SENTENCE_BYTES])
 {
 	char *item;
 
 	while ((item = next_item(&text)))
-		if (!set_item(option, table, values, item, given, sentence))
+		if (!set_item(reading, item, sentence))
 			return false;
 	return true;
 }
@@ -92,22 +101,21 @@ static bool set_items(const char *option, const struct pv_option *table, void *v
 bool pv_options_parse_keys(const char *option, const struct pv_option *table, void *values,
                            char *text, char sentence[static PV_SENTENCE_BYTES])
 {
-	uint64_t given = 0;
+	struct reading reading = { .option = option, .table = table, .values = values };
 
-	return set_items(option, table, values, text, &given, sentence);
+	return set_items(&reading, text, sentence);
 }
 
 bool pv_options_parse_value_and_keys(const char *option, const struct pv_option *table,
                                      void *values, char *text,
                                      char sentence[static PV_SENTENCE_BYTES])
 {
+	struct reading reading = { .option = option, .table = table, .values = values };
 	size_t first = strcspn(text, ",");
-	uint64_t given = 0;
 	char *item;
 
 	if (memchr(text, '=', first))
-		return set_items(option, table, values, text, &given, sentence);
+		return set_items(&reading, text, sentence);
 	item = next_item(&text);
-	return set_key(option, table, values, table, item, &given, sentence) &&
-	       set_items(option, table, values, text, &given, sentence);
+	return set_key(&reading, table, item, sentence) && set_items(&reading, text, sentence);
 }

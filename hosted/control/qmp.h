@@ -40,6 +40,7 @@ struct pv_qmp_request;
 enum pv_qmp_class {
 	PV_QMP_GENERIC_ERROR,
 	PV_QMP_COMMAND_NOT_FOUND,
+	PV_QMP_DEVICE_NOT_FOUND,
 };
 
 enum pv_qmp_type {

@@ -26,6 +26,7 @@ static struct json_object *error_of(enum pv_qmp_class class, const char *text)
 	static const char *const name[] = {
 		[PV_QMP_GENERIC_ERROR] = "GenericError",
 		[PV_QMP_COMMAND_NOT_FOUND] = "CommandNotFound",
+		[PV_QMP_DEVICE_NOT_FOUND] = "DeviceNotFound",
 	};
 	struct json_object *message = json_object_new_object();
 	struct json_object *error = json_object_new_object();

@@ -70,7 +70,8 @@ struct pv_service_extent {
 	const char *kind;          /* of most of it: "blk"; whose log lines about all are */
 	unsigned int devices;
 	unsigned int queues;                         /* of all devices together, ... */
-	unsigned int queues_on_own_loops, own_loops; /* ... and of those that share none */
+	unsigned int queues_on_own_loops, own_loops; /* ... of those that share none, ... */
+	unsigned int queues_with_others; /* ... and that are to run where another one does */
 };
 
 struct pv_service;

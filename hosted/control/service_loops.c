@@ -36,11 +36,13 @@ static unsigned int least(unsigned int a, unsigned int b)
 
 static unsigned int loops_wanted(const struct pv_service *service)
 {
+	const struct pv_service_extent *extent = &service->extent;
+	unsigned int of_use =
+		extent->queues - extent->queues_on_own_loops - extent->queues_with_others;
+
 	if (service->options.loops != PV_OPTION_UNSET)
 		return (unsigned int)service->options.loops;
-	return least(least(processors(),
-	                   service->extent.queues - service->extent.queues_on_own_loops),
-	             PV_SERVICE_LOOPS_MAX);
+	return least(least(processors(), of_use), PV_SERVICE_LOOPS_MAX);
 }
 
 static int create_data_loop(struct pv_service *service)

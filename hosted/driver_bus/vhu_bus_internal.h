@@ -79,6 +79,8 @@ void pv_vhu_bus_watch(struct pv_vhu_bus *bus, int fd, uint32_t events, enum pv_v
 
 /* vhu_create.c: the connection in force ends such waits. */
 void pv_vhu_bus_connection_watch(struct pv_vhu_bus *bus);
+/* How many queues the driver may ask a back-end for. */
+uint16_t pv_vhu_bus_queues_of(const struct pv_vhu_bus *bus, const struct pv_vhu_frontend *frontend);
 
 extern const struct pv_bus_ops pv_vhu_bus_ops;
 extern const struct pv_os_ops pv_vhu_os_ops;

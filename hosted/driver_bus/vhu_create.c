@@ -10,13 +10,25 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "abi/virtio_ids.h"
 #include "hosted/driver_bus/vhu_bus_internal.h"
 
 #define QUEUE_SIZE_DEFAULT 256u
 
+/* Back-ends of networks count pairs, without the control queue. */
+uint16_t pv_vhu_bus_queues_of(const struct pv_vhu_bus *bus, const struct pv_vhu_frontend *frontend)
+{
+	const uint32_t queues_max = VHOST_USER_VRING_INDEX_MASK + 1;
+	uint32_t queues = pv_vhu_frontend_queues(frontend);
+
+	if (bus->options.device_id == VIRTIO_ID_NET)
+		queues = 2 * queues + 1;
+	return (uint16_t)(queues < queues_max ? queues : queues_max);
+}
+
 static void queues_init(struct pv_vhu_bus *bus)
 {
-	bus->queues = pv_vhu_frontend_queues(bus->frontend);
+	bus->queues = pv_vhu_bus_queues_of(bus, bus->frontend);
 	for (uint16_t i = 0; i < bus->queues; i++) {
 		bus->queue[i].kick_fd = -1;
 		bus->queue[i].call_fd = -1;

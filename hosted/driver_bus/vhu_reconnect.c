@@ -201,7 +201,7 @@ static const char *obstacle(const struct pv_vhu_bus *bus, const struct pv_vhu_fr
 		return "the back-end has kept no account of what is in flight";
 	if (bus->features & ~pv_vhu_frontend_features(next) ||
 	    pv_vhu_frontend_protocol_features(next) != bus->protocol_features ||
-	    pv_vhu_frontend_queues(next) < bus->queues)
+	    pv_vhu_bus_queues_of(bus, next) < bus->queues)
 		return "the back-end is not like the one before it";
 	return NULL;
 }

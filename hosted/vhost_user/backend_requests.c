@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "abi/virtio_ids.h"
 #include "ring/err.h"
 
 #define PROTOCOL_FEATURES                                                                          \
@@ -120,10 +121,15 @@ static enum pv_vhu_handled set_protocol_features(struct pv_vhu_backend *backend,
 	return PV_VHU_OK;
 }
 
+/* Of a network front-ends mean pairs, without the control queue. */
 static enum pv_vhu_handled get_queue_num(struct pv_vhu_backend *backend,
                                          struct pv_vhu_message *message)
 {
-	return pv_vhu_reply_u64(backend, message, backend->options.device->queues);
+	const struct pv_device *device = backend->options.device;
+	bool is_network = device->ops->virtio->id == VIRTIO_ID_NET;
+
+	return pv_vhu_reply_u64(backend, message,
+	                        is_network ? device->queues / 2u : device->queues);
 }
 
 /* Front-ends of later specifications ask for more than there is: those fields read as zero. */

@@ -318,6 +318,29 @@ static void device_takes(struct run *run)
 	put(&run->taken, index);
 }
 
+#define IN_VAIN_MAX 4u
+
+/* Takes some and puts them back: as if nothing had been. */
+static void device_takes_in_vain(struct run *run)
+{
+	struct pv_iov *spare = run->iov + (size_t)run->size * run->cell_bytes;
+	struct pv_chain taken[IN_VAIN_MAX];
+	uint32_t count = pv_random_below(&run->random, IN_VAIN_MAX + 1);
+
+	for (uint32_t i = 0; i < count && i < run->visible.count; i++) {
+		uint32_t at = (run->visible.head + i) % run->visible.room;
+
+		taken[i] = (struct pv_chain){ .iov = spare, .capacity = (uint16_t)run->cell_bytes };
+		check(run, pv_dev_ring_take(&run->pair.device, &taken[i]) == PV_TAKEN);
+		check(run,
+		      taken[i].readable_bytes == run->chain[run->visible.item[at]].readable_bytes);
+	}
+	if (count > run->visible.count)
+		count = run->visible.count;
+	while (count > 0)
+		pv_dev_ring_put_back(&run->pair.device, &taken[--count]);
+}
+
 /* Any chain that the device has; in-order they stay listed in the order they were taken. */
 static uint16_t pick_taken(struct run *run)
 {
@@ -468,6 +491,8 @@ static void device_step(struct run *run, uint32_t dice)
 {
 	if (dice < 40)
 		repeat(run, device_takes);
+	else if (dice < 44)
+		device_takes_in_vain(run);
 	else if (dice < 75)
 		repeat(run, device_returns);
 	else if (dice < 94)
@@ -526,7 +551,7 @@ static void set_up(struct run *run, const struct pv_ring_pair_options *options)
 		lists[i]->item = calloc(options->size, sizeof(uint16_t));
 	}
 	run->chain = calloc(options->size, sizeof(*run->chain));
-	run->iov = calloc((size_t)options->size * run->cell_bytes, sizeof(*run->iov));
+	run->iov = calloc((size_t)(options->size + 1u) * run->cell_bytes, sizeof(*run->iov));
 	for (uint16_t i = 0; i < options->size; i++) {
 		run->chain[i].iov = run->iov + (size_t)i * run->cell_bytes;
 		put(&run->unused, i);

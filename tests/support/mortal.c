@@ -244,6 +244,10 @@ static void take(struct mortal_device *device)
 	case PV_TAKEN:
 		break;
 	}
+	if (pv_random_chance(&device->random, 10)) {
+		pv_dev_ring_put_back(&device->ring, &held->chain);
+		return;
+	}
 	reader = pv_chain_reader(&held->chain);
 	if (held->chain.is_incomplete ||
 	    pv_cursor_read(&reader, &number, NUMBER_BYTES) != NUMBER_BYTES)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Unix sockets of wires.
+ *
+ * #syscalls connect
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "hosted/backends/net_wire_internal.h"
+
+static bool set_address(struct sockaddr_un *address, const char *path)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(address->sun_path))
+		return false;
+	memcpy(address->sun_path, path, strlen(path) + 1);
+	return true;
+}
+
+int pv_wire_socket_connect(int fd, const char *path)
+{
+	struct sockaddr_un address;
+
+	if (!set_address(&address, path))
+		return -ENAMETOOLONG;
+	return connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+/* Has somebody bound what is there? Only that it is refused says that nobody has. */
+static bool is_stale(int type, const char *path)
+{
+	struct stat there;
+	int fd, err;
+
+	if (lstat(path, &there) < 0 || !S_ISSOCK(there.st_mode))
+		return false;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	err = pv_wire_socket_connect(fd, path);
+	close(fd);
+	return err == -ECONNREFUSED;
+}
+
+/* The socket's own mode is what its path gets. */
+static int bind_to(int fd, int type, const char *path)
+{
+	struct sockaddr_un address;
+
+	if (!set_address(&address, path))
+		return -ENAMETOOLONG;
+	if (is_stale(type, path) && unlink(path) < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0 ||
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return 0;
+}
+
+static const char *why(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "its folder does not exist";
+	case -EADDRINUSE:
+		return "it is in use; end who uses it or choose another path";
+	case -ENAMETOOLONG:
+		return "it is longer than a socket's path may be; choose a shorter one";
+	default:
+		return strerror(-err);
+	}
+}
+
+int pv_wire_socket_bind(struct pv_wire_opening *opening, int type, const char *key,
+                        const char *path)
+{
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err;
+
+	if (fd < 0)
+		return pv_wire_refuse(opening, -errno, "%s: cannot make a socket: %s", key,
+		                      strerror(errno));
+	err = path ? bind_to(fd, type, path) : 0;
+	if (!err)
+		return fd;
+	close(fd);
+	return pv_wire_refuse(opening, err, "%s=%s: cannot be made: %s", key, path, why(err));
+}
+
+int pv_wire_socket_check(struct pv_wire_opening *opening, int fd, int type)
+{
+	socklen_t bytes = sizeof(int);
+	int found;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &found, &bytes) < 0)
+		return pv_wire_refuse(opening, -errno, "fd=%d: %s", fd,
+		                      errno == EBADF ? "is not open" : "is no socket");
+	if (found != type)
+		return pv_wire_refuse(opening, -EINVAL, "fd=%d: is no %s socket", fd,
+		                      type == SOCK_STREAM ? "stream" : "datagram");
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "hosted/backends/net_wire_internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "ring/err.h"
+
+int pv_wire_refuse(struct pv_wire_opening *opening, int err, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(opening->error, opening->error_bytes, format, arguments);
+	va_end(arguments);
+	return err;
+}
+
+static int open_kind(struct pv_wire_opening *opening)
+{
+	switch (opening->options->kind) {
+	case PV_NET_WIRE_DGRAM:
+		return pv_wire_dgram_open(opening);
+	case PV_NET_WIRE_NULL:
+		return pv_wire_null_open(opening);
+	case PV_NET_WIRE_ECHO:
+		return pv_wire_echo_open(opening);
+	default:
+		return pv_wire_refuse(opening, -EINVAL, "no such kind of wire");
+	}
+}
+
+int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options *options,
+                     char *error, size_t error_bytes)
+{
+	struct pv_wire_opening opening = { .options = options,
+		                           .error = error,
+		                           .error_bytes = error_bytes };
+	int err;
+
+	pv_bug_on(options->pairs == 0 || options->loops == 0);
+	err = open_kind(&opening);
+	if (err)
+		return err;
+	*wire = &opening.wire->net;
+	return 0;
+}
+
+void pv_net_wire_close(struct pv_net_wire *net)
+{
+	struct pv_wire *wire = pv_wire_of(net);
+
+	wire->close(wire);
+}
+
+const char *pv_net_wire_text(const struct pv_net_wire *net)
+{
+	return ((const struct pv_wire *)net)->text;
+}
+
+struct pv_net_wire_counters pv_net_wire_counters(const struct pv_net_wire *net)
+{
+	const struct pv_net_wire_counters *counters = &((const struct pv_wire *)net)->counters;
+
+	return (struct pv_net_wire_counters){
+		.lost = __atomic_load_n(&counters->lost, __ATOMIC_RELAXED),
+		.bad = __atomic_load_n(&counters->bad, __ATOMIC_RELAXED),
+		.reconnects = __atomic_load_n(&counters->reconnects, __ATOMIC_RELAXED),
+	};
+}

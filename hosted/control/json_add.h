@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Members of objects that are answers. */
+#ifndef PV_HOSTED_JSON_ADD_H
+#define PV_HOSTED_JSON_ADD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <json-c/json_object.h>
+
+static inline void pv_json_add_text(struct json_object *to, const char *name, const char *text)
+{
+	json_object_object_add(to, name, json_object_new_string(text));
+}
+
+static inline void pv_json_add_bool(struct json_object *to, const char *name, bool value)
+{
+	json_object_object_add(to, name, json_object_new_boolean(value));
+}
+
+static inline void pv_json_add_number(struct json_object *to, const char *name, uint64_t number)
+{
+	json_object_object_add(to, name, json_object_new_uint64(number));
+}
+
+/* A text among arguments; NULL: it is not there. It lives as long as they do. */
+static inline const char *pv_json_text_of(struct json_object *arguments, const char *name)
+{
+	struct json_object *text;
+
+	return json_object_object_get_ex(arguments, name, &text) ? json_object_get_string(text)
+	                                                         : NULL;
+}
+
+#endif
