@@ -261,6 +261,8 @@ static bool allocate(struct pv_remote *remote)
 	if (!remote->queue || !remote->device_queue)
 		return false;
 	memset(remote->device_queue, 0, queues * sizeof(struct pv_queue));
+	for (uint16_t i = 0; i < remote->queues; i++)
+		remote->queue[i] = (struct pv_remote_queue){ remote, -1, -1, -1, NULL, false };
 	return true;
 }
 

@@ -307,8 +307,6 @@ static void called(void *arg, int events)
 
 static int open_queue(struct pv_remote *remote, struct pv_remote_queue *own)
 {
-	own->remote = remote;
-	own->call_fd = -1;
 	own->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	own->own_call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (own->kick_fd < 0 || own->own_call_fd < 0)
@@ -321,9 +319,6 @@ int pv_remote_queues_open(struct pv_remote *remote)
 {
 	int error = 0;
 
-	for (uint16_t i = 0; i < remote->queues; i++)
-		remote->queue[i].kick_fd = remote->queue[i].own_call_fd = remote->queue[i].call_fd =
-			-1;
 	for (uint16_t i = 0; !error && i < remote->queues; i++)
 		error = open_queue(remote, &remote->queue[i]);
 	if (!error)

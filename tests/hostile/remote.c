@@ -108,8 +108,6 @@ static const uint32_t requests_at_creation[] = {
 
 #define AT_CREATION (sizeof(requests_at_creation) / sizeof(requests_at_creation[0]))
 
-/* Without REPLY_ACK agreed on nobody waits for the first of them: then it is the next that fails.
- */
 static void a_device_is_not_made_of_nonsense(void **state)
 {
 	(void)state;
