@@ -46,9 +46,10 @@
 #define PCI_BAR_IO_FLAGS     0x3u
 #define PCI_BAR_MEMORY_FLAGS 0xfu
 
-#define PCI_CLASS_STORAGE_SCSI 0x0100u
-#define PCI_CLASS_BRIDGE_HOST  0x0600u
-#define PCI_CLASS_OTHERS       0x00ffu
+#define PCI_CLASS_STORAGE_SCSI     0x0100u
+#define PCI_CLASS_NETWORK_ETHERNET 0x0200u
+#define PCI_CLASS_BRIDGE_HOST      0x0600u
+#define PCI_CLASS_OTHERS           0x00ffu
 
 /* Capabilities: an id, the offset of the next, and what is the capability's own. */
 #define PCI_CAP_ID_VENDOR 0x09u

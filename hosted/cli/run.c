@@ -25,7 +25,7 @@ struct machine_options {
 	const char *kernel, *initrd, *append, *console, *memory, *name, *rng;
 	uint64_t cpus;
 	unsigned int on_panic, on_reboot;
-	struct pv_option_texts disks;
+	struct pv_option_texts devices, disks;
 };
 
 #define MACHINE struct machine_options
@@ -49,6 +49,11 @@ static const struct pv_option machine_options[] = {
 	  PV_OPTION_CHOICE_AT(MACHINE, on_panic, on_panics) },
 	{ "on-reboot", "reset|exit", "what becomes of a guest that reboots (default reset)",
 	  PV_OPTION_CHOICE_AT(MACHINE, on_reboot, on_reboots) },
+	{ "device", "vhost-user,type=rng|blk|net,path=SOCKET[,KEY=VALUE...]",
+	  "a device that a back-end in another process serves, or with vhost-kernel,type=net the "
+	  "kernel; with id=NAME, bus=pci|mmio, queues=N, queue-size=N, reconnect=off, and of a "
+	  "network device mac=ADDRESS, mtu=N and ifname=NAME; may be given more than once",
+	  PV_OPTION_TEXTS_AT(MACHINE, devices) },
 	{ "disk", "KEY=VALUE,...",
 	  "a disk: path=FILE, and id=NAME, bus=pci|mmio, readonly=on, queues=N, iothreads=N for "
 	  "event loops of its own, or any of the options of a disk that 'serve blk' has; may be "
@@ -115,14 +120,23 @@ struct wishes {
 /* The devices. Disks come first, and keep their slots whatever else there is. */
 struct board {
 	struct pv_disk_set disks;
+	struct pv_run_remotes remotes;
 	struct pv_run_rng rng;
 };
+
+static void clear_board(struct board *board)
+{
+	pv_entropy_close(&board->rng.entropy);
+	pv_run_close_remotes(&board->remotes);
+	pv_disk_set_close(&board->disks);
+}
 
 static bool fill_board(struct board *board, struct pv_machine *machine, struct pv_service *service,
                        char sentence[static PV_SENTENCE_BYTES])
 {
 	return pv_disk_set_open(&board->disks, service, sentence) &&
 	       pv_run_add_disks(machine, &board->disks, sentence) &&
+	       pv_run_add_remotes(machine, &board->remotes, service, sentence) &&
 	       pv_run_add_rng(machine, &board->rng, service, sentence);
 }
 
@@ -150,13 +164,13 @@ static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
 	struct pv_service *service;
 	bool is_good, is_made;
 
+	pv_run_extend_by_remotes(&extent, &board->remotes);
 	pv_run_extend_by_rng(&extent, &board->rng);
 	extent.is_for_guest = true;
 	extent.lock = pv_machine_lock(machine);
 	is_made = pv_service_create(&service, &wishes->service, &extent, sentence);
 	is_good = is_made && run_service(service, machine, wishes->machine.name, board, sentence);
-	pv_entropy_close(&board->rng.entropy);
-	pv_disk_set_close(&board->disks);
+	clear_board(board);
 	if (is_made)
 		pv_service_destroy(service);
 	return is_good;
@@ -179,13 +193,14 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 		.on_panic = (enum pv_machine_action)options->on_panic,
 		.console = console,
 	};
+	bool is_planned = plan_memory(&wanted.memory, options->memory, sentence);
 	struct pv_machine *machine;
 	bool is_good;
 	int status;
 
-	if (!plan_memory(&wanted.memory, options->memory, sentence) ||
-	    !pv_machine_create(&machine, &wanted, sentence)) {
-		pv_disk_set_close(&board->disks);
+	wanted.memory.is_shared |= pv_run_remotes_share_memory(&board->remotes);
+	if (!is_planned || !pv_machine_create(&machine, &wanted, sentence)) {
+		clear_board(board);
 		return fail(sentence);
 	}
 	if (console->path[0])
@@ -198,18 +213,28 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 	return status;
 }
 
+static bool plan_board(struct board *board, const struct machine_options *options,
+                       char sentence[static PV_SENTENCE_BYTES])
+{
+	if (!pv_run_plan_rng(&board->rng, options->rng, sentence) ||
+	    !pv_run_plan_remotes(&board->remotes, &options->devices, sentence))
+		return false;
+	if (pv_run_plan_disks(&board->disks, &options->disks, options->cpus, sentence))
+		return true;
+	pv_run_close_remotes(&board->remotes);
+	return false;
+}
+
 static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_console console;
 	struct board board;
 	int status;
 
-	if (!pv_run_plan_rng(&board.rng, wishes->machine.rng, sentence) ||
-	    !pv_run_plan_disks(&board.disks, &wishes->machine.disks, wishes->machine.cpus,
-	                       sentence))
+	if (!plan_board(&board, &wishes->machine, sentence))
 		return fail(sentence);
 	if (!pv_console_open(&console, wishes->machine.console, sentence)) {
-		pv_disk_set_close(&board.disks);
+		clear_board(&board);
 		return fail(sentence);
 	}
 	status = run_on(&console, wishes, &board, sentence);

@@ -6,6 +6,7 @@
 #include "hosted/control/disk_set.h"
 #include "hosted/control/entropy.h"
 #include "hosted/control/options.h"
+#include "hosted/control/remote_device.h"
 #include "hosted/vmm/machine.h"
 
 /* What the texts, one of each --disk, say; they are written to. False with a sentence. */
@@ -32,5 +33,32 @@ void pv_run_extend_by_rng(struct pv_service_extent *extent, const struct pv_run_
 /* Opened, and onto the PCI bus, if it is to be there. False with a sentence. */
 bool pv_run_add_rng(struct pv_machine *machine, struct pv_run_rng *rng, struct pv_service *service,
                     char sentence[static PV_SENTENCE_BYTES]);
+
+/* A device that somebody else works on. */
+struct pv_run_remote_plan {
+	struct pv_remote_device_options remote; /* first */
+	struct pv_export_options export;
+	unsigned int bus; /* enum pv_disk_bus */
+};
+
+struct pv_run_remotes {
+	struct pv_run_remote_plan *plan;
+	struct pv_remote_device *device;
+	unsigned int count;
+};
+
+/* What the texts, one of each --device, say; they are written to. False with a sentence. */
+bool pv_run_plan_remotes(struct pv_run_remotes *remotes, const struct pv_option_texts *devices,
+                         char sentence[static PV_SENTENCE_BYTES]);
+
+/* They ask for their part of the service, and for memory that others can be given. */
+void pv_run_extend_by_remotes(struct pv_service_extent *extent,
+                              const struct pv_run_remotes *remotes);
+bool pv_run_remotes_share_memory(const struct pv_run_remotes *remotes);
+
+/* Connected, and onto their buses. False with a sentence. */
+bool pv_run_add_remotes(struct pv_machine *machine, struct pv_run_remotes *remotes,
+                        struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
+void pv_run_close_remotes(struct pv_run_remotes *remotes);
 
 #endif

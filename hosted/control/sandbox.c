@@ -8,13 +8,16 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/if_tun.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "hosted/control/sandbox.h"
+#include "syscalls_remote.h"
 #include "syscalls_serve.h"
 
 /* A call that is allowed only if one of its arguments is as it should be, in one of these ways. */
@@ -27,15 +30,18 @@ struct condition {
 #define MEMFD_FLAGS (MFD_CLOEXEC | MFD_ALLOW_SEALING)
 
 /* The types of requests to a block device (linux/fs.h) and to KVM: not to a terminal. */
-#define IOCTL_TYPE_MASK 0xff00u
-#define IOCTL_TYPE_BLK  0x1200u
-#define IOCTL_TYPE_KVM  0xae00u
+#define IOCTL_TYPE_MASK  0xff00u
+#define IOCTL_TYPE_BLK   0x1200u
+#define IOCTL_TYPE_KVM   0xae00u
+#define IOCTL_TYPE_VHOST 0xaf00u
 
 static int allow(scmp_filter_ctx filter, int call)
 {
 	const struct condition conditions[] = {
 		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_BLK } },
 		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_KVM } },
+		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_VHOST } },
+		{ SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETOFFLOAD, 0 } },
 		{ SCMP_SYS(memfd_create), { 1, SCMP_CMP_EQ, MEMFD_FLAGS, 0 } },
 		{ SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 		{ SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
@@ -56,18 +62,30 @@ static int allow(scmp_filter_ctx filter, int call)
 	return is_conditional ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }
 
-static int fill(scmp_filter_ctx filter)
+static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && i < count; i++)
+		error = allow(filter, calls[i]);
+	return error;
+}
+
+static int fill(scmp_filter_ctx filter, bool may_connect)
 {
 #define CALL(name) SCMP_SYS(name),
 	static const int calls[] = { PV_SYSCALLS_SERVE(CALL) };
+	static const int more[] = { PV_SYSCALLS_REMOTE(CALL) };
 #undef CALL
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
 	/* To be had only with newer kernels and libraries, and not necessary. */
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++)
-		error = allow(filter, calls[i]);
+	if (!error)
+		error = allow_all(filter, calls, sizeof(calls) / sizeof(calls[0]));
+	if (!error && may_connect)
+		error = allow_all(filter, more, sizeof(more) / sizeof(more[0]));
 	return error;
 }
 
@@ -85,7 +103,7 @@ int pv_sandbox_prepare(void)
 	return 0;
 }
 
-int pv_sandbox_enter(void)
+int pv_sandbox_enter(bool may_connect)
 {
 	scmp_filter_ctx filter;
 	int error;
@@ -95,7 +113,7 @@ int pv_sandbox_enter(void)
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
 		return -ENOMEM;
-	error = fill(filter);
+	error = fill(filter, may_connect);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);

@@ -22,7 +22,10 @@ bool pv_sandbox_is_built_in(void);
 /* At the beginning, before there are threads. Returns 0 or -errno. */
 int pv_sandbox_prepare(void);
 
-/* Enters the filter, for all threads there are and all that they create. Returns 0 or -errno. */
-int pv_sandbox_enter(void);
+/*
+ * Enters the filter, for all threads there are and all that they create; `may_connect`: to
+ * sockets, as a client of a back-end that may have to be found again. Returns 0 or -errno.
+ */
+int pv_sandbox_enter(bool may_connect);
 
 #endif

@@ -65,6 +65,7 @@ extern const struct pv_option_group pv_export_option_group;
 
 /* What the program will serve. */
 struct pv_service_extent {
+	bool connects;             /* to sockets, also after privileges are given up */
 	bool is_for_guest;         /* exports have no sockets: pv_service_set_guest() */
 	struct pv_loop_lock *lock; /* of the control side, for the guest's other threads; or NULL */
 	const char *kind;          /* of most of it: "blk"; whose log lines about all are */

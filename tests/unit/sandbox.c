@@ -75,7 +75,7 @@ static void skip_without_filter(void)
 static void enter(void)
 {
 	must(pv_sandbox_prepare() == 0);
-	must(pv_sandbox_enter() == 0);
+	must(pv_sandbox_enter(false) == 0);
 }
 
 static void try_what_is_refused(void)
