@@ -8,9 +8,15 @@
 
 #include "hosted/control/remote_tap.h"
 
-#define QUEUES_MAX         128u
-#define QUEUE_SIZE_DEFAULT 256u
-#define QUEUE_SIZE_MAX     1024u /* the kernel's, of a tap's ring */
+#define QUEUES_MAX     128u
+#define QUEUE_SIZE_MAX 1024u /* the kernel's, of a tap's ring */
+
+/* A back-end does not say what it takes: these all of them do. */
+static const uint64_t queue_sizes[] = {
+	[PV_REMOTE_RNG] = 64,
+	[PV_REMOTE_BLK] = 128,
+	[PV_REMOTE_NET] = 256,
+};
 
 static const char *const fars[] = {
 	[PV_REMOTE_VHOST_USER] = "vhost-user", [PV_REMOTE_VHOST_KERNEL] = "vhost-kernel", NULL
@@ -47,7 +53,7 @@ struct pv_remote_device_options pv_remote_device_defaults(enum pv_remote_type ty
 		.type = type,
 		.mtu = PV_OPTION_UNSET,
 		.queues = 1,
-		.queue_size = QUEUE_SIZE_DEFAULT,
+		.queue_size = PV_OPTION_UNSET,
 		.reconnects = true,
 	};
 }
@@ -179,7 +185,9 @@ static struct pv_remote_options wish_of(const REMOTE *options)
 	struct pv_remote_options wish = {
 		.type = (enum pv_remote_type)options->type,
 		.queues = (uint16_t)options->queues,
-		.queue_size_max = (uint16_t)options->queue_size,
+		.queue_size_max = (uint16_t)(options->queue_size == PV_OPTION_UNSET
+		                                     ? queue_sizes[options->type]
+		                                     : options->queue_size),
 		.net.pairs = options->type == PV_REMOTE_NET ? (uint16_t)options->queues : 1,
 		.net.mtu = options->mtu == PV_OPTION_UNSET ? 0 : (uint16_t)options->mtu,
 		.reconnects = options->reconnects && options->far == PV_REMOTE_VHOST_USER,

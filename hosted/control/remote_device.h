@@ -19,10 +19,10 @@ struct pv_remote_device_options {
 	unsigned int type; /* enum pv_remote_type */
 	const char *path;  /* of the back-end's socket */
 	const char *ifname;
-	const char *mac; /* NULL: a random one */
-	uint64_t mtu;    /* PV_OPTION_UNSET: the driver is told of none */
-	uint64_t queues; /* of a network device, pairs */
-	uint64_t queue_size;
+	const char *mac;     /* NULL: a random one */
+	uint64_t mtu;        /* PV_OPTION_UNSET: the driver is told of none */
+	uint64_t queues;     /* of a network device, pairs */
+	uint64_t queue_size; /* PV_OPTION_UNSET: by its type */
 	bool reconnects;
 };
 

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machines whose devices are served elsewhere. In the box, or wherever there is a KVM."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+from bare_machine import Machine, say
+
+PATIENCE_S = 60
+
+
+class Server:
+    """`paravane serve KIND`, which can be killed and started again."""
+
+    def __init__(self, folder, kind, *options):
+        self.path = os.path.join(folder, kind)
+        self.argv = [os.environ["PARAVANE"], "serve", kind, "--socket-path", self.path, *options]
+        self.start()
+
+    def start(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE_S
+        while not os.path.exists(self.path) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+
+def disk_server(folder):
+    path = os.path.join(folder, "image")
+    with open(path, "wb") as image:
+        image.truncate(1 << 20)
+    return Server(folder, "blk", "--blk-file", path, "--num-queues", "2", "--locking", "off")
+
+
+def devices(rng, blk, bus):
+    return ["--rng", "off", "--device", f"vhost-user,type=rng,path={rng.path},bus={bus}",
+            "--device", f"vhost-user,type=blk,path={blk.path},queues=2,bus={bus}"]
+
+
+def served(folder):
+    """The image of all our drivers finds a disk and an entropy device of other processes."""
+    with Server(folder, "rng") as rng, disk_server(folder) as blk:
+        for bus in ("pci", "mmio"):
+            for words in ("scratch", "bench interrupts ms=200"):
+                name = f"served, {bus}, {words}"
+                with Machine(name, words, *devices(rng, blk, bus), kernel="PAYLOAD") as machine:
+                    machine.finish()
+                    say("# devices: 2" in machine.lines(), f"{name}: it finds both", machine.obituary())
+
+
+def killed(folder):
+    """A back-end that is killed under load, and comes back: the guest's requests end well."""
+    with Server(folder, "rng") as rng, disk_server(folder) as blk:
+        with Machine("killed", "bench interrupts ms=3000", *devices(rng, blk, "pci"),
+                     kernel="PAYLOAD") as machine:
+            machine.wait_for("# devices: 2")
+            for _ in range(3):
+                time.sleep(1)
+                blk.kill()
+                blk.start()
+            machine.finish()
+            errors = machine.errors_text()
+            say(len(re.findall("connected again", errors)) == 3, "killed: it was found again each time",
+                errors)
+
+
+def refused(folder):
+    """What cannot be had is one sentence."""
+    for value, words in ((f"vhost-user,type=rng,path={folder}/nobody", "No such file"),
+                         (f"vhost-user,type=blk,path={folder}/rng", "GET_CONFIG")):
+        with Server(folder, "rng"), \
+                Machine("refused", "scratch", "--device", value, kernel="PAYLOAD") as machine:
+            say(machine.wait() == 1 and machine.errors_text().count("\n") == 1 and
+                words in machine.errors_text(), f"refused: one sentence says {words}", machine.obituary())
+
+
+JOBS = {job.__name__: job for job in (served, killed, refused)}
+
+
+def main():
+    for name in sys.argv[1:] or JOBS:
+        begin = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            JOBS[name](folder)
+        print(f"# {name} took {time.monotonic() - begin:.1f} s", flush=True)
+    print("@@case all 0", flush=True)
+
+
+main()
