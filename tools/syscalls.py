@@ -9,6 +9,7 @@ that a new file is noticed.
 """
 
 import argparse
+import fnmatch
 import pathlib
 import re
 import sys
@@ -41,6 +42,8 @@ def main():
     parser.add_argument('--macro', required=True)
     parser.add_argument('--without', nargs='*', type=pathlib.Path, default=[],
                         help='files and folders that the program does not have')
+    parser.add_argument('--named', default='*', help='only files whose names are like this')
+    parser.add_argument('--not-named', default='', help='no files whose names are like this')
     parser.add_argument('root', type=pathlib.Path)
     args = parser.parse_args()
 
@@ -49,7 +52,9 @@ def main():
             sys.exit(f'{path}: does not exist')
     folders = [args.root, *(p for p in args.root.rglob('*') if p.is_dir())]
     sources = [p for p in sorted(args.root.rglob('*.c'))
-               if not any(p == w or w in p.parents for w in args.without)]
+               if not any(p == w or w in p.parents for w in args.without)
+               and fnmatch.fnmatch(p.name, args.named)
+               and not fnmatch.fnmatch(p.name, args.not_named)]
     calls = set().union(*(calls_of(path) for path in sources))
     if not calls:
         sys.exit(f'{args.root}: no #syscalls comment found')

@@ -28,6 +28,12 @@ void pv_state_put_u64(struct pv_state_writer *to, uint64_t value)
 	put(to, value, 8);
 }
 
+void pv_state_put_bytes(struct pv_state_writer *to, const void *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		put(to, ((const uint8_t *)bytes)[i], 1);
+}
+
 static uint64_t get(struct pv_state_reader *from, unsigned int bytes)
 {
 	uint64_t value = 0;
@@ -61,6 +67,12 @@ uint32_t pv_state_get_u32(struct pv_state_reader *from)
 uint64_t pv_state_get_u64(struct pv_state_reader *from)
 {
 	return get(from, 8);
+}
+
+void pv_state_get_bytes(struct pv_state_reader *from, void *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		((uint8_t *)bytes)[i] = (uint8_t)get(from, 1);
 }
 
 bool pv_state_check(struct pv_state_reader *from, bool is_good)

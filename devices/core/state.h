@@ -28,6 +28,7 @@ void pv_state_put_u8(struct pv_state_writer *to, uint8_t value);
 void pv_state_put_u16(struct pv_state_writer *to, uint16_t value);
 void pv_state_put_u32(struct pv_state_writer *to, uint32_t value);
 void pv_state_put_u64(struct pv_state_writer *to, uint64_t value);
+void pv_state_put_bytes(struct pv_state_writer *to, const void *bytes, size_t count);
 
 struct pv_state_reader {
 	const uint8_t *data;
@@ -40,6 +41,7 @@ uint8_t pv_state_get_u8(struct pv_state_reader *from);
 uint16_t pv_state_get_u16(struct pv_state_reader *from);
 uint32_t pv_state_get_u32(struct pv_state_reader *from);
 uint64_t pv_state_get_u64(struct pv_state_reader *from);
+void pv_state_get_bytes(struct pv_state_reader *from, void *bytes, size_t count);
 
 /* Marks the state bad unless `is_good`. Returns whether it is good so far. */
 bool pv_state_check(struct pv_state_reader *from, bool is_good);

@@ -22,6 +22,8 @@
 #include "abi/virtio_ids.h"
 #include "abi/virtio_blk.h"
 #include "devices/blk/blk.h"
+#include "abi/virtio_net.h"
+#include "devices/net/net.h"
 #include "abi/virtio_rng.h"
 #include "devices/rng/rng.h"
 

@@ -38,8 +38,9 @@ uint32_t pv_net_toeplitz(const struct pv_net_hasher *hasher, const uint8_t *inpu
 
 /*
  * The hash of a frame, of which the first `bytes` are at hand (PV_NET_HASH_LOOKS_AT of a longer one
- * are enough). `*report` says of what kind it is: VIRTIO_NET_HASH_REPORT_*; NONE, and 0, where none
- * of the enabled kinds applies. VLAN tags are passed over.
+ * are enough), in memory that nobody else writes to. `*report` says of what kind it is:
+ * VIRTIO_NET_HASH_REPORT_*; NONE, and 0, where none of the enabled kinds applies. VLAN tags are
+ * passed over.
  */
 uint32_t pv_net_hash(const struct pv_net_hasher *hasher, const uint8_t *frame, size_t bytes,
                      uint8_t *report);

@@ -59,6 +59,8 @@ static int negotiate(struct pv_driver *driver, const struct pv_driver_wish *wish
 	driver->features = driver->offered & (wish->wanted | required);
 	if (!driver->bus->has_room_in_kicks)
 		driver->features &= ~VIRTIO_F_NOTIFICATION_DATA;
+	if (wish->choose)
+		driver->features = wish->choose(driver->features);
 	if ((driver->features & required) != required)
 		return -PV_EFEATURES;
 	error = driver->bus->ops->features_set(driver->bus, driver->features);

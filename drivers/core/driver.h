@@ -36,6 +36,8 @@ struct pv_driver_wish {
 	uint64_t required;   /* without these it is of no use; VERSION_1 is, but on legacy buses */
 	uint64_t wanted;     /* accepted when offered */
 	uint64_t timeout_ns; /* for the confirmation of a reset; 0: PV_DRIVER_TIMEOUT_NS */
+	/* Of features that both can, those that go together; NULL: all do. */
+	uint64_t (*choose)(uint64_t features);
 };
 
 struct pv_driver {

@@ -50,7 +50,7 @@
 
 /* Bytes of a frame, from the destination's address on, without its check sequence. */
 #define PV_NETDRV_FRAME_MIN 14u
-#define PV_NETDRV_FRAME_MAX (65535u + 14u + 8u)
+#define PV_NETDRV_FRAME_MAX 65589u /* an IPv6 packet that is the longest */
 
 /* Room before a packet, for the longest header. */
 #define PV_NETDRV_HEADROOM 20u
@@ -260,6 +260,7 @@ struct pv_netdrv_buffer {
 	uint16_t pieces;
 	uint16_t slot;
 	bool is_own;
+	bool is_posted; /* of its own ones */
 };
 
 enum pv_netdrv_checksum {
@@ -330,7 +331,7 @@ int pv_netdrv_queue_reset(struct pv_netdrv_queue *queue);
 /* Written by the queue's thread. */
 struct pv_netdrv_counters {
 	uint64_t packets;   /* sent, or received */
-	uint64_t bytes;     /* of their frames */
+	uint64_t bytes;     /* of frames submitted, or received */
 	uint64_t errors;    /* not sent: ended with an error */
 	uint64_t malformed; /* received ones that made no sense */
 	uint64_t kicks;     /* sent */
@@ -354,7 +355,8 @@ struct pv_netdrv_command {
 	uint8_t class;   /* VIRTIO_NET_CTRL_* */
 	uint8_t command; /* VIRTIO_NET_CTRL_*_* */
 	const void *data;
-	uint32_t bytes; /* at most options.command_bytes */
+	uint32_t bytes;       /* at most options.command_bytes */
+	uint32_t first_bytes; /* of them, in a buffer of their own; 0: they are in one */
 	void *answer;
 	uint32_t answer_bytes;   /* the same */
 	uint32_t answered_bytes; /* that the device says it wrote; never more than were asked for */

@@ -229,7 +229,7 @@ static struct dgram *create(const struct pv_net_wire_options *options)
 	dgram->pairs = options->pairs;
 	dgram->fd = -1;
 	dgram->loop = pv_wire_loop(options, 0);
-	dgram->gate = pv_wire_gates_create(options);
+	dgram->gate = pv_wire_gates_create(options, NULL, NULL);
 	dgram->memory = malloc(RECEIVE_BATCH * sizeof(*dgram->memory));
 	if (!dgram->gate || !dgram->memory) {
 		close_dgram(&dgram->wire);

@@ -21,6 +21,8 @@ static void open_gate(void *arg, int events)
 
 	(void)events;
 	pv_wire_gate_fini(gate);
+	if (gate->opened)
+		gate->opened(gate->arg, gate->pair);
 }
 
 bool pv_wire_gate_shut(struct pv_wire_gate *gate, int fd)
@@ -36,12 +38,15 @@ void pv_wire_gate_fini(struct pv_wire_gate *gate)
 	gate->watch = NULL;
 }
 
-struct pv_wire_gate *pv_wire_gates_create(const struct pv_net_wire_options *options)
+struct pv_wire_gate *pv_wire_gates_create(const struct pv_net_wire_options *options,
+                                          void (*opened)(void *arg, uint16_t pair), void *arg)
 {
 	struct pv_wire_gate *gate = calloc(options->pairs, sizeof(*gate));
 
 	for (uint16_t i = 0; gate && i < options->pairs; i++)
-		gate[i].loop = pv_wire_loop(options, i);
+		gate[i] = (struct pv_wire_gate){
+			.loop = pv_wire_loop(options, i), .pair = i, .opened = opened, .arg = arg
+		};
 	return gate;
 }
 

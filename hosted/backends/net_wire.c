@@ -20,6 +20,8 @@ int pv_wire_refuse(struct pv_wire_opening *opening, int err, const char *format,
 static int open_kind(struct pv_wire_opening *opening)
 {
 	switch (opening->options->kind) {
+	case PV_NET_WIRE_STREAM:
+		return pv_wire_stream_open(opening);
 	case PV_NET_WIRE_DGRAM:
 		return pv_wire_dgram_open(opening);
 	case PV_NET_WIRE_NULL:

@@ -59,6 +59,10 @@ static inline void pv_wire_count(uint64_t *counter, uint64_t more)
 struct pv_wire_gate {
 	struct pv_loop *loop;
 	struct pv_watch *watch; /* NULL: it is open */
+	uint16_t pair;
+	/* The lane: it has opened. May be NULL. */
+	void (*opened)(void *arg, uint16_t pair);
+	void *arg;
 };
 
 /* The lane. Shuts it until `fd` takes more. Returns false without memory. */
@@ -66,7 +70,8 @@ bool pv_wire_gate_shut(struct pv_wire_gate *gate, int fd);
 void pv_wire_gate_fini(struct pv_wire_gate *gate);
 
 /* An array of gates, one for each pair, open. NULL without memory. */
-struct pv_wire_gate *pv_wire_gates_create(const struct pv_net_wire_options *options);
+struct pv_wire_gate *pv_wire_gates_create(const struct pv_net_wire_options *options,
+                                          void (*opened)(void *arg, uint16_t pair), void *arg);
 void pv_wire_gates_destroy(struct pv_wire_gate *gate, uint16_t pairs);
 
 /* Lets a loop run its queues once more. */

@@ -7,8 +7,10 @@
 #define PV_HOSTED_CLI_H
 
 int pv_cli_serve_blk(int argc, char **argv);
+int pv_cli_serve_net(int argc, char **argv);
 int pv_cli_serve_rng(int argc, char **argv);
 int pv_cli_bench_blk(int argc, char **argv);
+int pv_cli_bench_net(int argc, char **argv);
 int pv_cli_ctl(int argc, char **argv);
 int pv_cli_doctor(int argc, char **argv);
 int pv_cli_run(int argc, char **argv);

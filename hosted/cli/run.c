@@ -7,6 +7,7 @@
 
 #include "hosted/cli/cli.h"
 #include "hosted/cli/run.h"
+#include "hosted/control/net_commands.h"
 #include "hosted/control/sandbox.h"
 #include "hosted/vmm/machine_commands.h"
 
@@ -25,7 +26,7 @@ struct machine_options {
 	const char *kernel, *initrd, *append, *console, *memory, *name, *rng;
 	uint64_t cpus;
 	unsigned int on_panic, on_reboot;
-	struct pv_option_texts devices, disks;
+	struct pv_option_texts devices, disks, nets;
 };
 
 #define MACHINE struct machine_options
@@ -59,6 +60,11 @@ static const struct pv_option machine_options[] = {
 	  "event loops of its own, or any of the options of a disk that 'serve blk' has; may be "
 	  "given more than once",
 	  PV_OPTION_TEXTS_AT(MACHINE, disks) },
+	{ "net", "KIND[,KEY=VALUE...]",
+	  "a network device: user, tap, stream, dgram, null or echo, with id=NAME, bus=pci|mmio, "
+	  "iothreads=N for event loops of its own, or any of the keys of 'serve net'; may be given "
+	  "more than once",
+	  PV_OPTION_TEXTS_AT(MACHINE, nets) },
 	{ "rng", "on|off[,KEY=VALUE...]",
 	  "an entropy device (default on); max-bytes=SIZE,period=MILLISECONDS limit it",
 	  PV_OPTION_TEXT_AT(MACHINE, rng) },
@@ -117,9 +123,13 @@ struct wishes {
 	struct pv_service_options service;
 };
 
-/* The devices. Disks come first, and keep their slots whatever else there is. */
+/*
+ * The devices, in the order of their slots: guests name disks and networks after these, so those
+ * keep them whatever else there is.
+ */
 struct board {
 	struct pv_disk_set disks;
+	struct pv_run_nics nics;
 	struct pv_run_remotes remotes;
 	struct pv_run_rng rng;
 };
@@ -128,6 +138,7 @@ static void clear_board(struct board *board)
 {
 	pv_entropy_close(&board->rng.entropy);
 	pv_run_close_remotes(&board->remotes);
+	pv_run_close_nics(&board->nics);
 	pv_disk_set_close(&board->disks);
 }
 
@@ -136,6 +147,7 @@ static bool fill_board(struct board *board, struct pv_machine *machine, struct p
 {
 	return pv_disk_set_open(&board->disks, service, sentence) &&
 	       pv_run_add_disks(machine, &board->disks, sentence) &&
+	       pv_run_add_nics(machine, &board->nics, service, sentence) &&
 	       pv_run_add_remotes(machine, &board->remotes, service, sentence) &&
 	       pv_run_add_rng(machine, &board->rng, service, sentence);
 }
@@ -144,17 +156,23 @@ static bool run_service(struct pv_service *service, struct pv_machine *machine, 
                         struct board *board, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_machine_commands commands;
+	struct pv_net_commands of_nets;
 	struct pv_qmp *qmp = pv_service_qmp(service);
+	bool is_good;
 
 	if (!pv_machine_join(machine, service, sentence) ||
-	    !fill_board(board, machine, service, sentence))
+	    !fill_board(board, machine, service, sentence) ||
+	    !pv_net_commands_init(&of_nets, qmp, pv_service_control(service), board->nics.nic,
+	                          board->nics.count, sentence))
 		return false;
 	if (qmp) {
 		pv_machine_commands_register(&commands, qmp, machine, name, &board->disks);
 		pv_service_set_status(service, pv_machine_commands_status, &commands);
 	}
-	return pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
-	       pv_disk_set_sync(&board->disks, sentence);
+	is_good = pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
+	          pv_disk_set_sync(&board->disks, sentence);
+	pv_net_commands_fini(&of_nets);
+	return is_good;
 }
 
 static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
@@ -164,6 +182,7 @@ static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
 	struct pv_service *service;
 	bool is_good, is_made;
 
+	pv_run_extend_by_nics(&extent, &board->nics);
 	pv_run_extend_by_remotes(&extent, &board->remotes);
 	pv_run_extend_by_rng(&extent, &board->rng);
 	extent.is_for_guest = true;
@@ -217,10 +236,13 @@ static bool plan_board(struct board *board, const struct machine_options *option
                        char sentence[static PV_SENTENCE_BYTES])
 {
 	if (!pv_run_plan_rng(&board->rng, options->rng, sentence) ||
-	    !pv_run_plan_remotes(&board->remotes, &options->devices, sentence))
+	    !pv_run_plan_remotes(&board->remotes, &options->devices, &options->nets, sentence))
 		return false;
-	if (pv_run_plan_disks(&board->disks, &options->disks, options->cpus, sentence))
+	board->nics = (struct pv_run_nics){ 0 };
+	if (pv_run_plan_nics(&board->nics, &options->nets, options->name, sentence) &&
+	    pv_run_plan_disks(&board->disks, &options->disks, options->cpus, sentence))
 		return true;
+	pv_run_close_nics(&board->nics);
 	pv_run_close_remotes(&board->remotes);
 	return false;
 }

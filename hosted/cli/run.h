@@ -5,6 +5,7 @@
 
 #include "hosted/control/disk_set.h"
 #include "hosted/control/entropy.h"
+#include "hosted/control/nic.h"
 #include "hosted/control/options.h"
 #include "hosted/control/remote_device.h"
 #include "hosted/vmm/machine.h"
@@ -34,6 +35,34 @@ void pv_run_extend_by_rng(struct pv_service_extent *extent, const struct pv_run_
 bool pv_run_add_rng(struct pv_machine *machine, struct pv_run_rng *rng, struct pv_service *service,
                     char sentence[static PV_SENTENCE_BYTES]);
 
+/* A network device that was asked for, with its keys. */
+struct pv_run_nic_plan {
+	struct pv_nic_options nic; /* first: pv_nic_parse() */
+	struct pv_export_options export;
+	unsigned int bus; /* enum pv_disk_bus */
+};
+
+struct pv_run_nics {
+	unsigned int count;
+	struct pv_run_nic_plan *plan;
+	struct pv_nic *nic; /* all zero until they are open */
+};
+
+/*
+ * What the texts, one of each --net, say; they are written to. `machine` is its name, or NULL.
+ * False with a sentence; nothing is left then.
+ */
+bool pv_run_plan_nics(struct pv_run_nics *nics, const struct pv_option_texts *texts,
+                      const char *machine, char sentence[static PV_SENTENCE_BYTES]);
+
+/* As of the entropy device. */
+void pv_run_extend_by_nics(struct pv_service_extent *extent, const struct pv_run_nics *nics);
+bool pv_run_add_nics(struct pv_machine *machine, struct pv_run_nics *nics,
+                     struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
+
+/* The service's loops may have gone no further than their threads. */
+void pv_run_close_nics(struct pv_run_nics *nics);
+
 /* A device that somebody else works on. */
 struct pv_run_remote_plan {
 	struct pv_remote_device_options remote; /* first */
@@ -47,8 +76,12 @@ struct pv_run_remotes {
 	unsigned int count;
 };
 
-/* What the texts, one of each --device, say; they are written to. False with a sentence. */
+/*
+ * What the texts, one of each --device, say, and those of --net that mean one; they are written to.
+ * False with a sentence; nothing is left then.
+ */
 bool pv_run_plan_remotes(struct pv_run_remotes *remotes, const struct pv_option_texts *devices,
+                         const struct pv_option_texts *nets,
                          char sentence[static PV_SENTENCE_BYTES]);
 
 /* They ask for their part of the service, and for memory that others can be given. */

@@ -31,19 +31,24 @@ static bool plan_one(struct pv_run_remotes *remotes, const char *option, const c
 }
 
 bool pv_run_plan_remotes(struct pv_run_remotes *remotes, const struct pv_option_texts *devices,
+                         const struct pv_option_texts *nets,
                          char sentence[static PV_SENTENCE_BYTES])
 {
+	size_t most = (size_t)devices->count + nets->count;
 	bool is_good = true;
 
 	*remotes = (struct pv_run_remotes){ 0 };
-	if (devices->count == 0)
+	if (most == 0)
 		return true;
-	remotes->plan = calloc(devices->count, sizeof(*remotes->plan));
-	remotes->device = calloc(devices->count, sizeof(*remotes->device));
+	remotes->plan = calloc(most, sizeof(*remotes->plan));
+	remotes->device = calloc(most, sizeof(*remotes->device));
 	if (!remotes->plan || !remotes->device)
 		is_good = pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
 	for (unsigned int i = 0; is_good && i < devices->count; i++)
 		is_good = plan_one(remotes, "device", devices->text[i], PV_REMOTE_RNG, sentence);
+	for (unsigned int i = 0; is_good && i < nets->count; i++)
+		if (pv_remote_device_is_meant(nets->text[i]))
+			is_good = plan_one(remotes, "net", nets->text[i], PV_REMOTE_NET, sentence);
 	if (!is_good)
 		pv_run_close_remotes(remotes);
 	return is_good;

@@ -103,11 +103,11 @@ struct pv_command_line {
 	const char *usage;   /* what follows the name, options one has to give */
 	const char *summary; /* one sentence or a few, without line breaks */
 	const struct pv_option_group *const *groups; /* ended by NULL */
+	/* Of texts, in the first group's structure: gets the words that are no options, if any. */
+	const struct pv_option *words;
 	/* For --help alone: the keys of an option's value, KEY=VALUE each; ended by NULL, or NULL.
 	 */
 	const struct pv_option_group *const *keys;
-	/* Of texts, in the first group's structure: gets the words that are no options, if any. */
-	const struct pv_option *words;
 };
 
 enum pv_options_outcome {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "hosted/control/nic.h"
 #include "hosted/control/remote_tap.h"
 
 #define QUEUES_MAX     128u
@@ -70,22 +71,13 @@ bool pv_remote_device_is_meant(const char *text)
 
 /* ---- what goes with what ---- */
 
-static bool is_mac(const char *text, uint8_t mac[static VIRTIO_NET_MAC_BYTES])
-{
-	int end = 0;
-
-	return sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
-	              &mac[3], &mac[4], &mac[5], &end) == VIRTIO_NET_MAC_BYTES &&
-	       !text[end] && !(mac[0] & 1);
-}
-
 static bool is_of_net(const char *option, const REMOTE *options,
                       char sentence[static PV_SENTENCE_BYTES])
 {
 	uint8_t mac[VIRTIO_NET_MAC_BYTES];
 
 	if (options->type == PV_REMOTE_NET)
-		return !options->mac || is_mac(options->mac, mac) ||
+		return !options->mac || pv_nic_mac_parse(options->mac, mac) ||
 		       pv_sentence_wrong(sentence,
 		                         "option '--%s': 'mac' is an address like "
 		                         "52:54:00:12:34:56, not '%.32s'",
@@ -175,7 +167,7 @@ void pv_remote_device_extend(struct pv_service_extent *extent, const REMOTE *opt
 	extent->devices++;
 	extent->queues += queues_of(options);
 	extent->queues_with_others += queues_of(options);
-	extent->connects |= pv_remote_device_needs_shared_memory(options);
+	extent->has_remote |= options->far == PV_REMOTE_VHOST_USER;
 }
 
 /* ---- opening ---- */
@@ -195,7 +187,7 @@ static struct pv_remote_options wish_of(const REMOTE *options)
 
 	/* Of no manufacturer, and not of a group. */
 	if (options->mac || getrandom(wish.net.mac, sizeof(wish.net.mac), 0) < 0)
-		(void)(options->mac && is_mac(options->mac, wish.net.mac));
+		(void)(options->mac && pv_nic_mac_parse(options->mac, wish.net.mac));
 	else
 		wish.net.mac[0] = (uint8_t)((wish.net.mac[0] & 0xfc) | 2);
 	return wish;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "hosted/control/sandbox.h"
+#include "syscalls_net.h"
 #include "syscalls_remote.h"
 #include "syscalls_serve.h"
 
@@ -62,6 +63,14 @@ static int allow(scmp_filter_ctx filter, int call)
 	return is_conditional ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }
 
+#define CALL(name) SCMP_SYS(name),
+static const int calls_always[] = { PV_SYSCALLS_SERVE(CALL) };
+static const int calls_of_networks[] = { PV_SYSCALLS_NET(CALL) };
+static const int calls_of_remotes[] = { PV_SYSCALLS_REMOTE(CALL) };
+#undef CALL
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
 {
 	int error = 0;
@@ -71,21 +80,19 @@ static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
 	return error;
 }
 
-static int fill(scmp_filter_ctx filter, bool may_connect)
+static int fill(scmp_filter_ctx filter, bool has_network, bool has_remote)
 {
-#define CALL(name) SCMP_SYS(name),
-	static const int calls[] = { PV_SYSCALLS_SERVE(CALL) };
-	static const int more[] = { PV_SYSCALLS_REMOTE(CALL) };
-#undef CALL
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
 	/* To be had only with newer kernels and libraries, and not necessary. */
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!error)
-		error = allow_all(filter, calls, sizeof(calls) / sizeof(calls[0]));
-	if (!error && may_connect)
-		error = allow_all(filter, more, sizeof(more) / sizeof(more[0]));
+		error = allow_all(filter, calls_always, COUNT(calls_always));
+	if (!error && has_network)
+		error = allow_all(filter, calls_of_networks, COUNT(calls_of_networks));
+	if (!error && has_remote)
+		error = allow_all(filter, calls_of_remotes, COUNT(calls_of_remotes));
 	return error;
 }
 
@@ -103,7 +110,7 @@ int pv_sandbox_prepare(void)
 	return 0;
 }
 
-int pv_sandbox_enter(bool may_connect)
+int pv_sandbox_enter(bool has_network, bool has_remote)
 {
 	scmp_filter_ctx filter;
 	int error;
@@ -113,7 +120,7 @@ int pv_sandbox_enter(bool may_connect)
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
 		return -ENOMEM;
-	error = fill(filter, may_connect);
+	error = fill(filter, has_network, has_remote);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);

@@ -23,7 +23,7 @@
 
 #define EXPORT struct pv_export_options
 static const struct pv_option export_options[] = {
-	{ "name", "TEXT", "its name in logs and control commands (default blk0, rng0, ...)",
+	{ "name", "TEXT", "its name in logs and control commands (default blk0, net0, ...)",
 	  PV_OPTION_TEXT_AT(EXPORT, name) },
 	{ "socket-path", "PATH", "listen for front-ends on this unix socket",
 	  PV_OPTION_TEXT_AT(EXPORT, socket_path) },

@@ -67,11 +67,11 @@ def served(folder):
 def killed(folder):
     """A back-end that is killed under load, and comes back: the guest's requests end well."""
     with Server(folder, "rng") as rng, disk_server(folder) as blk:
-        with Machine("killed", "bench interrupts ms=3000", *devices(rng, blk, "pci"),
+        with Machine("killed", "bench interrupts ms=8000", *devices(rng, blk, "pci"),
                      kernel="PAYLOAD") as machine:
-            machine.wait_for("# devices: 2")
+            machine.wait_for("there is memory for it")
             for _ in range(3):
-                time.sleep(1)
+                time.sleep(0.5)
                 blk.kill()
                 blk.start()
             machine.finish()
@@ -83,7 +83,7 @@ def killed(folder):
 def refused(folder):
     """What cannot be had is one sentence."""
     for value, words in ((f"vhost-user,type=rng,path={folder}/nobody", "No such file"),
-                         (f"vhost-user,type=blk,path={folder}/rng", "GET_CONFIG")):
+                         (f"vhost-user,type=blk,path={folder}/rng", "no protocol feature CONFIG")):
         with Server(folder, "rng"), \
                 Machine("refused", "scratch", "--device", value, kernel="PAYLOAD") as machine:
             say(machine.wait() == 1 and machine.errors_text().count("\n") == 1 and

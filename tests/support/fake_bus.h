@@ -11,7 +11,7 @@
 #include "drivers/core/bus.h"
 #include "drivers/port/port.h"
 
-#define PV_FAKE_QUEUES       4u
+#define PV_FAKE_QUEUES       8u
 #define PV_FAKE_STATUSES     32u
 #define PV_FAKE_CONFIG_BYTES 80u
 

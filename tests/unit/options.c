@@ -26,6 +26,11 @@ struct more {
 	struct pv_option_list places;
 };
 
+struct words {
+	bool is_quiet;
+	struct pv_option_texts words;
+};
+
 static const char *const modes[] = { "off", "on", "auto", NULL };
 
 static const struct pv_option first_options[] = {
@@ -50,7 +55,7 @@ static const struct pv_option second_options[] = {
 static const struct pv_option_group first = { "First", first_options };
 static const struct pv_option_group second = { "Second", second_options };
 static const struct pv_option_group *const both[] = { &first, &second, NULL };
-static const struct pv_command_line command = { "test", "--path PATH", "Tests.", both, NULL };
+static const struct pv_command_line command = { "test", "--path PATH", "Tests.", both, NULL, NULL };
 
 static struct values values;
 static struct more more;
@@ -175,10 +180,7 @@ static void a_word_that_is_no_option_is_refused(void **state)
 
 static void words_go_where_a_command_wants_them(void **state)
 {
-	struct words {
-		bool is_quiet;
-		struct pv_option_texts words;
-	} words = { 0 };
+	struct words words = { 0 };
 	static const struct pv_option quiet[] = {
 		{ "quiet", NULL, "", PV_OPTION_FLAG_AT(struct words, is_quiet) },
 		{ 0 },
@@ -187,7 +189,8 @@ static void words_go_where_a_command_wants_them(void **state)
 		                                       PV_OPTION_TEXTS_AT(struct words, words) };
 	static const struct pv_option_group group = { "All", quiet };
 	static const struct pv_option_group *const groups[] = { &group, NULL };
-	const struct pv_command_line line = { "test", "WORD...", "Tests.", groups, &words_option };
+	const struct pv_command_line line = { "test", "WORD...",     "Tests.",
+		                              groups, &words_option, NULL };
 	char *argv[] = { (char *)"test", (char *)"a=1", (char *)"--quiet", (char *)"", NULL };
 	void *const to[] = { &words };
 
@@ -359,7 +362,7 @@ static void the_real_tables_fit_a_terminal_and_have_no_name_twice(void **state)
 	static const struct pv_option_group *const real[] = { &pv_disk_option_group,
 		                                              &pv_export_option_group,
 		                                              &pv_service_option_group, NULL };
-	const struct pv_command_line line = { "paravane serve blk", "", "", real, NULL };
+	const struct pv_command_line line = { "paravane serve blk", "", "", real, NULL, NULL };
 	char *text = help_of(&line);
 	unsigned int options = 0;
 
@@ -378,9 +381,27 @@ static void the_real_tables_fit_a_terminal_and_have_no_name_twice(void **state)
 	free(text);
 }
 
+static void a_key_of_texts_may_be_given_more_than_once(void **state)
+{
+	static const struct pv_option keys[] = {
+		{ "word", "TEXT", "what", PV_OPTION_TEXTS_AT(struct words, words) },
+		{ 0 },
+	};
+	struct words found = { 0 };
+	char text[] = "word=a,word=b,,c,word=a";
+
+	(void)state;
+	assert_true(pv_options_parse_keys("say", keys, &found, text, sentence));
+	assert_int_equal(found.words.count, 3);
+	assert_string_equal(found.words.text[0], "a");
+	assert_string_equal(found.words.text[1], "b,c");
+	assert_string_equal(found.words.text[2], "a");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_of_texts_may_be_given_more_than_once),
 		cmocka_unit_test(every_type_arrives_where_it_belongs),
 		cmocka_unit_test(what_is_not_given_keeps_its_default),
 		cmocka_unit_test(a_value_may_contain_an_equals_sign_and_look_like_an_option),

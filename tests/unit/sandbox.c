@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -75,7 +76,7 @@ static void skip_without_filter(void)
 static void enter(void)
 {
 	must(pv_sandbox_prepare() == 0);
-	must(pv_sandbox_enter(false) == 0);
+	must(pv_sandbox_enter(false, false) == 0);
 }
 
 static void try_what_is_refused(void)
@@ -89,6 +90,7 @@ static void try_what_is_refused(void)
 	must_be_refused(open("/tmp", O_TMPFILE | O_RDWR, 0600));
 	must_be_refused(socket(AF_UNIX, SOCK_STREAM, 0));
 	must_be_refused(socket(AF_INET, SOCK_STREAM, 0));
+	must_be_refused(connect(-1, NULL, 0));
 	must_be_refused(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
 	must_be_refused(fork());
 	must_be_refused(kill(parent, SIGTERM));
@@ -106,6 +108,24 @@ static void inside_the_sandbox_programs_files_and_sockets_are_refused(void **sta
 	(void)state;
 	skip_without_filter();
 	assert_child_succeeds(try_what_is_refused);
+}
+
+/* A wire connects again; one that is of no file would have been asked about it. */
+static void try_networks(void)
+{
+	struct sockaddr_un nowhere = { .sun_family = AF_UNIX };
+
+	must(pv_sandbox_prepare() == 0);
+	must(pv_sandbox_enter(true) == 0);
+	must(connect(-1, (struct sockaddr *)&nowhere, sizeof(nowhere)) < 0 && errno == EBADF);
+	must_be_refused(open("/etc/passwd", O_RDONLY));
+}
+
+static void networks_may_connect_and_open_no_files(void **state)
+{
+	(void)state;
+	skip_without_filter();
+	assert_child_succeeds(try_networks);
 }
 
 static void try_what_is_allowed(void)
@@ -333,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(from_the_beginning_no_privileges_are_gained_and_nothing_is_dumped),
 		cmocka_unit_test(inside_the_sandbox_programs_files_and_sockets_are_refused),
+		cmocka_unit_test(networks_may_connect_and_open_no_files),
 		cmocka_unit_test(inside_the_sandbox_what_serving_needs_still_works),
 		cmocka_unit_test(threads_that_run_already_are_inside_the_sandbox_too),
 		cmocka_unit_test(memory_that_shrinks_reads_as_zeros_and_is_flagged),

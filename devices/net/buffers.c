@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The buffers of a receiving queue (virtio 1.3, sections 5.1.6.3 and 5.1.6.4): a stock of chains
+ * without a frame yet, the oldest first, and how a frame is laid out over them.  Without MRG_RXBUF
+ * a frame has one chain, whatever its length.
+ */
+#include "devices/net/internal.h"
+
+static struct pv_chain *chain_at(struct pv_net_receiver *receiver, uint16_t i)
+{
+	return &receiver->chain[i].chain;
+}
+
+static bool is_buffer(const struct pv_queue *queue, const struct pv_chain *chain)
+{
+	return !chain->is_incomplete && chain->readable_bytes == 0 &&
+	       chain->writable_bytes > pv_net_hdr_bytes(queue->device);
+}
+
+/* A chain that is no buffer goes back to the driver, when those before it have. */
+static void refuse(struct pv_queue *queue, const struct pv_chain *chain)
+{
+	if (!chain->is_incomplete)
+		pv_queue_bad_chain(queue, "a receive buffer that is to be read, or has no room");
+	pv_queue_return(queue, chain, 0);
+}
+
+/* Takes one more chain. Returns false where there is none that is a buffer. */
+static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net_taken *taken = &receiver->chain[receiver->taken];
+
+	taken->chain.iov = taken->iov;
+	taken->chain.capacity = PV_NET_PIECES;
+	if (!pv_queue_take(queue, &taken->chain))
+		return false;
+	if (is_buffer(queue, &taken->chain)) {
+		receiver->taken++;
+		return true;
+	}
+	if (receiver->first == receiver->taken)
+		refuse(queue, &taken->chain);
+	else
+		pv_queue_put_back(queue, &taken->chain);
+	return false;
+}
+
+/* The places at the beginning of the stock that are free again. */
+static void close_ranks(struct pv_net_receiver *receiver)
+{
+	if (receiver->first < receiver->taken)
+		return;
+	receiver->first = 0;
+	receiver->taken = 0;
+}
+
+uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                             uint64_t bytes)
+{
+	bool is_mergeable = pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF);
+	uint64_t room = 0;
+
+	close_ranks(receiver);
+	for (uint16_t i = receiver->first; room < bytes; i++) {
+		if (i == receiver->taken && (i == PV_NET_BURST || !take(queue, receiver)))
+			break;
+		room += chain_at(receiver, i)->writable_bytes;
+		if (!is_mergeable)
+			break;
+	}
+	return room;
+}
+
+bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_receiver *receiver)
+{
+	return !pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF) ||
+	       receiver->taken == PV_NET_BURST || queue->ring.in_flight_descs == queue->ring.size;
+}
+
+void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	while (receiver->taken > receiver->first)
+		pv_queue_put_back(queue, chain_at(receiver, --receiver->taken));
+	close_ranks(receiver);
+}
+
+uint16_t pv_net_buffers_list(const struct pv_queue *queue, struct pv_net_receiver *receiver,
+                             uint64_t room, struct pv_iov *list, uint16_t capacity)
+{
+	uint64_t skip = pv_net_hdr_bytes(queue->device);
+	uint16_t count = 0;
+
+	for (uint16_t i = receiver->first; i < receiver->taken && room > 0; i++) {
+		const struct pv_chain *chain = chain_at(receiver, i);
+
+		for (uint16_t j = 0; j < chain->writable && count < capacity; j++) {
+			struct pv_iov piece = chain->iov[j];
+			size_t cut = piece.bytes < skip ? piece.bytes : (size_t)skip;
+
+			skip -= cut;
+			if (piece.bytes > cut)
+				list[count++] = (struct pv_iov){ (uint8_t *)piece.base + cut,
+					                         piece.bytes - cut };
+		}
+		room -= chain->writable_bytes < room ? chain->writable_bytes : room;
+	}
+	return count;
+}
+
+/* ---- filling ---- */
+
+/* How many chains so many bytes take. */
+static uint16_t chains_of(struct pv_net_receiver *receiver, uint64_t bytes)
+{
+	uint16_t chains = 0;
+
+	for (uint16_t i = receiver->first; bytes > 0; i++, chains++) {
+		uint64_t room = chain_at(receiver, i)->writable_bytes;
+
+		bytes -= room < bytes ? room : bytes;
+	}
+	return chains;
+}
+
+static void write_header(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                         const struct pv_net_arrival *arrival, uint16_t chains)
+{
+	struct pv_cursor writer = pv_chain_writer(chain_at(receiver, receiver->first));
+	const struct virtio_net_hdr_hash hdr = {
+		.mrg = { .hdr = arrival->hdr, .num_buffers = pv_le16_of(chains) },
+		.hash_value = pv_le32_of(arrival->hash_value),
+		.hash_report = pv_le16_of(arrival->hash_report),
+	};
+
+	pv_cursor_write(&writer, &hdr, pv_net_hdr_bytes(queue->device));
+}
+
+void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                            const struct pv_net_arrival *arrival)
+{
+	uint64_t bytes = (uint64_t)pv_net_hdr_bytes(queue->device) + arrival->bytes;
+
+	write_header(queue, receiver, arrival, chains_of(receiver, bytes));
+	while (bytes > 0) {
+		const struct pv_chain *chain = chain_at(receiver, receiver->first++);
+		uint64_t here = chain->writable_bytes < bytes ? chain->writable_bytes : bytes;
+
+		pv_queue_return(queue, chain, (uint32_t)here);
+		bytes -= here;
+	}
+}
+
+void pv_net_buffers_fill(const struct pv_queue *queue, struct pv_net_receiver *receiver,
+                         const uint8_t *data, uint32_t bytes)
+{
+	uint64_t skip = pv_net_hdr_bytes(queue->device);
+
+	for (uint16_t i = receiver->first; bytes > 0; i++, skip = 0) {
+		struct pv_cursor writer = pv_chain_writer(chain_at(receiver, i));
+		size_t done;
+
+		pv_cursor_skip(&writer, (size_t)skip);
+		done = pv_cursor_write(&writer, data, bytes);
+		data += done;
+		bytes -= (uint32_t)done;
+	}
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A receiving queue (virtio 1.3, section 5.1.6.4): from the wire to the driver.
+ *
+ * A frame goes right from the wire to the driver's buffers: as many as the last one needed are
+ * offered, and behind them memory of ours, where what is left of a longer one comes to lie, which
+ * then takes the way of frames that are in memory: it waits for buffers (for a while).  That way
+ * goes all that must be looked at before its queue is known, and what this driver would not
+ * understand and is finished first.
+ */
+#include "devices/net/internal.h"
+
+#include "ring/err.h"
+
+/* A frame that was taken from the wire waits so long for buffers. */
+#define FRAME_WAITS_NS 100000000ull
+
+#define BURST_AT_RATE 8u
+
+enum outcome {
+	CAME_IN,    /* or was dropped: the next one */
+	NO_FRAME,   /* the wire has none */
+	NO_BUFFERS, /* the driver has none */
+};
+
+static struct pv_net_receiver *receiver_of(const struct pv_queue *queue)
+{
+	return queue->own;
+}
+
+int pv_net_receiver_start(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+	struct pv_net *net = pv_net_of(queue->device);
+	struct pv_net_receiver *receiver = port->ops->alloc(port, sizeof(*receiver));
+
+	if (!receiver)
+		return -PV_ENOMEM;
+	receiver->lane.counters = &net->counters[queue->index];
+	/* Another than the one in force: there are no rules yet. */
+	receiver->lane.version = net->version - 1;
+	queue->own = receiver;
+	return 0;
+}
+
+void pv_net_receiver_stop(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+
+	port->ops->free(port, queue->own, sizeof(struct pv_net_receiver));
+}
+
+/* Nobody gives it frames any more. */
+void pv_net_receiver_drain(struct pv_queue *queue)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+
+	if (net->receiver[pv_net_pair(queue)] == receiver_of(queue))
+		net->receiver[pv_net_pair(queue)] = NULL;
+}
+
+/* ---- rules ---- */
+
+static void follow_rules(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+	uint32_t version = __atomic_load_n(&net->version, __ATOMIC_ACQUIRE);
+
+	if (receiver->lane.version == version)
+		return;
+	receiver->lane.version = version;
+	__builtin_memcpy(&receiver->rules, &net->rules, sizeof(receiver->rules));
+	receiver->offloads = pv_net_offloads(net);
+	if (!pv_net_has(queue->device, VIRTIO_NET_F_CTRL_VQ))
+		receiver->rules.pairs = pv_net_pairs_known(queue->device);
+	if (receiver->rules.hashing.types)
+		pv_net_hasher_set(&receiver->hasher, receiver->rules.hashing.types,
+		                  receiver->rules.hashing.key, receiver->rules.hashing.key_bytes);
+}
+
+/* ---- what came ---- */
+
+static void drop(struct pv_net_receiver *receiver, pv_counter *why)
+{
+	pv_count(&receiver->lane.counters->drops);
+	if (why)
+		pv_count(why);
+}
+
+/* What a frame may be long on a network of the MTU that the driver was told, with two tags. */
+#define ETHERNET_BYTES (14u + 8u)
+
+static bool is_too_long(const struct pv_queue *queue, const struct pv_net_arrival *arrival)
+{
+	const struct pv_net *net = pv_net_of(queue->device);
+
+	return pv_net_has(queue->device, VIRTIO_NET_F_MTU) &&
+	       arrival->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE &&
+	       arrival->bytes > net->options.mtu + ETHERNET_BYTES;
+}
+
+/* Does it come in? If so its hash is there. */
+static bool look_at(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                    struct pv_net_arrival *arrival, const uint8_t *head, size_t head_bytes)
+{
+	if (!pv_net_rules_let_in(&receiver->rules, queue->device->features, head, head_bytes)) {
+		drop(receiver, &receiver->lane.counters->filtered);
+		return false;
+	}
+	if (is_too_long(queue, arrival)) {
+		drop(receiver, NULL);
+		return false;
+	}
+	if (receiver->rules.hashing.types)
+		arrival->hash_value =
+			pv_net_hash(&receiver->hasher, head, head_bytes, &arrival->hash_report);
+	return true;
+}
+
+static uint64_t offload_of(uint8_t gso_type)
+{
+	switch (gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return VIRTIO_NET_F_GUEST_TSO4;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return VIRTIO_NET_F_GUEST_TSO6;
+	case VIRTIO_NET_HDR_GSO_UDP:
+		return VIRTIO_NET_F_GUEST_UFO;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		return VIRTIO_NET_F_GUEST_USO4 | VIRTIO_NET_F_GUEST_USO6;
+	}
+	return 0;
+}
+
+/* Would this driver understand what is left to do about it? It may have changed its mind meanwhile.
+ */
+static bool is_understood(uint64_t offloads, const struct virtio_net_hdr *hdr)
+{
+	uint64_t needed = 0;
+
+	if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		needed |= VIRTIO_NET_F_GUEST_CSUM;
+	needed |= offload_of(hdr->gso_type);
+	if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN)
+		needed |= VIRTIO_NET_F_GUEST_ECN;
+	return !(needed & ~offloads);
+}
+
+static void count_arrival(struct pv_net *net, struct pv_net_receiver *receiver,
+                          const struct pv_net_arrival *arrival)
+{
+	struct pv_net_counters *counters = receiver->lane.counters;
+
+	pv_count(&counters->packets);
+	pv_count_add(&counters->bytes, arrival->bytes);
+	if (arrival->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		pv_count(&counters->needs_csum);
+	else if (arrival->hdr.flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		pv_count(&counters->csum_valid);
+	else
+		pv_count(&counters->csum_none);
+	if (arrival->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+		pv_count(&counters->gso_packets);
+		pv_count_add(&counters->gso_bytes, arrival->bytes);
+	}
+	receiver->came_in++;
+	pv_net_rate_spend(&net->in, 1, arrival->bytes);
+}
+
+/* The buffers have it. Of the wire's flags a driver without GUEST_CSUM is told nothing. */
+static void pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                    const struct pv_net_arrival *arrival)
+{
+	struct pv_net_arrival told = *arrival;
+
+	if (!(receiver->offloads & VIRTIO_NET_F_GUEST_CSUM))
+		told.hdr.flags = 0;
+	pv_net_buffers_pass_on(queue, receiver, &told);
+	count_arrival(pv_net_of(queue->device), receiver, &told);
+}
+
+/* ---- frames in memory ---- */
+
+static bool deliver(struct pv_queue *queue, struct pv_net_receiver *receiver, const uint8_t *data,
+                    const struct pv_net_arrival *arrival)
+{
+	uint64_t wanted = (uint64_t)pv_net_hdr_bytes(queue->device) + arrival->bytes;
+
+	if (pv_net_buffers_want(queue, receiver, wanted) < wanted)
+		return false;
+	pv_net_buffers_fill(queue, receiver, data, arrival->bytes);
+	pass_on(queue, receiver, arrival);
+	return true;
+}
+
+/* What this driver does not understand comes in finished: one frame or more, or what there are
+ * buffers for. */
+static void deliver_finished(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net_pending *pending = &receiver->pending;
+	struct pv_iov whole = { pending->data, pending->arrival.bytes };
+	struct pv_net_arrival arrival = pending->arrival;
+
+	if (pv_net_cutter_begin(&receiver->cutter, &arrival.hdr, &whole, 1, arrival.bytes, false)) {
+		drop(receiver, &receiver->lane.counters->malformed);
+		return;
+	}
+	arrival.hdr = (struct virtio_net_hdr){ 0 };
+	for (;;) {
+		arrival.bytes = pv_net_cutter_next(&receiver->cutter, receiver->segment,
+		                                   sizeof(receiver->segment));
+		if (arrival.bytes == 0)
+			return;
+		if (!deliver(queue, receiver, receiver->segment, &arrival)) {
+			drop(receiver, &receiver->lane.counters->overruns);
+			return;
+		}
+	}
+}
+
+/* Has it waited for buffers long enough, or are there none that it would fit? */
+static bool is_given_up(const struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	uint64_t now = pv_net_now_ns(queue);
+
+	if (receiver->first < receiver->taken && pv_net_buffers_are_all(queue, receiver))
+		return true;
+	if (receiver->lane.frame_ns == 0)
+		receiver->lane.frame_ns = now + FRAME_WAITS_NS;
+	return now >= receiver->lane.frame_ns;
+}
+
+static enum outcome deliver_pending(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net_pending *pending = &receiver->pending;
+
+	if (!is_understood(receiver->offloads, &pending->arrival.hdr)) {
+		deliver_finished(queue, receiver);
+	} else if (!deliver(queue, receiver, pending->data, &pending->arrival)) {
+		if (!is_given_up(queue, receiver))
+			return NO_BUFFERS;
+		drop(receiver, &receiver->lane.counters->overruns);
+	}
+	receiver->lane.frame_ns = 0;
+	pending->arrival.bytes = 0;
+	return CAME_IN;
+}
+
+/* ---- frames whose queue is to be found ---- */
+
+static size_t head_of(uint32_t bytes)
+{
+	return bytes < PV_NET_HASH_LOOKS_AT ? bytes : PV_NET_HASH_LOOKS_AT;
+}
+
+/* The queue that it is for, or, where that is not there, this one. */
+static struct pv_net_receiver *find_receiver(struct pv_net *net, struct pv_net_receiver *receiver,
+                                             const struct pv_net_pending *pending)
+{
+	uint16_t pair = pv_net_steer(net, receiver, &pending->arrival, pending->data,
+	                             head_of(pending->arrival.bytes));
+
+	if (pair >= net->options.pairs || !net->receiver[pair])
+		return receiver;
+	return net->receiver[pair];
+}
+
+static enum outcome receive_for_any(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+	struct pv_net_pending *pending = &receiver->pending;
+	struct pv_iov memory = { pending->data, sizeof(pending->data) };
+	struct pv_net_receiver *wanted;
+
+	pending->arrival = (struct pv_net_arrival){ 0 };
+	pending->arrival.bytes =
+		net->wire->ops->receive(net->wire, 0, &memory, 1, &pending->arrival.hdr);
+	if (pending->arrival.bytes == 0)
+		return NO_FRAME;
+	pv_bug_on(pending->arrival.bytes > PV_NET_FRAME_MAX);
+	if (!look_at(queue, receiver, &pending->arrival, pending->data,
+	             head_of(pending->arrival.bytes))) {
+		pending->arrival.bytes = 0;
+		return CAME_IN;
+	}
+	wanted = find_receiver(net, receiver, pending);
+	if (wanted == receiver)
+		return deliver_pending(queue, receiver);
+	if (!pv_net_inbox_put(&wanted->inbox, pending))
+		drop(wanted, &wanted->lane.counters->overruns);
+	pending->arrival.bytes = 0;
+	return CAME_IN;
+}
+
+/* ---- frames right to the buffers ---- */
+
+/* At most so many pieces are offered: a frame of 64 KiB in pages, and what the rest of it is cut
+ * into. */
+#define LIST_MAX 192u
+
+/* The front of it lies in the driver's buffers, which are too small: all of it into memory. */
+static void collect(struct pv_net_receiver *receiver, const struct pv_iov *list, uint16_t count,
+                    uint64_t room)
+{
+	struct pv_cursor reader = { list, count, 0 };
+
+	pv_cursor_read(&reader, receiver->pending.data, (size_t)room);
+}
+
+/* What buffers were offered for, the next time: a little more than this one needed. */
+static void learn(struct pv_net_receiver *receiver, uint32_t bytes)
+{
+	if (bytes > receiver->wanted_bytes)
+		receiver->wanted_bytes = bytes;
+	else
+		receiver->wanted_bytes -= (receiver->wanted_bytes - bytes) / 16;
+}
+
+/* Of most frames only the addresses and a tag are looked at. */
+static size_t head_wanted(const struct pv_net_receiver *receiver, uint32_t bytes)
+{
+	size_t all = head_of(bytes);
+
+	if (receiver->rules.hashing.types || all < PV_NET_FRAME_MIN + 4u)
+		return all;
+	return PV_NET_FRAME_MIN + 4u;
+}
+
+static enum outcome receive_into(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                                 struct pv_iov list[static LIST_MAX], uint16_t count, uint64_t room)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+	struct pv_net_pending *pending = &receiver->pending;
+	struct pv_net_arrival arrival = { 0 };
+	uint16_t pieces = count;
+	uint8_t head[PV_NET_HASH_LOOKS_AT];
+	struct pv_cursor reader;
+	size_t head_bytes;
+
+	if (room < PV_NET_FRAME_MAX)
+		list[pieces++] =
+			(struct pv_iov){ pending->data + room, (size_t)(PV_NET_FRAME_MAX - room) };
+	arrival.bytes =
+		net->wire->ops->receive(net->wire, pv_net_pair(queue), list, pieces, &arrival.hdr);
+	if (arrival.bytes == 0)
+		return NO_FRAME;
+	learn(receiver, arrival.bytes);
+	reader = (struct pv_cursor){ list, pieces, 0 };
+	head_bytes = pv_cursor_read(&reader, head, head_wanted(receiver, arrival.bytes));
+	if (!look_at(queue, receiver, &arrival, head, head_bytes))
+		return CAME_IN;
+	if (arrival.bytes <= room && is_understood(receiver->offloads, &arrival.hdr)) {
+		pass_on(queue, receiver, &arrival);
+		return CAME_IN;
+	}
+	collect(receiver, list, count, arrival.bytes < room ? arrival.bytes : room);
+	pending->arrival = arrival;
+	return deliver_pending(queue, receiver);
+}
+
+static enum outcome receive_directly(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	uint32_t hdr_bytes = pv_net_hdr_bytes(queue->device);
+	struct pv_iov list[LIST_MAX];
+	uint64_t room =
+		pv_net_buffers_want(queue, receiver, hdr_bytes + receiver->wanted_bytes + 1);
+	uint16_t count;
+
+	if (room <= hdr_bytes)
+		return NO_BUFFERS;
+	count = pv_net_buffers_list(queue, receiver, room, list, LIST_MAX - 1);
+	/* Of very many pieces not all are listed. */
+	return receive_into(queue, receiver, list, count, pv_iov_bytes(list, count));
+}
+
+/* ---- a run ---- */
+
+static enum outcome receive_one(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	follow_rules(queue, receiver);
+	if (receiver->pending.arrival.bytes > 0 ||
+	    pv_net_inbox_get(&receiver->inbox, &receiver->pending))
+		return deliver_pending(queue, receiver);
+	if (pv_net_of(queue->device)->does_steer)
+		return receive_for_any(queue, receiver);
+	return receive_directly(queue, receiver);
+}
+
+/* Nobody is there who would get them: they do not wait for the link to come back. */
+static enum outcome drop_one(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+	struct pv_iov memory = { receiver->pending.data, sizeof(receiver->pending.data) };
+	uint16_t pair = net->wire->sources > 1 ? pv_net_pair(queue) : 0;
+	struct virtio_net_hdr hdr = { 0 };
+
+	receiver->pending.arrival.bytes = 0;
+	if (net->wire->ops->receive(net->wire, pair, &memory, 1, &hdr) == 0)
+		return NO_FRAME;
+	drop(receiver, &receiver->lane.counters->link_down);
+	return CAME_IN;
+}
+
+static uint16_t burst_of(const struct pv_net_bucket *bucket)
+{
+	return bucket->rate.packets || bucket->rate.bytes ? BURST_AT_RATE : PV_NET_BURST;
+}
+
+/* Returns whether anything came. */
+static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+	enum outcome outcome = CAME_IN;
+	uint16_t count;
+
+	queue->is_stalled = !pv_net_rate_allows(queue, &receiver->lane, &net->in);
+	if (queue->is_stalled)
+		return false;
+	for (count = 0; count < burst_of(&net->in) && outcome == CAME_IN; count++)
+		outcome = pv_net_link_is_up(net) ? receive_one(queue, receiver)
+		                                 : drop_one(queue, receiver);
+	pv_net_buffers_put_back(queue, receiver);
+	/* The driver need not say that it has more buffers while it is the wire that has no frames.
+	 */
+	queue->is_stalled = outcome == NO_FRAME;
+	return outcome == CAME_IN || count > 1;
+}
+
+bool pv_net_receiver_run(struct pv_queue *queue)
+{
+	struct pv_net_receiver *receiver = receiver_of(queue);
+	bool has_worked;
+
+	if (queue->is_draining)
+		return false;
+	pv_net_of(queue->device)->receiver[pv_net_pair(queue)] = receiver;
+	receiver->came_in = 0;
+	has_worked = run(queue, receiver);
+	pv_net_coalesce(queue, &receiver->lane, receiver->came_in);
+	pv_net_set_timer(queue, &receiver->lane);
+	return has_worked;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A sending queue (virtio 1.3, section 5.1.6.2): from the ring to the wire.
+ *
+ * A run takes a burst of chains, makes frames of them, and gives these to the wire in one call; a
+ * frame goes right from the driver's memory where the wire can do what is left to do about it,
+ * otherwise it is finished first, which may make many frames of one chain.  Chains whose frames
+ * have all gone return; the others are put back on the ring, and of the first of them it is
+ * remembered how many of its frames went.
+ */
+#include "devices/net/internal.h"
+
+#include "ring/err.h"
+
+static struct pv_net_sender *sender_of(const struct pv_queue *queue)
+{
+	return queue->own;
+}
+
+int pv_net_sender_start(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+	struct pv_net_sender *sender = port->ops->alloc(port, sizeof(*sender));
+
+	if (!sender)
+		return -PV_ENOMEM;
+	sender->lane.counters = &pv_net_of(queue->device)->counters[queue->index];
+	queue->own = sender;
+	return 0;
+}
+
+void pv_net_sender_stop(struct pv_queue *queue)
+{
+	struct pv_port *port = queue->device->port;
+
+	port->ops->free(port, queue->own, sizeof(struct pv_net_sender));
+}
+
+/* ---- the chains of a run ---- */
+
+static void take_burst(struct pv_queue *queue, struct pv_net_sender *sender, uint16_t burst)
+{
+	sender->taken = 0;
+	sender->done = 0;
+	while (sender->taken < burst) {
+		struct pv_net_taken *taken = &sender->chain[sender->taken];
+
+		taken->chain.iov = taken->iov;
+		taken->chain.capacity = PV_NET_PIECES;
+		if (!pv_queue_take(queue, &taken->chain))
+			break;
+		sender->taken++;
+	}
+}
+
+/* The first of those that are left has gone, or is none. */
+static void return_first(struct pv_queue *queue, struct pv_net_sender *sender)
+{
+	pv_queue_return(queue, &sender->chain[sender->done++].chain, 0);
+	sender->progress = 0;
+}
+
+static void put_back_rest(struct pv_queue *queue, struct pv_net_sender *sender)
+{
+	while (sender->taken > sender->done)
+		pv_queue_put_back(queue, &sender->chain[--sender->taken].chain);
+}
+
+/* ---- frames ---- */
+
+/* Cuts the header off a chain. Returns whether there is a frame that may be sent. */
+static bool parse(struct pv_queue *queue, struct pv_chain *chain, struct pv_net_frame *frame)
+{
+	const struct pv_device *device = queue->device;
+	struct pv_cursor reader = pv_chain_reader(chain);
+	uint32_t hdr_bytes = pv_net_hdr_bytes(device);
+	uint16_t pieces = chain->readable;
+	struct pv_iov *iov = chain->iov;
+
+	if (chain->is_incomplete)
+		return false;
+	if (chain->writable > 0 || chain->readable_bytes < hdr_bytes) {
+		pv_queue_bad_chain(queue,
+		                   "a packet that is shorter than its header, or to be written to");
+		return false;
+	}
+	pv_cursor_read(&reader, &frame->hdr, sizeof(frame->hdr));
+	frame->bytes = (uint32_t)(chain->readable_bytes - hdr_bytes);
+	if (!pv_net_header_is_good(device, &frame->hdr, frame->bytes))
+		return false;
+	pv_iov_cut(&iov, &pieces, hdr_bytes, frame->bytes);
+	frame->iov = iov;
+	frame->pieces = pieces;
+	return true;
+}
+
+/* Can the wire do what is left to do? */
+static bool goes_as_it_is(const struct pv_net *net, const struct virtio_net_hdr *hdr)
+{
+	if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return true;
+	if (!net->wire->knows_headers)
+		return false;
+	switch (hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return net->wire->can_segment & VIRTIO_NET_F_HOST_TSO4;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return net->wire->can_segment & VIRTIO_NET_F_HOST_TSO6;
+	case VIRTIO_NET_HDR_GSO_UDP:
+		return net->wire->can_segment & VIRTIO_NET_F_HOST_UFO;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		return net->wire->can_segment & VIRTIO_NET_F_HOST_USO;
+	}
+	return true;
+}
+
+static void count_work(struct pv_net_counters *counters, const struct pv_net_frame *frame)
+{
+	pv_count(frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? &counters->needs_csum
+	                                                        : &counters->csum_none);
+	if (frame->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return;
+	pv_count(&counters->gso_packets);
+	pv_count_add(&counters->gso_bytes, frame->bytes);
+}
+
+/* Only what the wire is to know: bits that say nothing here are not passed on. */
+static void clean(struct virtio_net_hdr *hdr)
+{
+	hdr->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	if (!hdr->flags)
+		*hdr = (struct virtio_net_hdr){ 0 };
+}
+
+/* ---- from chains to frames ---- */
+
+static void add_frame(struct pv_net_sender *sender, bool is_last, bool is_segment)
+{
+	sender->is_segment[sender->frames] = is_segment;
+	sender->is_last_of_chain[sender->frames++] = is_last;
+}
+
+/*
+ * Begins to cut a chain, and passes over what of it went before. Returns whether anything is left:
+ * the driver may have changed the chain since.
+ */
+static bool begin_cutting(const struct pv_queue *queue, struct pv_net_sender *sender,
+                          const struct pv_net_frame *frame, uint16_t gone)
+{
+	bool is_exact = pv_net_has(queue->device, VIRTIO_NET_F_GUEST_HDRLEN);
+
+	if (pv_net_cutter_begin(&sender->cutter, &frame->hdr, frame->iov, frame->pieces,
+	                        frame->bytes, is_exact))
+		return false;
+	sender->to_cut = pv_net_cutter_count(&sender->cutter);
+	if (gone >= sender->to_cut) {
+		sender->to_cut = 0;
+		return false;
+	}
+	pv_net_cutter_skip(&sender->cutter, gone);
+	sender->to_cut = (uint16_t)(sender->to_cut - gone);
+	return true;
+}
+
+/* Frames of the chain that is being cut, as far as there is room. */
+static void cut(struct pv_net_sender *sender)
+{
+	while (sender->to_cut > 0 && sender->frames < PV_NET_BURST) {
+		uint8_t *to = sender->stage + sender->stage_bytes;
+		uint32_t bytes = pv_net_cutter_next(&sender->cutter, to,
+		                                    PV_NET_STAGE_BYTES - sender->stage_bytes);
+		struct pv_iov *piece = &sender->staged[sender->frames];
+
+		pv_bug_on(bytes == 0 && sender->stage_bytes == 0);
+		if (bytes == 0)
+			return;
+		*piece = (struct pv_iov){ to, bytes };
+		sender->frame[sender->frames] =
+			(struct pv_net_frame){ .iov = piece, .pieces = 1, .bytes = bytes };
+		sender->stage_bytes += bytes;
+		sender->to_cut--;
+		add_frame(sender, sender->to_cut == 0,
+		          sender->cutter.kind != VIRTIO_NET_HDR_GSO_NONE);
+	}
+}
+
+/* Makes frames of a chain, or more of them. Returns false for one that has none. */
+static bool make_frames(struct pv_queue *queue, struct pv_net_sender *sender, uint16_t i)
+{
+	struct pv_net_frame *frame = &sender->frame[sender->frames];
+	uint16_t gone = i == sender->done ? sender->progress : 0;
+
+	if (sender->to_cut == 0) {
+		if (!parse(queue, &sender->chain[i].chain, frame))
+			return false;
+		if (gone == 0)
+			count_work(sender->lane.counters, frame);
+		if (goes_as_it_is(pv_net_of(queue->device), &frame->hdr)) {
+			clean(&frame->hdr);
+			add_frame(sender, true, false);
+			return true;
+		}
+		if (!begin_cutting(queue, sender, frame, gone))
+			return false;
+	}
+	cut(sender);
+	return true;
+}
+
+/* ---- to the wire ---- */
+
+static void frame_went(struct pv_queue *queue, struct pv_net_sender *sender, uint16_t i)
+{
+	const struct pv_net_frame *frame = &sender->frame[i];
+	struct pv_net_counters *counters = sender->lane.counters;
+
+	pv_count(&counters->packets);
+	pv_count_add(&counters->bytes, frame->bytes);
+	if (sender->is_segment[i]) {
+		pv_count(&counters->segments);
+		pv_count_add(&counters->segments_bytes, frame->bytes);
+	} else if (frame->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+		pv_count(&counters->gso_whole);
+		pv_count_add(&counters->gso_whole_bytes, frame->bytes);
+	}
+	sender->progress++;
+	if (sender->is_last_of_chain[i])
+		return_first(queue, sender);
+}
+
+/* Returns whether all frames that were made have gone. */
+static bool flush(struct pv_queue *queue, struct pv_net_sender *sender)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+	uint16_t frames = sender->frames, sent = 0;
+	uint64_t bytes = 0;
+
+	if (frames > 0)
+		sent = net->wire->ops->send(net->wire, pv_net_pair(queue), sender->frame, frames);
+	pv_bug_on(sent > frames);
+	for (uint16_t i = 0; i < sent; i++) {
+		bytes += sender->frame[i].bytes;
+		if (net->does_steer)
+			pv_net_steer_sent(net, &sender->frame[i], pv_net_pair(queue));
+		frame_went(queue, sender, i);
+	}
+	pv_net_rate_spend(&net->out, sent, bytes);
+	sender->frames = 0;
+	sender->stage_bytes = 0;
+	return sent == frames;
+}
+
+/* Sends what was taken. Returns false when the wire is full. */
+static bool send_burst(struct pv_queue *queue, struct pv_net_sender *sender)
+{
+	struct pv_net_counters *counters = sender->lane.counters;
+
+	sender->to_cut = 0;
+	for (uint16_t i = 0; i < sender->taken;) {
+		if (make_frames(queue, sender, i)) {
+			if ((sender->frames == PV_NET_BURST || sender->to_cut > 0) &&
+			    !flush(queue, sender))
+				return false;
+			if (sender->to_cut == 0)
+				i++;
+			continue;
+		}
+		i++;
+		/* Those before it go first: chains return in their order. */
+		if (!flush(queue, sender))
+			return false;
+		pv_count(&counters->drops);
+		pv_count(&counters->malformed);
+		return_first(queue, sender);
+	}
+	return flush(queue, sender);
+}
+
+/* Nobody is there who would get it. */
+static void drop_burst(struct pv_queue *queue, struct pv_net_sender *sender)
+{
+	while (sender->done < sender->taken) {
+		pv_count(&sender->lane.counters->drops);
+		pv_count(&sender->lane.counters->link_down);
+		return_first(queue, sender);
+	}
+}
+
+/* ---- a run ---- */
+
+/* Where there is a rate to keep to, a burst is no long way beyond it. */
+#define BURST_AT_RATE 8u
+
+static uint16_t burst_of(const struct pv_net_bucket *bucket)
+{
+	return bucket->rate.packets || bucket->rate.bytes ? BURST_AT_RATE : PV_NET_BURST;
+}
+
+static bool run(struct pv_queue *queue, struct pv_net_sender *sender)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+
+	queue->is_stalled = !pv_net_rate_allows(queue, &sender->lane, &net->out);
+	if (queue->is_stalled)
+		return false;
+	take_burst(queue, sender, burst_of(&net->out));
+	if (!pv_net_link_is_up(net))
+		drop_burst(queue, sender);
+	else
+		queue->is_stalled = !send_burst(queue, sender);
+	put_back_rest(queue, sender);
+	return sender->done > 0;
+}
+
+bool pv_net_sender_run(struct pv_queue *queue)
+{
+	struct pv_net_sender *sender = sender_of(queue);
+	bool has_worked;
+
+	if (queue->is_draining)
+		return false;
+	sender->done = 0;
+	has_worked = run(queue, sender);
+	pv_net_coalesce(queue, &sender->lane, sender->done);
+	pv_net_set_timer(queue, &sender->lane);
+	return has_worked;
+}
+
+/* ---- state: how much of the next chain went already ---- */
+
+void pv_net_sender_save(const struct pv_queue *queue, struct pv_state_writer *to)
+{
+	pv_state_put_u16(to, sender_of(queue)->progress);
+}
+
+void pv_net_sender_load(struct pv_queue *queue, struct pv_state_reader *from)
+{
+	sender_of(queue)->progress = pv_state_get_u16(from);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The way of a packet out: checked, put on the ring behind its header, and ended. */
+#include "drivers/net/internal.h"
+#include "ring/err.h"
+
+/* An Ethernet header and two VLAN tags, none of which an MTU counts. */
+#define FRAME_HEAD_BYTES (PV_NETDRV_FRAME_MIN + 8u)
+
+/* ---- what may go out ---- */
+
+/* The bytes of all buffers; 0 when one has none, or there are too many for one frame. */
+static uint32_t sum_bytes(const struct pv_netdrv_packet *packet)
+{
+	uint32_t bytes = 0;
+
+	for (uint16_t i = 0; i < packet->buffers; i++) {
+		const uint32_t more = packet->buffer[i].bytes;
+
+		if (more == 0 || more > PV_NETDRV_FRAME_MAX - bytes)
+			return 0;
+		bytes += more;
+	}
+	return bytes;
+}
+
+/* The features that this work needs; 0 for work that does not exist. */
+static uint64_t gso_features(uint8_t gso_type)
+{
+	const uint64_t ecn = gso_type & VIRTIO_NET_HDR_GSO_ECN ? VIRTIO_NET_F_HOST_ECN : 0;
+
+	switch (gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return VIRTIO_NET_F_HOST_TSO4 | ecn;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return VIRTIO_NET_F_HOST_TSO6 | ecn;
+	case VIRTIO_NET_HDR_GSO_UDP:
+		return ecn ? 0 : VIRTIO_NET_F_HOST_UFO;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		return ecn ? 0 : VIRTIO_NET_F_HOST_USO;
+	default:
+		return 0;
+	}
+}
+
+/* Section 5.1.6.2.1: what is to be cut has a partial checksum, too. */
+static int check_gso(const struct pv_netdrv_info *info, const struct pv_netdrv_packet *packet,
+                     uint32_t bytes)
+{
+	const uint64_t needed = gso_features(packet->gso_type);
+
+	if (needed == 0)
+		return -PV_EINVAL;
+	if ((info->features & needed) != needed)
+		return -PV_ENOTSUP;
+	if (packet->gso_size == 0 || !packet->needs_checksum)
+		return -PV_EINVAL;
+	return packet->hdr_len >= PV_NETDRV_FRAME_MIN && packet->hdr_len <= bytes ? 0 : -PV_EINVAL;
+}
+
+static int check_checksum(const struct pv_netdrv_info *info, const struct pv_netdrv_packet *packet,
+                          uint32_t bytes)
+{
+	if (!(info->features & VIRTIO_NET_F_CSUM))
+		return -PV_ENOTSUP;
+	return (uint32_t)packet->csum_start + packet->csum_offset + 2 <= bytes ? 0 : -PV_EINVAL;
+}
+
+static int check(const struct pv_netdrv_info *info, const struct pv_netdrv_packet *packet,
+                 uint32_t bytes)
+{
+	int error = 0;
+
+	if (bytes < PV_NETDRV_FRAME_MIN)
+		return -PV_EINVAL;
+	if (packet->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		error = check_gso(info, packet, bytes);
+	else if (info->mtu && bytes > info->mtu + FRAME_HEAD_BYTES)
+		error = -PV_EINVAL;
+	if (!error && packet->needs_checksum)
+		error = check_checksum(info, packet, bytes);
+	return error;
+}
+
+/* ---- onto the ring ---- */
+
+static void write_header(const struct pv_netdrv_queue *queue, const struct pv_netdrv_packet *packet,
+                         uint8_t *to)
+{
+	const struct virtio_net_hdr header = {
+		.flags = packet->needs_checksum ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
+		.gso_type = packet->gso_type,
+		.hdr_len = pv_le16_of(packet->hdr_len),
+		.gso_size = pv_le16_of(packet->gso_size),
+		.csum_start = pv_le16_of(packet->needs_checksum ? packet->csum_start : 0),
+		.csum_offset = pv_le16_of(packet->needs_checksum ? packet->csum_offset : 0),
+	};
+
+	__builtin_memcpy(to, &header, sizeof(header));
+	__builtin_memset(to + sizeof(header), 0, queue->header_bytes - sizeof(header));
+}
+
+static int add(struct pv_netdrv_queue *queue, const struct pv_sg *sg, uint16_t pieces,
+               struct pv_netdrv_packet *packet)
+{
+	return pv_drv_ring_add(&queue->base.ring, sg, pieces, 0, packet);
+}
+
+/*
+ * Header and frame as one piece. Returns 0; -PV_EINVAL when it comes in several, and it is to go
+ * the longer way; or an error.
+ */
+static int add_whole(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
+{
+	struct pv_os *os = queue->net->driver.os;
+	uint8_t *begin = (uint8_t *)packet->buffer->memory - queue->header_bytes;
+	const uint32_t bytes = packet->buffer->bytes + queue->header_bytes;
+	int error = -PV_EINVAL;
+
+	write_header(queue, packet, begin);
+	packet->slot = PV_NETDRV_NO_SLOT;
+	packet->pieces = 0;
+	packet->piece.bytes = os->ops->map(os, begin, bytes, false, &packet->piece.addr);
+	if (packet->piece.bytes == 0)
+		return -PV_ENOMEM;
+	packet->pieces = 1;
+	if (packet->piece.bytes == bytes)
+		error = add(queue, &packet->piece, 1, packet);
+	if (error) {
+		pv_driver_unmap(os, &packet->piece, 1, false);
+		packet->pieces = 0;
+	}
+	return error;
+}
+
+/* The header from shared memory, and the frame in as many pieces as it comes in. */
+static int add_pieces(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
+{
+	const uint16_t slot = packet->slot;
+	const size_t header_at = (size_t)PV_NETDRV_HEADROOM * slot;
+	struct pv_sg *sg = pv_netdrv_slot_sg(queue, slot);
+	struct pv_os *os = queue->net->driver.os;
+	int error, pieces;
+
+	write_header(queue, packet, queue->slots.header + header_at);
+	sg[0] = (struct pv_sg){ pv_gpa_add(queue->slots.header_gpa, header_at),
+		                queue->header_bytes };
+	pieces = pv_driver_map(os, packet->buffer, packet->buffers, 0, false, sg + 1,
+	                       queue->net->segments_max);
+	if (pieces < 0)
+		return pieces;
+	packet->pieces = (uint16_t)pieces;
+	error = add(queue, sg, (uint16_t)(pieces + 1), packet);
+	if (error)
+		pv_driver_unmap(os, sg + 1, packet->pieces, false);
+	return error;
+}
+
+static int add_packet(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
+{
+	int error;
+
+	if (packet->has_headroom && packet->buffers == 1 && !queue->splits_header) {
+		error = add_whole(queue, packet);
+		if (error != -PV_EINVAL)
+			return error;
+	}
+	packet->slot = pv_netdrv_slot_take(queue);
+	if (packet->slot == PV_NETDRV_NO_SLOT)
+		return -PV_ENOSPC;
+	error = add_pieces(queue, packet);
+	if (error) {
+		pv_netdrv_slot_give(queue, packet->slot);
+		packet->slot = PV_NETDRV_NO_SLOT;
+		packet->pieces = 0;
+	}
+	return error;
+}
+
+int pv_netdrv_send(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
+{
+	const uint32_t bytes = sum_bytes(packet);
+	int error;
+
+	packet->is_done = false;
+	if (queue->base.ring.is_broken)
+		return -PV_EBROKEN;
+	error = check(&queue->net->info, packet, bytes);
+	if (!error)
+		error = add_packet(queue, packet);
+	if (error)
+		return error;
+	pv_driver_request_begin(&queue->base, &packet->base,
+	                        packet->timeout_ns ? packet->timeout_ns
+	                                           : queue->net->options.send_timeout_ns);
+	queue->counters.bytes += bytes;
+	return 0;
+}
+
+/* ---- and off it ---- */
+
+/* Once: what was taken back has no pieces and no slot any more. */
+static void take_back(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
+{
+	const struct pv_sg *sg = &packet->piece;
+
+	if (packet->slot != PV_NETDRV_NO_SLOT)
+		sg = pv_netdrv_slot_sg(queue, packet->slot) + 1;
+	pv_driver_unmap(queue->net->driver.os, sg, packet->pieces, false);
+	pv_netdrv_slot_give(queue, packet->slot);
+	packet->slot = PV_NETDRV_NO_SLOT;
+	packet->pieces = 0;
+}
+
+static void end(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet, int error)
+{
+	if (error)
+		queue->counters.errors++;
+	else
+		queue->counters.packets++;
+	packet->error = error;
+	packet->is_done = true;
+	if (packet->done)
+		packet->done(packet);
+}
+
+uint32_t pv_netdrv_poll_tx(struct pv_netdrv_queue *queue, uint32_t packets_max)
+{
+	uint32_t done = 0, written_bytes;
+	void *token;
+
+	while (done < packets_max &&
+	       pv_drv_ring_take(&queue->base.ring, &token, &written_bytes) == PV_DRV_TAKEN) {
+		take_back(queue, token);
+		end(queue, token, 0);
+		done++;
+	}
+	return done;
+}
+
+/* ---- a device that was reset ---- */
+
+static int repeat_packet(struct pv_driver_queue *base, struct pv_driver_request *request)
+{
+	struct pv_netdrv_queue *queue = (struct pv_netdrv_queue *)base;
+
+	take_back(queue, (struct pv_netdrv_packet *)request);
+	return add_packet(queue, (struct pv_netdrv_packet *)request);
+}
+
+static void end_packet(struct pv_driver_queue *base, struct pv_driver_request *request, int error)
+{
+	struct pv_netdrv_queue *queue = (struct pv_netdrv_queue *)base;
+
+	take_back(queue, (struct pv_netdrv_packet *)request);
+	end(queue, (struct pv_netdrv_packet *)request, error);
+}
+
+const struct pv_driver_request_ops pv_netdrv_send_ops = { repeat_packet, end_packet };
