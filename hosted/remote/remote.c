@@ -40,6 +40,8 @@ static const struct pv_remote_kind kinds[] = {
 	[PV_REMOTE_NET] = { .id = VIRTIO_ID_NET,
 	                    .config_bytes = sizeof(struct virtio_net_config),
 	                    .features = NET_FEATURES,
+	                    .own_features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS |
+	                                    VIRTIO_NET_F_CTRL_VQ,
 	                    .is_in_order = true,
 	                    .is_stateless = true },
 };

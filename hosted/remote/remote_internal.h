@@ -14,7 +14,8 @@ struct pv_remote;
 struct pv_remote_kind {
 	uint16_t id;
 	uint16_t config_bytes;
-	uint64_t features;         /* of the type: those that the far side may bring in */
+	uint64_t features;         /* of the type: those that the far side may bring in, ... */
+	uint64_t own_features;     /* ... and those that it does not hear of */
 	uint32_t min_config_bytes; /* that it must have, where the configuration is its; 0: ours */
 	/* Taken and given back in order: what was taken last can be taken again. */
 	bool is_in_order;

@@ -137,7 +137,8 @@ static int tell(struct pv_remote *remote, uint16_t index)
 /* The driver may have accepted what is our own doing. */
 static int begin(struct pv_remote *remote)
 {
-	uint64_t features = remote->device.features & remote->far->features;
+	uint64_t features = remote->device.features & remote->far->features &
+	                    ~remote->kind->own_features;
 	int error;
 
 	remote->memory.table = remote->device.mem;

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Machines whose devices are served elsewhere. In the box, or wherever there is a KVM."""
 
+import hashlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from bare_machine import Machine, say
@@ -90,7 +93,48 @@ def refused(folder):
                 words in machine.errors_text(), f"refused: one sentence says {words}", machine.obituary())
 
 
-JOBS = {job.__name__: job for job in (served, killed, refused)}
+INTERFACE, ADDRESS, GUEST = "pvremote", "192.0.2.1", "192.0.2.2"
+DATA = bytes(i * 7 & 0xff for i in range(4 << 20))
+
+
+def give_and_take(listener, taken):
+    """One connection is given DATA, and from the next one it is taken."""
+    with listener.accept()[0] as giving:
+        giving.sendall(DATA)
+    with listener.accept()[0] as taking:
+        while data := taking.recv(1 << 16):
+            taken.extend(data)
+
+
+def kernel(_folder):
+    """A Linux guest on a tap that the kernel's vhost serves, with a pair of queues and with two."""
+    if not os.path.exists("/dev/vhost-net"):
+        print("# there is no /dev/vhost-net: nothing is tried", flush=True)
+        return
+    for pairs in (1, 2):
+        name, taken = f"kernel, {pairs} of pairs", bytearray()
+        with Machine(name, "console=ttyS0 quiet panic=-1", "--initrd", os.environ["NET_RAMDISK"], "--cpus",
+                     str(pairs), "--net", f"vhost-kernel,ifname={INTERFACE},queues={pairs}", kernel="NET_KERNEL",
+                     memory="256M") as machine, socket.socket() as listener:
+            while not os.path.exists(f"/sys/class/net/{INTERFACE}") and machine.is_alive():
+                time.sleep(0.05)
+            subprocess.run(["ip", "address", "add", ADDRESS + "/24", "dev", INTERFACE], check=True)
+            subprocess.run(["ip", "link", "set", INTERFACE, "up"], check=True)
+            listener.bind((ADDRESS, 9000))
+            listener.listen()
+            server = threading.Thread(target=give_and_take, args=(listener, taken), daemon=True)
+            server.start()
+            say(machine.wait() == 0, f"{name}: the guest comes to its end", machine.obituary())
+            server.join(1)
+            text = "\n".join(machine.lines())
+            say(f"queues {pairs}" in text, f"{name}: the driver uses them", text)
+            say("carrier 1" in text, f"{name}: the cable is in", text)
+            say(" 3 packets received" in text, f"{name}: packets go to and fro", text)
+            say(hashlib.md5(DATA).hexdigest() in text, f"{name}: the guest receives what was sent", text)
+            say(bytes(taken) == DATA, f"{name}: and sends it back", f"{len(taken)} bytes")
+
+
+JOBS = {job.__name__: job for job in (served, killed, refused, kernel)}
 
 
 def main():
