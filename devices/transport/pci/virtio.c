@@ -260,6 +260,8 @@ static const struct pv_pci_ops pci_ops = {
 static uint16_t transitional_id(uint16_t virtio_id)
 {
 	switch (virtio_id) {
+	case VIRTIO_ID_NET:
+		return VIRTIO_PCI_DEVICE_NET;
 	case VIRTIO_ID_BLOCK:
 		return VIRTIO_PCI_DEVICE_BLOCK;
 	case VIRTIO_ID_ENTROPY:
