@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -265,6 +266,19 @@ static void a_queue_that_failed_over_there_needs_a_reset(void **state)
 	end(true);
 }
 
+/* A descriptor that both ends have, and a back-end that would have us wait at it for ever. */
+static void a_descriptor_that_is_full_and_blocks_holds_nobody_up(void **state)
+{
+	const uint64_t full = UINT64_MAX - 1;
+
+	(void)state;
+	run(0, NULL);
+	assert_int_equal(fcntl(fake.call_fd, F_SETFL, 0), 0);
+	assert_int_equal(write(fake.call_fd, &full, sizeof(full)), sizeof(full));
+	assert_int_equal(pv_host_set_call(rig.host, 0, -1), 0);
+	end(true);
+}
+
 static void nonsense_on_its_channel_costs_the_connection(void **state)
 {
 	const uint64_t nonsense = UINT64_MAX;
@@ -302,6 +316,7 @@ int main(void)
 		cmocka_unit_test(a_pause_ends_whatever_the_back_end_does),
 		cmocka_unit_test(a_back_end_that_leaves_is_noticed),
 		cmocka_unit_test(a_queue_that_failed_over_there_needs_a_reset),
+		cmocka_unit_test(a_descriptor_that_is_full_and_blocks_holds_nobody_up),
 		cmocka_unit_test(nonsense_on_its_channel_costs_the_connection),
 		cmocka_unit_test(changes_without_end_do_no_harm),
 	};

@@ -362,6 +362,23 @@ static void a_driver_may_start_before_the_back_end_is_back(void **state)
 	close_all();
 }
 
+/* qemu-storage-daemon in place of ours. */
+static void a_foreign_back_end_does_as_well(void **state)
+{
+	(void)state;
+	if (!server_is_foreign_there())
+		skip();
+	server_stop(&server);
+	server_start_foreign(&server, DISK_BYTES, ",writable=on,num-queues=2");
+	for (int kind = 0; kind < REMOTE_BUSES; kind++) {
+		open_all((enum remote_bus)kind, VIRTIO_F_EVENT_IDX, false);
+		round_trip(1);
+		assert_int_equal(pv_blkdrv_queue_reset(pv_blkdrv_queue(blk, 1)), 0);
+		round_trip(2);
+		close_all();
+	}
+}
+
 static int setup(void **state)
 {
 	static const char *const options[] = { "--num-queues", "2", NULL };
@@ -393,6 +410,7 @@ int main(void)
 		cmocka_unit_test(a_load_does_not_notice_that_the_back_end_was_killed),
 		cmocka_unit_test(without_another_try_the_driver_is_told),
 		cmocka_unit_test(a_driver_may_start_before_the_back_end_is_back),
+		cmocka_unit_test(a_foreign_back_end_does_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -215,6 +215,7 @@ static void pci_make(struct remote_rig *rig)
 		.host = &pci_host_ops,
 		.device = rig->device,
 		.class_code = PCI_CLASS_OTHERS,
+		.is_transitional = true,
 		.has_notification_data = true,
 	};
 
