@@ -29,6 +29,8 @@ enum vhost_user_request {
 	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
 	VHOST_USER_GET_QUEUE_NUM = 17,
 	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_SEND_RARP = 19,
+	VHOST_USER_NET_SET_MTU = 20,
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
@@ -61,7 +63,9 @@ enum vhost_user_backend_request {
 
 #define VHOST_USER_PROTOCOL_F_MQ                   (1ull << 0)
 #define VHOST_USER_PROTOCOL_F_LOG_SHMFD            (1ull << 1)
+#define VHOST_USER_PROTOCOL_F_RARP                 (1ull << 2)
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK            (1ull << 3)
+#define VHOST_USER_PROTOCOL_F_NET_MTU              (1ull << 4)
 #define VHOST_USER_PROTOCOL_F_BACKEND_REQ          (1ull << 5)
 #define VHOST_USER_PROTOCOL_F_CONFIG               (1ull << 9)
 #define VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD       (1ull << 12)

@@ -167,11 +167,11 @@ PV_AT(struct virtio_net_hdr_hash, padding_reserved, 18);
 /* A command is this, its data, and what the device writes: an acknowledgement, and for some a
  * result. */
 struct virtio_net_ctrl {
-	uint8_t class;
+	uint8_t command_class;
 	uint8_t command;
 };
 PV_SIZE(struct virtio_net_ctrl, 2);
-PV_AT(struct virtio_net_ctrl, class, 0);
+PV_AT(struct virtio_net_ctrl, command_class, 0);
 PV_AT(struct virtio_net_ctrl, command, 1);
 
 #define VIRTIO_NET_OK  0u
@@ -217,20 +217,20 @@ PV_AT(struct virtio_net_rss_head, hash_types, 0);
 PV_AT(struct virtio_net_rss_head, indirection_table_mask, 4);
 PV_AT(struct virtio_net_rss_head, unclassified_queue, 6);
 
-struct __attribute__((packed)) virtio_net_rss_tail {
+struct virtio_net_rss_tail {
 	struct pv_le16 max_tx_vq; /* pairs in use */
 	uint8_t hash_key_length;
-};
+} __attribute__((packed));
 PV_SIZE(struct virtio_net_rss_tail, 3);
 PV_AT(struct virtio_net_rss_tail, max_tx_vq, 0);
 PV_AT(struct virtio_net_rss_tail, hash_key_length, 2);
 
 /* The data of HASH_CONFIG: this and the key. */
-struct __attribute__((packed)) virtio_net_hash_head {
+struct virtio_net_hash_head {
 	struct pv_le32 hash_types;
 	struct pv_le16 reserved[4];
 	uint8_t hash_key_length;
-};
+} __attribute__((packed));
 PV_SIZE(struct virtio_net_hash_head, 13);
 PV_AT(struct virtio_net_hash_head, hash_types, 0);
 PV_AT(struct virtio_net_hash_head, reserved, 4);

@@ -29,7 +29,7 @@ struct call {
 #define ANY_BYTES UINT32_MAX
 
 struct command {
-	uint8_t class, command;
+	uint8_t command_class, command;
 	uint64_t feature;
 	uint32_t bytes; /* of its data */
 	bool (*run)(struct call *call);
@@ -351,7 +351,8 @@ static const struct command commands[] = {
 static const struct command *find(const struct pv_net *net, const struct virtio_net_ctrl *head)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (commands[i].class == head->class && commands[i].command == head->command &&
+		if (commands[i].command_class == head->command_class &&
+		    commands[i].command == head->command &&
 		    pv_net_has(&net->device, commands[i].feature))
 			return &commands[i];
 	return NULL;

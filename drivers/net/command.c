@@ -5,7 +5,8 @@
 #include "ring/err.h"
 
 /* Head, data in up to two buffers, acknowledgement, answer. */
-#define CHAIN_MAX 5u
+#define CHAIN_MAX      5u
+#define FIRST_WRITABLE 3u
 
 #define LINE_BYTES 64u
 
@@ -140,28 +141,28 @@ uint16_t pv_netdrv_control_index(const struct pv_netdrv *net)
 
 /* ---- a command ---- */
 
-static struct pv_sg piece(const struct pv_netdrv_control *control, uint32_t at, uint32_t bytes)
-{
-	return (struct pv_sg){ pv_gpa_add(control->gpa, at), bytes };
-}
-
 /* Head, data, acknowledgement and answer are buffers of their own: old devices want that. */
 static int add(struct pv_netdrv_control *control, const struct pv_netdrv_command *command)
 {
 	const uint32_t first = command->first_bytes ? command->first_bytes : command->bytes;
+	const struct {
+		uint32_t at, bytes;
+	} part[CHAIN_MAX] = {
+		{ HEAD_AT, sizeof(struct virtio_net_ctrl) },   { DATA_AT, first },
+		{ DATA_AT + first, command->bytes - first },   { ACK_AT, 1 },
+		{ answer_at(control), command->answer_bytes },
+	};
 	struct pv_sg sg[CHAIN_MAX];
-	uint16_t readable = 0, writable = 0;
+	uint16_t count[2] = { 0 }; /* readable, writable */
 
-	sg[readable++] = piece(control, HEAD_AT, sizeof(struct virtio_net_ctrl));
-	if (first > 0)
-		sg[readable++] = piece(control, DATA_AT, first);
-	if (command->bytes > first)
-		sg[readable++] = piece(control, DATA_AT + first, command->bytes - first);
-	sg[readable + writable++] = piece(control, ACK_AT, 1);
-	if (command->answer_bytes > 0)
-		sg[readable + writable++] =
-			piece(control, answer_at(control), command->answer_bytes);
-	return pv_drv_ring_add(&control->queue.ring, sg, readable, writable, &control->request);
+	for (uint32_t i = 0; i < CHAIN_MAX; i++) {
+		if (part[i].bytes == 0)
+			continue;
+		sg[count[0] + count[1]] =
+			(struct pv_sg){ pv_gpa_add(control->gpa, part[i].at), part[i].bytes };
+		count[i < FIRST_WRITABLE ? 0 : 1]++;
+	}
+	return pv_drv_ring_add(&control->queue.ring, sg, count[0], count[1], &control->request);
 }
 
 static void write(struct pv_netdrv_control *control, const struct pv_netdrv_command *command)

@@ -15,46 +15,35 @@ static bool has(const struct pv_netdrv *net, uint64_t feature)
 
 /* ---- telling, and remembering ---- */
 
-/* A command whose data is few bytes. */
-static int tell(struct pv_netdrv *net, uint8_t class, uint8_t number, const void *data,
-                uint32_t bytes)
+#define WHAT(class, command) ((uint16_t)((class) << 8 | (command)))
+#define NO_MEMO              PV_NETDRV_MEMOS
+
+/* To be repeated after a reset, in place of what was told before. */
+static void remember(struct pv_netdrv *net, enum pv_netdrv_memo_kind kind,
+                     const struct pv_netdrv_command *command)
+{
+	struct pv_netdrv_command *memo = &net->control.memo[kind];
+
+	*memo = *command;
+	memo->data = net->control.memo_data[kind];
+	__builtin_memcpy(net->control.memo_data[kind], command->data, command->bytes);
+}
+
+/* A command, of what WHAT() says. */
+static int tell(struct pv_netdrv *net, enum pv_netdrv_memo_kind kind, uint16_t what,
+                const void *data, uint32_t bytes)
 {
 	struct pv_netdrv_command command = {
-		.class = class, .command = number, .data = data, .bytes = bytes
+		.class = (uint8_t)(what >> 8),
+		.command = (uint8_t)what,
+		.data = data,
+		.bytes = bytes,
 	};
+	int error = pv_netdrv_command(net, &command);
 
-	return pv_netdrv_command(net, &command);
-}
-
-/* The data is in the scratch area. */
-static int tell_scratch(struct pv_netdrv *net, enum pv_netdrv_memo_kind kind,
-                        struct pv_netdrv_command command)
-{
-	uint8_t *memo_data = net->control.memo_data[kind];
-	int error;
-
-	command.data = net->control.scratch;
-	error = pv_netdrv_command(net, &command);
-	if (error)
-		return error;
-	__builtin_memcpy(memo_data, command.data, command.bytes);
-	command.data = memo_data;
-	net->control.memo[kind] = command;
-	return 0;
-}
-
-static int tell_memo(struct pv_netdrv *net, enum pv_netdrv_memo_kind kind, uint8_t class,
-                     uint8_t number, const void *data, uint32_t bytes)
-{
-	__builtin_memcpy(net->control.scratch, data, bytes);
-	return tell_scratch(
-		net, kind,
-		(struct pv_netdrv_command){ .class = class, .command = number, .bytes = bytes });
-}
-
-static void forget(struct pv_netdrv *net, enum pv_netdrv_memo_kind kind)
-{
-	net->control.memo[kind].bytes = 0;
+	if (!error && kind != NO_MEMO)
+		remember(net, kind, &command);
+	return error;
 }
 
 /* Puts more data into the scratch area; there is room, which the caller has seen to. */
@@ -78,7 +67,7 @@ int pv_netdrv_set_rx_mode(struct pv_netdrv *net, uint8_t mode, bool is_on)
 		return -PV_EINVAL;
 	if (!has(net, is_extra ? VIRTIO_NET_F_CTRL_RX_EXTRA : VIRTIO_NET_F_CTRL_RX))
 		return -PV_ENOTSUP;
-	error = tell(net, VIRTIO_NET_CTRL_RX, mode, &data, sizeof(data));
+	error = tell(net, NO_MEMO, WHAT(VIRTIO_NET_CTRL_RX, mode), &data, sizeof(data));
 	if (error)
 		return error;
 	control->rx_modes_told |= bit;
@@ -86,28 +75,36 @@ int pv_netdrv_set_rx_mode(struct pv_netdrv *net, uint8_t mode, bool is_on)
 	return 0;
 }
 
+static void append_macs(struct pv_netdrv *net, uint32_t *at, const uint8_t *macs, uint32_t count)
+{
+	const struct pv_le32 field = pv_le32_of(count);
+
+	append(net, at, &field, sizeof(field));
+	append(net, at, macs, (size_t)count * VIRTIO_NET_MAC_BYTES);
+}
+
+/* Each table is a buffer of its own: legacy devices find them so. */
 int pv_netdrv_set_macs(struct pv_netdrv *net, const uint8_t *unicast, uint32_t unicasts,
                        const uint8_t *multicast, uint32_t multicasts)
 {
-	const struct pv_le32 counts[] = { pv_le32_of(unicasts), pv_le32_of(multicasts) };
 	const uint64_t bytes =
-		sizeof(counts) + ((uint64_t)unicasts + multicasts) * VIRTIO_NET_MAC_BYTES;
-	uint32_t at = 0, first_bytes;
+		((uint64_t)unicasts + multicasts) * VIRTIO_NET_MAC_BYTES + 2 * sizeof(uint32_t);
+	struct pv_netdrv_command command = { .class = VIRTIO_NET_CTRL_MAC,
+		                             .command = VIRTIO_NET_CTRL_MAC_TABLE_SET,
+		                             .data = net->control.scratch };
+	int error;
 
 	if (!has(net, VIRTIO_NET_F_CTRL_RX))
 		return -PV_ENOTSUP;
 	if (bytes > net->control.bytes_max)
 		return -PV_EINVAL;
-	append(net, &at, &counts[0], sizeof(counts[0]));
-	append(net, &at, unicast, (size_t)unicasts * VIRTIO_NET_MAC_BYTES);
-	first_bytes = at;
-	append(net, &at, &counts[1], sizeof(counts[1]));
-	append(net, &at, multicast, (size_t)multicasts * VIRTIO_NET_MAC_BYTES);
-	return tell_scratch(net, PV_NETDRV_MEMO_MACS,
-	                    (struct pv_netdrv_command){ .class = VIRTIO_NET_CTRL_MAC,
-	                                                .command = VIRTIO_NET_CTRL_MAC_TABLE_SET,
-	                                                .bytes = at,
-	                                                .first_bytes = first_bytes });
+	append_macs(net, &command.bytes, unicast, unicasts);
+	command.first_bytes = command.bytes;
+	append_macs(net, &command.bytes, multicast, multicasts);
+	error = pv_netdrv_command(net, &command);
+	if (!error)
+		remember(net, PV_NETDRV_MEMO_MACS, &command);
+	return error;
 }
 
 /* Without a command only a legacy device takes another address: byte for byte, the last one counts.
@@ -124,7 +121,8 @@ static int write_mac(struct pv_netdrv *net, const uint8_t mac[VIRTIO_NET_MAC_BYT
 int pv_netdrv_set_mac(struct pv_netdrv *net, const uint8_t mac[VIRTIO_NET_MAC_BYTES])
 {
 	int error = has(net, VIRTIO_NET_F_CTRL_MAC_ADDR)
-	                    ? tell(net, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac,
+	                    ? tell(net, NO_MEMO,
+	                           WHAT(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET), mac,
 	                           VIRTIO_NET_MAC_BYTES)
 	                    : write_mac(net, mac);
 
@@ -139,9 +137,9 @@ int pv_netdrv_set_mac(struct pv_netdrv *net, const uint8_t mac[VIRTIO_NET_MAC_BY
 
 int pv_netdrv_set_vlan(struct pv_netdrv *net, uint16_t vlan, bool is_in)
 {
+	const uint16_t what = is_in ? WHAT(VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD)
+	                            : WHAT(VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL);
 	const struct pv_le16 data = pv_le16_of(vlan);
-	const uint8_t command =
-		(uint8_t)(is_in ? VIRTIO_NET_CTRL_VLAN_ADD : VIRTIO_NET_CTRL_VLAN_DEL);
 	uint8_t *byte, bit = (uint8_t)(1u << vlan % 8);
 	int error;
 
@@ -149,7 +147,7 @@ int pv_netdrv_set_vlan(struct pv_netdrv *net, uint16_t vlan, bool is_in)
 		return -PV_ENOTSUP;
 	if (vlan >= VIRTIO_NET_VLANS)
 		return -PV_EINVAL;
-	error = tell(net, VIRTIO_NET_CTRL_VLAN, command, &data, sizeof(data));
+	error = tell(net, NO_MEMO, what, &data, sizeof(data));
 	if (error)
 		return error;
 	byte = &net->control.vlans[vlan / 8];
@@ -163,7 +161,8 @@ int pv_netdrv_announced(struct pv_netdrv *net)
 
 	if (!has(net, VIRTIO_NET_F_GUEST_ANNOUNCE))
 		return -PV_ENOTSUP;
-	error = tell(net, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0);
+	error = tell(net, NO_MEMO, WHAT(VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK),
+	             NULL, 0);
 	if (!error)
 		__atomic_and_fetch(&net->link_flags, ~VIRTIO_NET_S_ANNOUNCE, __ATOMIC_RELAXED);
 	return error;
@@ -179,8 +178,8 @@ int pv_netdrv_set_pairs(struct pv_netdrv *net, uint16_t pairs)
 		return -PV_ENOTSUP;
 	if (pairs == 0 || pairs > net->info.pairs)
 		return -PV_EINVAL;
-	return tell_memo(net, PV_NETDRV_MEMO_STEERING, VIRTIO_NET_CTRL_MQ,
-	                 VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &data, sizeof(data));
+	return tell(net, PV_NETDRV_MEMO_STEERING,
+	            WHAT(VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET), &data, sizeof(data));
 }
 
 static bool is_rss_sane(const struct pv_netdrv_info *info, const struct pv_netdrv_rss *rss)
@@ -224,18 +223,17 @@ static uint32_t write_rss(struct pv_netdrv *net, const struct pv_netdrv_rss *rss
 
 int pv_netdrv_set_rss(struct pv_netdrv *net, const struct pv_netdrv_rss *rss)
 {
-	struct pv_netdrv_command command = { .class = VIRTIO_NET_CTRL_MQ,
-		                             .command = VIRTIO_NET_CTRL_MQ_RSS_CONFIG };
 	int error;
 
 	if (!has(net, VIRTIO_NET_F_RSS))
 		return -PV_ENOTSUP;
 	if (!is_rss_sane(&net->info, rss))
 		return -PV_EINVAL;
-	command.bytes = write_rss(net, rss);
-	error = tell_scratch(net, PV_NETDRV_MEMO_STEERING, command);
-	if (!error)
-		forget(net, PV_NETDRV_MEMO_HASH); /* it has kinds and a key of its own */
+	error = tell(net, PV_NETDRV_MEMO_STEERING,
+	             WHAT(VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG), net->control.scratch,
+	             write_rss(net, rss));
+	if (!error) /* it has kinds and a key of its own */
+		net->control.memo[PV_NETDRV_MEMO_HASH].bytes = 0;
 	return error;
 }
 
@@ -244,17 +242,18 @@ int pv_netdrv_set_hash(struct pv_netdrv *net, uint32_t hash_types, const uint8_t
 {
 	const struct virtio_net_hash_head head = { .hash_types = pv_le32_of(hash_types),
 		                                   .hash_key_length = (uint8_t)key_bytes };
-	struct pv_netdrv_command command = { .class = VIRTIO_NET_CTRL_MQ,
-		                             .command = VIRTIO_NET_CTRL_MQ_HASH_CONFIG };
+	uint32_t bytes = 0;
 
 	if (!has(net, VIRTIO_NET_F_HASH_REPORT))
 		return -PV_ENOTSUP;
 	if (hash_types & ~net->info.hash_types || key_bytes > net->info.rss_key_bytes_max ||
 	    sizeof(head) + key_bytes > net->control.bytes_max)
 		return -PV_EINVAL;
-	append(net, &command.bytes, &head, sizeof(head));
-	append(net, &command.bytes, key, key_bytes);
-	return tell_scratch(net, PV_NETDRV_MEMO_HASH, command);
+	append(net, &bytes, &head, sizeof(head));
+	append(net, &bytes, key, key_bytes);
+	return tell(net, PV_NETDRV_MEMO_HASH,
+	            WHAT(VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG), net->control.scratch,
+	            bytes);
 }
 
 /* ---- how it is received ---- */
@@ -267,8 +266,9 @@ int pv_netdrv_set_guest_offloads(struct pv_netdrv *net, uint64_t offloads)
 		return -PV_ENOTSUP;
 	if (offloads & ~(net->info.features & GUEST_OFFLOADS))
 		return -PV_EINVAL;
-	return tell_memo(net, PV_NETDRV_MEMO_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS,
-	                 VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, &data, sizeof(data));
+	return tell(net, PV_NETDRV_MEMO_OFFLOADS,
+	            WHAT(VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET), &data,
+	            sizeof(data));
 }
 
 static struct virtio_net_ctrl_coal coal_of(struct pv_netdrv_coalescing coalescing)
@@ -277,19 +277,20 @@ static struct virtio_net_ctrl_coal coal_of(struct pv_netdrv_coalescing coalescin
 		                              .max_usecs = pv_le32_of(coalescing.max_usecs) };
 }
 
-/* Of all queues of a kind: what single ones had before is over. */
+/* What single queues of the kind had before is over. */
 static int set_coalescing(struct pv_netdrv *net, bool is_rx, struct pv_netdrv_coalescing coalescing)
 {
+	const enum pv_netdrv_memo_kind kind = is_rx ? PV_NETDRV_MEMO_COALESCING_RX
+	                                            : PV_NETDRV_MEMO_COALESCING_TX;
+	const uint16_t what =
+		is_rx ? WHAT(VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_RX_SET)
+		      : WHAT(VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_TX_SET);
 	const struct virtio_net_ctrl_coal data = coal_of(coalescing);
 	int error;
 
 	if (!has(net, VIRTIO_NET_F_NOTF_COAL))
 		return -PV_ENOTSUP;
-	error = tell_memo(net, is_rx ? PV_NETDRV_MEMO_COALESCING_RX : PV_NETDRV_MEMO_COALESCING_TX,
-	                  VIRTIO_NET_CTRL_NOTF_COAL,
-	                  is_rx ? VIRTIO_NET_CTRL_NOTF_COAL_RX_SET
-	                        : VIRTIO_NET_CTRL_NOTF_COAL_TX_SET,
-	                  &data, sizeof(data));
+	error = tell(net, kind, what, &data, sizeof(data));
 	for (uint16_t i = 0; !error && i < net->started; i++)
 		if (net->queue[i].is_rx == is_rx)
 			net->queue[i].has_coalescing = false;
@@ -315,7 +316,8 @@ int pv_netdrv_set_queue_coalescing(struct pv_netdrv_queue *queue,
 
 	if (!has(queue->net, VIRTIO_NET_F_VQ_NOTF_COAL))
 		return -PV_ENOTSUP;
-	error = tell(queue->net, VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET, &data,
+	error = tell(queue->net, NO_MEMO,
+	             WHAT(VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET), &data,
 	             sizeof(data));
 	if (error)
 		return error;

@@ -123,13 +123,24 @@ int pv_netdrv_config_load(struct pv_netdrv *net);
 int pv_netdrv_queue_setup(struct pv_netdrv *net, uint16_t index);
 void pv_netdrv_queue_teardown(struct pv_netdrv_queue *queue);
 
-/* A slot, PV_NETDRV_NO_SLOT if there is none; and its list of pieces. */
-uint16_t pv_netdrv_slot_take(struct pv_netdrv_queue *queue);
-void pv_netdrv_slot_give(struct pv_netdrv_queue *queue, uint16_t slot);
+/* ---- place.c ---- */
+
+/* The pieces of one that has a slot. The first is a header's: what is mapped follows. */
 static inline struct pv_sg *pv_netdrv_slot_sg(struct pv_netdrv_queue *queue, uint16_t slot)
 {
 	return queue->slots.sg + (size_t)queue->slots.sg_apart * slot;
 }
+
+/* Maps memory if it is in one piece. Returns 0; -PV_EINVAL if it is not; or -PV_ENOMEM. */
+int pv_netdrv_map_whole(struct pv_netdrv_queue *queue, struct pv_netdrv_place *place, void *memory,
+                        uint32_t bytes);
+
+/* The same of any memory, by a slot. Returns 0; -PV_ENOSPC, -PV_EINVAL or -PV_ENOMEM. */
+int pv_netdrv_map_pieces(struct pv_netdrv_queue *queue, struct pv_netdrv_place *place,
+                         const struct pv_buffer *buffer, uint16_t buffers);
+
+/* Takes it back, its slot too. Once: what was taken back has no pieces any more. */
+void pv_netdrv_unmap(struct pv_netdrv_queue *queue, struct pv_netdrv_place *place);
 
 /* ---- send.c, receive.c ---- */
 

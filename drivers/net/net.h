@@ -189,6 +189,14 @@ int pv_netdrv_recover(struct pv_netdrv *net);
  */
 int pv_netdrv_fail(struct pv_netdrv *net);
 
+/* Where the device sees a packet or a buffer: in one piece, or in several by a slot. The driver's.
+ */
+struct pv_netdrv_place {
+	struct pv_sg piece;
+	uint16_t pieces;
+	uint16_t slot;
+};
+
 /* ---- sending ---- */
 
 /*
@@ -224,10 +232,7 @@ struct pv_netdrv_packet {
 	void *arg;           /* the caller's */
 	uint64_t timeout_ns; /* until it is overdue, see pv_netdrv_tend(); 0: as the options say */
 
-	/* The driver's. */
-	struct pv_sg piece;
-	uint16_t pieces;
-	uint16_t slot;
+	struct pv_netdrv_place place; /* the driver's */
 };
 
 /*
@@ -256,9 +261,7 @@ struct pv_netdrv_buffer {
 	struct pv_netdrv_buffer *next;
 
 	/* The driver's. */
-	struct pv_sg piece;
-	uint16_t pieces;
-	uint16_t slot;
+	struct pv_netdrv_place place;
 	bool is_own;
 	bool is_posted; /* of its own ones */
 };

@@ -72,8 +72,8 @@ static bool alloc_own(struct pv_netdrv_queue *queue, uint32_t buffer_bytes)
 
 		own->buffer[i] = (struct pv_netdrv_buffer){
 			.memory = { own->memory + at, buffer_bytes },
-			.piece = { pv_gpa_add(own->gpa, at), buffer_bytes },
-			.slot = PV_NETDRV_NO_SLOT,
+			.place = { .piece = { pv_gpa_add(own->gpa, at), buffer_bytes },
+			           .slot = PV_NETDRV_NO_SLOT },
 			.is_own = true,
 		};
 	}
@@ -153,19 +153,6 @@ void pv_netdrv_queue_teardown(struct pv_netdrv_queue *queue)
 	if (queue->slots.sg)
 		os->ops->free(os, queue->slots.sg, queue->slots.private_bytes);
 	pv_driver_queue_fini(&queue->base);
-}
-
-uint16_t pv_netdrv_slot_take(struct pv_netdrv_queue *queue)
-{
-	if (queue->slots.free_slots == 0)
-		return PV_NETDRV_NO_SLOT;
-	return queue->slots.free_slot[--queue->slots.free_slots];
-}
-
-void pv_netdrv_slot_give(struct pv_netdrv_queue *queue, uint16_t slot)
-{
-	if (slot != PV_NETDRV_NO_SLOT)
-		queue->slots.free_slot[queue->slots.free_slots++] = slot;
 }
 
 /* ---- what both kinds have in common ---- */

@@ -9,33 +9,23 @@
 static int add(struct pv_netdrv_queue *queue, const struct pv_sg *sg, uint16_t pieces,
                struct pv_netdrv_buffer *buffer)
 {
-	return pv_drv_ring_add(&queue->base.ring, sg, 0, pieces, buffer);
-}
+	int error = pv_drv_ring_add(&queue->base.ring, sg, 0, pieces, buffer);
 
-/* Returns 0; -PV_EINVAL when it comes in several pieces; or an error. */
-static int add_whole(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
-{
-	struct pv_os *os = queue->net->driver.os;
-	int error = -PV_EINVAL;
-
-	buffer->slot = PV_NETDRV_NO_SLOT;
-	buffer->pieces = 0;
-	buffer->piece.bytes = os->ops->map(os, buffer->memory.memory, buffer->memory.bytes, true,
-	                                   &buffer->piece.addr);
-	if (buffer->piece.bytes == 0)
-		return -PV_ENOMEM;
-	if (buffer->piece.bytes == buffer->memory.bytes)
-		error = add(queue, &buffer->piece, 1, buffer);
 	if (error)
-		pv_driver_unmap(os, &buffer->piece, 1, true);
-	else
-		buffer->pieces = 1;
+		pv_netdrv_unmap(queue, &buffer->place);
 	return error;
 }
 
+static int add_whole(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
+{
+	int error = pv_netdrv_map_whole(queue, &buffer->place, buffer->memory.memory,
+	                                buffer->memory.bytes);
+
+	return error ? error : add(queue, &buffer->place.piece, 1, buffer);
+}
+
 /* The header apart where it has to be. */
-static int map_pieces(struct pv_netdrv_queue *queue, const struct pv_netdrv_buffer *buffer,
-                      struct pv_sg *sg)
+static int add_pieces(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
 {
 	const uint32_t header_bytes = queue->splits_header ? queue->header_bytes : 0;
 	const struct pv_buffer part[] = {
@@ -43,39 +33,26 @@ static int map_pieces(struct pv_netdrv_queue *queue, const struct pv_netdrv_buff
 		{ (uint8_t *)buffer->memory.memory + header_bytes,
 		  buffer->memory.bytes - header_bytes },
 	};
-	const uint16_t first = queue->splits_header ? 0 : 1;
+	const uint16_t first = header_bytes ? 0 : 1;
+	struct pv_netdrv_place *place = &buffer->place;
+	int error = pv_netdrv_map_pieces(queue, place, part + first, (uint16_t)(2 - first));
 
-	return pv_driver_map(queue->net->driver.os, part + first, (uint16_t)(2 - first), 0, true,
-	                     sg, queue->net->segments_max);
-}
-
-static int add_pieces(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
-{
-	struct pv_sg *sg = pv_netdrv_slot_sg(queue, buffer->slot);
-	int pieces = map_pieces(queue, buffer, sg);
-	int error;
-
-	if (pieces < 0)
-		return pieces;
-	error = add(queue, sg, (uint16_t)pieces, buffer);
 	if (error)
-		pv_driver_unmap(queue->net->driver.os, sg, (uint16_t)pieces, true);
-	else
-		buffer->pieces = (uint16_t)pieces;
-	return error;
+		return error;
+	return add(queue, pv_netdrv_slot_sg(queue, place->slot) + 1, place->pieces, buffer);
 }
 
 /* The driver's own are in one piece of shared memory. */
 static int add_own(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
 {
 	const struct pv_sg part[] = {
-		{ buffer->piece.addr, queue->header_bytes },
-		{ pv_gpa_add(buffer->piece.addr, queue->header_bytes),
-		  buffer->piece.bytes - queue->header_bytes },
+		{ buffer->place.piece.addr, queue->header_bytes },
+		{ pv_gpa_add(buffer->place.piece.addr, queue->header_bytes),
+		  buffer->place.piece.bytes - queue->header_bytes },
 	};
 
 	const int error = queue->splits_header ? add(queue, part, 2, buffer)
-	                                       : add(queue, &buffer->piece, 1, buffer);
+	                                       : add(queue, &buffer->place.piece, 1, buffer);
 
 	buffer->is_posted = !error;
 	return error;
@@ -83,25 +60,13 @@ static int add_own(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffe
 
 static int add_buffer(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
 {
-	int error;
+	int error = -PV_EINVAL;
 
 	if (buffer->is_own)
 		return add_own(queue, buffer);
-	if (!queue->splits_header) {
+	if (!queue->splits_header)
 		error = add_whole(queue, buffer);
-		if (error != -PV_EINVAL)
-			return error;
-	}
-	buffer->slot = pv_netdrv_slot_take(queue);
-	if (buffer->slot == PV_NETDRV_NO_SLOT)
-		return -PV_ENOSPC;
-	error = add_pieces(queue, buffer);
-	if (error) {
-		pv_netdrv_slot_give(queue, buffer->slot);
-		buffer->slot = PV_NETDRV_NO_SLOT;
-		buffer->pieces = 0;
-	}
-	return error;
+	return error == -PV_EINVAL ? add_pieces(queue, buffer) : error;
 }
 
 int pv_netdrv_post(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
@@ -129,17 +94,9 @@ int pv_netdrv_post_own(struct pv_netdrv_queue *queue)
 	return error == -PV_ENOSPC ? 0 : error;
 }
 
-/* Once: what was taken back has no pieces and no slot any more. */
 static void take_back(struct pv_netdrv_queue *queue, struct pv_netdrv_buffer *buffer)
 {
-	const struct pv_sg *sg = &buffer->piece;
-
-	if (buffer->slot != PV_NETDRV_NO_SLOT)
-		sg = pv_netdrv_slot_sg(queue, buffer->slot);
-	pv_driver_unmap(queue->net->driver.os, sg, buffer->pieces, true);
-	pv_netdrv_slot_give(queue, buffer->slot);
-	buffer->slot = PV_NETDRV_NO_SLOT;
-	buffer->pieces = 0;
+	pv_netdrv_unmap(queue, &buffer->place);
 	buffer->is_posted = false;
 }
 

@@ -102,78 +102,50 @@ static void write_header(const struct pv_netdrv_queue *queue, const struct pv_ne
 static int add(struct pv_netdrv_queue *queue, const struct pv_sg *sg, uint16_t pieces,
                struct pv_netdrv_packet *packet)
 {
-	return pv_drv_ring_add(&queue->base.ring, sg, pieces, 0, packet);
+	int error = pv_drv_ring_add(&queue->base.ring, sg, pieces, 0, packet);
+
+	if (error)
+		pv_netdrv_unmap(queue, &packet->place);
+	return error;
 }
 
-/*
- * Header and frame as one piece. Returns 0; -PV_EINVAL when it comes in several, and it is to go
- * the longer way; or an error.
- */
+/* Header and frame as one piece; -PV_EINVAL when they come in several. */
 static int add_whole(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
 {
-	struct pv_os *os = queue->net->driver.os;
 	uint8_t *begin = (uint8_t *)packet->buffer->memory - queue->header_bytes;
-	const uint32_t bytes = packet->buffer->bytes + queue->header_bytes;
-	int error = -PV_EINVAL;
+	int error;
 
 	write_header(queue, packet, begin);
-	packet->slot = PV_NETDRV_NO_SLOT;
-	packet->pieces = 0;
-	packet->piece.bytes = os->ops->map(os, begin, bytes, false, &packet->piece.addr);
-	if (packet->piece.bytes == 0)
-		return -PV_ENOMEM;
-	packet->pieces = 1;
-	if (packet->piece.bytes == bytes)
-		error = add(queue, &packet->piece, 1, packet);
-	if (error) {
-		pv_driver_unmap(os, &packet->piece, 1, false);
-		packet->pieces = 0;
-	}
-	return error;
+	error = pv_netdrv_map_whole(queue, &packet->place, begin,
+	                            packet->buffer->bytes + queue->header_bytes);
+	return error ? error : add(queue, &packet->place.piece, 1, packet);
 }
 
 /* The header from shared memory, and the frame in as many pieces as it comes in. */
 static int add_pieces(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
 {
-	const uint16_t slot = packet->slot;
-	const size_t header_at = (size_t)PV_NETDRV_HEADROOM * slot;
-	struct pv_sg *sg = pv_netdrv_slot_sg(queue, slot);
-	struct pv_os *os = queue->net->driver.os;
-	int error, pieces;
+	struct pv_netdrv_place *place = &packet->place;
+	struct pv_sg *sg;
+	size_t header_at;
+	int error = pv_netdrv_map_pieces(queue, place, packet->buffer, packet->buffers);
 
+	if (error)
+		return error;
+	header_at = (size_t)PV_NETDRV_HEADROOM * place->slot;
 	write_header(queue, packet, queue->slots.header + header_at);
+	sg = pv_netdrv_slot_sg(queue, place->slot);
 	sg[0] = (struct pv_sg){ pv_gpa_add(queue->slots.header_gpa, header_at),
 		                queue->header_bytes };
-	pieces = pv_driver_map(os, packet->buffer, packet->buffers, 0, false, sg + 1,
-	                       queue->net->segments_max);
-	if (pieces < 0)
-		return pieces;
-	packet->pieces = (uint16_t)pieces;
-	error = add(queue, sg, (uint16_t)(pieces + 1), packet);
-	if (error)
-		pv_driver_unmap(os, sg + 1, packet->pieces, false);
-	return error;
+	return add(queue, sg, (uint16_t)(place->pieces + 1), packet);
 }
 
 static int add_packet(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
 {
-	int error;
+	int error = -PV_EINVAL;
 
-	if (packet->has_headroom && packet->buffers == 1 && !queue->splits_header) {
+	if (packet->has_headroom && packet->buffers == 1 && !queue->splits_header)
 		error = add_whole(queue, packet);
-		if (error != -PV_EINVAL)
-			return error;
-	}
-	packet->slot = pv_netdrv_slot_take(queue);
-	if (packet->slot == PV_NETDRV_NO_SLOT)
-		return -PV_ENOSPC;
-	error = add_pieces(queue, packet);
-	if (error) {
-		pv_netdrv_slot_give(queue, packet->slot);
-		packet->slot = PV_NETDRV_NO_SLOT;
-		packet->pieces = 0;
-	}
-	return error;
+	return error == -PV_EINVAL ? add_pieces(queue, packet) : error;
 }
 
 int pv_netdrv_send(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
@@ -198,21 +170,9 @@ int pv_netdrv_send(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packe
 
 /* ---- and off it ---- */
 
-/* Once: what was taken back has no pieces and no slot any more. */
-static void take_back(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet)
-{
-	const struct pv_sg *sg = &packet->piece;
-
-	if (packet->slot != PV_NETDRV_NO_SLOT)
-		sg = pv_netdrv_slot_sg(queue, packet->slot) + 1;
-	pv_driver_unmap(queue->net->driver.os, sg, packet->pieces, false);
-	pv_netdrv_slot_give(queue, packet->slot);
-	packet->slot = PV_NETDRV_NO_SLOT;
-	packet->pieces = 0;
-}
-
 static void end(struct pv_netdrv_queue *queue, struct pv_netdrv_packet *packet, int error)
 {
+	pv_netdrv_unmap(queue, &packet->place);
 	if (error)
 		queue->counters.errors++;
 	else
@@ -230,7 +190,6 @@ uint32_t pv_netdrv_poll_tx(struct pv_netdrv_queue *queue, uint32_t packets_max)
 
 	while (done < packets_max &&
 	       pv_drv_ring_take(&queue->base.ring, &token, &written_bytes) == PV_DRV_TAKEN) {
-		take_back(queue, token);
 		end(queue, token, 0);
 		done++;
 	}
@@ -241,18 +200,16 @@ uint32_t pv_netdrv_poll_tx(struct pv_netdrv_queue *queue, uint32_t packets_max)
 
 static int repeat_packet(struct pv_driver_queue *base, struct pv_driver_request *request)
 {
+	struct pv_netdrv_packet *packet = (struct pv_netdrv_packet *)request;
 	struct pv_netdrv_queue *queue = (struct pv_netdrv_queue *)base;
 
-	take_back(queue, (struct pv_netdrv_packet *)request);
-	return add_packet(queue, (struct pv_netdrv_packet *)request);
+	pv_netdrv_unmap(queue, &packet->place);
+	return add_packet(queue, packet);
 }
 
 static void end_packet(struct pv_driver_queue *base, struct pv_driver_request *request, int error)
 {
-	struct pv_netdrv_queue *queue = (struct pv_netdrv_queue *)base;
-
-	take_back(queue, (struct pv_netdrv_packet *)request);
-	end(queue, (struct pv_netdrv_packet *)request, error);
+	end((struct pv_netdrv_queue *)base, (struct pv_netdrv_packet *)request, error);
 }
 
 const struct pv_driver_request_ops pv_netdrv_send_ops = { repeat_packet, end_packet };

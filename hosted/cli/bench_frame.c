@@ -17,6 +17,7 @@ struct __attribute__((packed)) header {
 	uint8_t type[2];
 	uint16_t pair;
 	uint32_t magic;
+	uint32_t run;
 	uint64_t number;
 	uint64_t ticks;
 };
@@ -81,6 +82,7 @@ void pv_frame_stamp(uint8_t *frame, size_t bytes, const struct pv_frame_stamp *s
 {
 	struct header *header = (struct header *)frame;
 
+	header->run = stamp->run;
 	header->pair = stamp->pair;
 	header->number = stamp->number;
 	header->ticks = stamp->ticks;
@@ -95,6 +97,7 @@ bool pv_frame_read(const uint8_t *frame, size_t bytes, struct pv_frame_stamp *st
 	if (bytes < sizeof(*header) || header->type[0] != ETHERTYPE_HIGH ||
 	    header->type[1] != ETHERTYPE_LOW || header->magic != MAGIC)
 		return false;
+	stamp->run = header->run;
 	stamp->pair = header->pair;
 	stamp->number = header->number;
 	stamp->ticks = header->ticks;
@@ -150,13 +153,20 @@ static void came_late(struct pv_frame_sequence *sequence, uint64_t number)
 	}
 }
 
-void pv_frame_came(struct pv_frame_sequence *sequence, uint64_t number)
+void pv_frame_expect(struct pv_frame_sequence *sequence, uint32_t run, uint64_t number)
 {
-	if (!sequence->has_begun)
-		sequence->next = number;
 	sequence->has_begun = true;
-	if (number >= sequence->next)
-		go_on_to(sequence, number);
+	sequence->run = run;
+	sequence->next = number;
+	memset(sequence->seen, 0, sizeof(sequence->seen));
+}
+
+void pv_frame_came(struct pv_frame_sequence *sequence, const struct pv_frame_stamp *stamp)
+{
+	if (!sequence->has_begun || sequence->run != stamp->run)
+		pv_frame_expect(sequence, stamp->run, stamp->number);
+	if (stamp->number >= sequence->next)
+		go_on_to(sequence, stamp->number);
 	else
-		came_late(sequence, number);
+		came_late(sequence, stamp->number);
 }

@@ -149,6 +149,7 @@ static void plan_load(struct run *run)
 
 	run->bench.plan = (struct pv_bench_net_plan){
 		.mode = (enum pv_bench_net_mode)options->mode,
+		.run = (uint32_t)pv_clock_ns(CLOCK_REALTIME),
 		.frame_bytes = (uint32_t)options->frame_bytes,
 		.depth = (uint16_t)options->depth,
 		.burst = (uint16_t)options->burst,

@@ -67,7 +67,7 @@ static void check(struct pv_bench_net_load *load, const uint8_t *frame, uint32_t
 	load->result.checked++;
 	if (stamp->pair < SENDERS &&
 	    pv_frame_is_whole(frame, bytes, stamp, plan_of(load)->frame_bytes))
-		pv_frame_came(&load->sender[stamp->pair], stamp->number);
+		pv_frame_came(&load->sender[stamp->pair], stamp);
 	else
 		load->result.altered++;
 }
@@ -83,18 +83,24 @@ static void came_back(struct pv_bench_net_load *load, const struct pv_frame_stam
 		pv_histogram_add(&load->result.latency, load->now_ticks - stamp->ticks);
 }
 
+/* Of echoes only those of this run: a back-end may have some of the last one. */
+static bool is_ours(const struct pv_bench_net_load *load, const struct pv_frame_stamp *stamp)
+{
+	return plan_of(load)->mode != PV_BENCH_NET_ECHO ||
+	       (stamp->run == plan_of(load)->run && stamp->pair < load->bench->loads);
+}
+
 static void frame_came(struct pv_bench_net_load *load, const uint8_t *frame, uint32_t bytes)
 {
-	bool is_echo = plan_of(load)->mode == PV_BENCH_NET_ECHO;
 	struct pv_frame_stamp stamp;
 
-	if (!load->is_stopping)
-		load->result.received++;
-	if (!pv_frame_read(frame, bytes, &stamp) || (is_echo && stamp.pair >= load->bench->loads)) {
+	if (!pv_frame_read(frame, bytes, &stamp) || !is_ours(load, &stamp)) {
 		load->result.foreign++;
 		return;
 	}
-	if (is_echo)
+	if (!load->is_stopping)
+		load->result.received++;
+	if (plan_of(load)->mode == PV_BENCH_NET_ECHO)
 		came_back(load, &stamp);
 	if (load->sender)
 		check(load, frame, bytes, &stamp);
@@ -151,7 +157,8 @@ static bool send_one(struct pv_bench_net_load *load)
 {
 	const struct pv_bench_net_plan *plan = plan_of(load);
 	struct slot *slot = load->free;
-	const struct pv_frame_stamp stamp = { load->pair, load->number, load->now_ticks };
+	const struct pv_frame_stamp stamp = { plan->run, load->pair, load->number,
+		                              load->now_ticks };
 	int error;
 
 	pv_frame_stamp(slot->buffer.memory, plan->frame_bytes, &stamp, plan->is_checking);
@@ -362,8 +369,8 @@ static void slot_init(struct pv_bench_net_load *load, uint16_t index)
 /* What one sends to oneself begins with the first. */
 static void senders_init(struct pv_bench_net_load *load)
 {
-	for (uint16_t i = 0; i < SENDERS; i++)
-		load->sender[i].has_begun = plan_of(load)->mode == PV_BENCH_NET_ECHO;
+	for (uint16_t i = 0; i < SENDERS && plan_of(load)->mode == PV_BENCH_NET_ECHO; i++)
+		pv_frame_expect(&load->sender[i], plan_of(load)->run, 0);
 }
 
 static bool memory_init(struct pv_bench_net_load *load)

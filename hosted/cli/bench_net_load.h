@@ -19,6 +19,7 @@ enum pv_bench_net_mode { PV_BENCH_NET_ECHO, PV_BENCH_NET_SEND, PV_BENCH_NET_RECE
 /* What to do: from the options. */
 struct pv_bench_net_plan {
 	enum pv_bench_net_mode mode;
+	uint32_t run; /* a number that no other run has, by all likelihood */
 	uint32_t frame_bytes;
 	uint16_t depth;
 	uint16_t burst; /* frames that are published at a time, at most */

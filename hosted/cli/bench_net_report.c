@@ -58,7 +58,7 @@ static void check_text(const struct pv_bench_net_report *report, FILE *to)
 {
 	const struct pv_bench_net_result *total = &report->total;
 
-	if (report->plan->is_checking)
+	if (report->plan->is_checking && report->plan->mode != PV_BENCH_NET_SEND)
 		fprintf(to,
 		        "  checked      %llu frames: %llu lost, %llu doubled, %llu reordered, "
 		        "%llu altered\n",

@@ -223,6 +223,8 @@ static bool open_on(struct pv_nic *nic, const struct pv_nic_options *o, struct p
 	int error = 0;
 
 	nic->name = host.name;
+	nic->mtu = options.mtu;
+	pv_export_set_net(export, &pv_nic_front_end_ops, nic);
 	if (!open_wire(nic, o, &host, sentence))
 		return blame(o, sentence);
 	if (!choose_mac(o, host.name, options.mac))

@@ -88,6 +88,13 @@ const char *pv_nic_mac_text(const uint8_t mac[static VIRTIO_NET_MAC_BYTES],
 void pv_nic_extend(struct pv_service_extent *extent, const struct pv_nic_options *options,
                    uint64_t own_loops);
 
+/* A frame of ours that its lane is to send. */
+struct pv_nic_rarp {
+	struct pv_loop_message message;
+	bool is_out; /* atomic: it has not been sent yet */
+	uint8_t mac[VIRTIO_NET_MAC_BYTES];
+};
+
 struct pv_nic {
 	const char *name; /* in control commands */
 	struct pv_net_wire *wire;
@@ -95,6 +102,8 @@ struct pv_nic {
 	struct pv_device *device;
 	void *storage;         /* the device's */
 	struct pv_loop **loop; /* of its queues */
+	uint16_t mtu;          /* that a driver may be told; 0: none */
+	struct pv_nic_rarp rarp;
 
 	/*
 	 * Control side: the driver changed what it wants to receive, for the first time since the

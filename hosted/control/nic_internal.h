@@ -20,4 +20,7 @@ extern const struct pv_option_group pv_nic_switch_group;
 bool pv_nic_fds(const struct pv_nic_options *options, int fd[static PV_NIC_FDS_MAX], uint16_t *fds,
                 char sentence[static PV_SENTENCE_BYTES]);
 
+/* nic_rarp.c: what a front-end may ask for; its argument is the struct pv_nic. */
+extern const struct pv_vhu_net_ops pv_nic_front_end_ops;
+
 #endif

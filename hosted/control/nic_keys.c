@@ -77,7 +77,7 @@ static const struct pv_option stream_keys[] = {
 	{ "fd", "N", FD_HELP, PV_OPTION_TEXT_AT(NIC, fds) },
 	{ "server", NULL, "listen for the other end, one at a time (default off)",
 	  PV_OPTION_FLAG_AT(NIC, is_server) },
-	{ "reconnect", "MS",
+	{ "reconnect-ms", "N",
 	  "connect again after so many milliseconds, doubled each time (default 0: never)",
 	  PV_OPTION_NUMBER_AT(NIC, reconnect_ms, 0, RECONNECT_MAX_MS) },
 	{ 0 },

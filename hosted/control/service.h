@@ -29,6 +29,7 @@
 #include "hosted/control/qmp.h"
 #include "hosted/control/stats_commands.h"
 #include "hosted/loop/host.h"
+#include "hosted/vhost_user/backend.h"
 
 /*
  * What the options write: those of the whole program, and those of each device. Texts must last as
@@ -118,6 +119,9 @@ struct pv_host_options pv_export_host(const struct pv_export *export);
  */
 int pv_export_attach(struct pv_export *export, struct pv_host *host, struct pv_device *device,
                      const char *what);
+
+/* It is a network: what its front-end may ask of it. Before the service is opened. */
+void pv_export_set_net(struct pv_export *export, const struct pv_vhu_net_ops *ops, void *arg);
 
 /* To register commands with; NULL without --qmp. */
 struct pv_qmp *pv_service_qmp(const struct pv_service *service);

@@ -198,6 +198,12 @@ int pv_export_attach(struct pv_export *export, struct pv_host *host, struct pv_d
 	return export->what ? 0 : -ENOMEM;
 }
 
+void pv_export_set_net(struct pv_export *export, const struct pv_vhu_net_ops *ops, void *arg)
+{
+	export->net = ops;
+	export->net_arg = arg;
+}
+
 /* ---- its socket ---- */
 
 bool pv_service_is_path_free(const struct pv_service *service, const char *option, const char *path,
@@ -267,6 +273,8 @@ int pv_export_start(struct pv_export *export)
 		.host = export->host,
 		.device = export->device,
 		.listen_fd = export->listener.fd,
+		.net = export->net,
+		.net_arg = export->net_arg,
 		.no_inband = export->options.no_inband,
 		.mapped = pv_guard_mapped,
 		.unmapped = pv_guard_unmapped,

@@ -28,6 +28,8 @@ struct pv_export {
 	struct pv_host *host;
 	struct pv_device *device;
 	char *what;
+	const struct pv_vhu_net_ops *net; /* NULL: it is none */
+	void *net_arg;
 	struct pv_vhu_backend *backend;
 	bool has_finished; /* the front-end of a connected --fd has left */
 };

@@ -17,11 +17,21 @@
 
 struct pv_vhu_backend;
 
+/* What a network does for its front-end. Control side. */
+struct pv_vhu_net_ops {
+	/* The guest has been told this as the largest packet. Returns whether it can be so. */
+	bool (*set_mtu)(void *arg, uint16_t mtu);
+	/* The network is to be told that this address (6 bytes) is here now. */
+	void (*send_rarp)(void *arg, const uint8_t *mac);
+};
+
 struct pv_vhu_backend_options {
 	struct pv_loop *control;
 	struct pv_host *host; /* the device's */
 	struct pv_device *device;
-	int listen_fd; /* taken over; or -1: see pv_vhu_backend_connect() */
+	int listen_fd;                    /* taken over; or -1: see pv_vhu_backend_connect() */
+	const struct pv_vhu_net_ops *net; /* NULL: the device is no network */
+	void *net_arg;
 	/* Do not offer in-band notifications (a front-end may prefer them to descriptors). */
 	bool no_inband;
 	/*

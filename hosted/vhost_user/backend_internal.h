@@ -120,6 +120,9 @@ pv_vhu_handler pv_vhu_set_vring_num, pv_vhu_set_vring_addr, pv_vhu_set_vring_bas
 pv_vhu_handler pv_vhu_set_log_base, pv_vhu_set_log_fd;
 /* backend_state.c */
 pv_vhu_handler pv_vhu_set_device_state_fd, pv_vhu_check_device_state;
+/* backend_net.c; what only networks offer */
+pv_vhu_handler pv_vhu_net_set_mtu, pv_vhu_send_rarp;
+uint64_t pv_vhu_net_protocol_features(const struct pv_vhu_backend *backend);
 /* backend_inflight.c */
 pv_vhu_handler pv_vhu_get_inflight_fd, pv_vhu_set_inflight_fd;
 

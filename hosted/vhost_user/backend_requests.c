@@ -93,7 +93,7 @@ static enum pv_vhu_handled set_features(struct pv_vhu_backend *backend,
 static enum pv_vhu_handled get_protocol_features(struct pv_vhu_backend *backend,
                                                  struct pv_vhu_message *message)
 {
-	uint64_t features = PROTOCOL_FEATURES;
+	uint64_t features = PROTOCOL_FEATURES | pv_vhu_net_protocol_features(backend);
 
 	if (backend->options.no_inband)
 		features &= ~VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
@@ -109,7 +109,7 @@ static enum pv_vhu_handled set_protocol_features(struct pv_vhu_backend *backend,
 	const uint64_t needed = VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_REPLY_ACK;
 	uint64_t features = message->payload.u64;
 
-	if (features & ~PROTOCOL_FEATURES)
+	if (features & ~(PROTOCOL_FEATURES | pv_vhu_net_protocol_features(backend)))
 		return pv_vhu_refuse(backend, message, "features that were not offered");
 	if (features & VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS &&
 	    (features & needed) != needed) {
@@ -267,6 +267,8 @@ static const struct {
 	[VHOST_USER_SET_PROTOCOL_FEATURES] = { set_protocol_features, NO_QUEUE },
 	[VHOST_USER_GET_QUEUE_NUM] = { get_queue_num, NO_QUEUE },
 	[VHOST_USER_SET_VRING_ENABLE] = { pv_vhu_set_vring_enable, QUEUE_IN_STATE },
+	[VHOST_USER_SEND_RARP] = { pv_vhu_send_rarp, NO_QUEUE },
+	[VHOST_USER_NET_SET_MTU] = { pv_vhu_net_set_mtu, NO_QUEUE },
 	[VHOST_USER_SET_BACKEND_REQ_FD] = { set_backend_req_fd, NO_QUEUE },
 	[VHOST_USER_GET_CONFIG] = { get_config, NO_QUEUE },
 	[VHOST_USER_SET_CONFIG] = { set_config, NO_QUEUE },

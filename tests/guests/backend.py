@@ -22,7 +22,7 @@ END_LIMIT_S = 20
 class Qmp(serving.Qmp):
     """To QEMU or to us: here a refusal fails the test."""
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         message = self.ask(name, **arguments)
         if "error" in message:
             raise Failure(f"QMP refused {name}: {message['error'].get('desc')}")

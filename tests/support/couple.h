@@ -15,7 +15,7 @@
 #include "drivers/port/port.h"
 #include "tests/support/twin.h"
 
-#define PV_COUPLE_QUEUES 4
+#define PV_COUPLE_QUEUES 9
 
 struct pv_couple_lane {
 	bool is_attached;

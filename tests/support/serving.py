@@ -122,7 +122,7 @@ class Qmp:
             self.events.append(message)
         return message
 
-    def ask(self, name, **arguments):
+    def ask(self, name, /, **arguments):
         """The whole answer; what events come before it are kept."""
         self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
         while True:
@@ -130,7 +130,7 @@ class Qmp:
             if "return" in message or "error" in message:
                 return message
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         """What it returns; a refusal comes back as the whole message."""
         message = self.ask(name, **arguments)
         return message.get("return", message)

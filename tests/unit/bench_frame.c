@@ -18,7 +18,7 @@ static const uint8_t to[6] = { 0x52, 0x54, 0, 1, 2, 3 }, from[6] = { 0x52, 0x54,
 
 static void a_frame_says_who_sent_it_and_when(void **state)
 {
-	const struct pv_frame_stamp stamp = { 3, 0x1234567890, 77 };
+	const struct pv_frame_stamp stamp = { 5, 3, 0x1234567890, 77 };
 	uint8_t frame[BYTES_MAX];
 	struct pv_frame_stamp found;
 
@@ -29,6 +29,7 @@ static void a_frame_says_who_sent_it_and_when(void **state)
 	assert_memory_equal(frame + 6, from, 6);
 	assert_int_equal(frame[12] << 8 | frame[13], 0x88b5);
 	assert_true(pv_frame_read(frame, sizeof(frame), &found));
+	assert_int_equal(found.run, 5);
 	assert_int_equal(found.pair, 3);
 	assert_int_equal(found.number, 0x1234567890);
 	assert_int_equal(found.ticks, 77);
@@ -51,7 +52,7 @@ static void others_frames_are_not_ours(void **state)
 static void every_altered_byte_behind_the_stamp_is_found(void **state)
 {
 	static const size_t sizes[] = { PV_FRAME_BYTES_MIN, 61, 67, 128, BYTES_MAX };
-	const struct pv_frame_stamp stamp = { 1, 42, 0 };
+	const struct pv_frame_stamp stamp = { 5, 1, 42, 0 };
 	uint8_t frame[BYTES_MAX];
 
 	(void)state;
@@ -70,12 +71,17 @@ static void every_altered_byte_behind_the_stamp_is_found(void **state)
 	}
 }
 
+static void came(struct pv_frame_sequence *sequence, uint64_t number)
+{
+	pv_frame_came(sequence, &(struct pv_frame_stamp){ .run = 1, .number = number });
+}
+
 static struct pv_frame_sequence *sequence_of(const uint64_t *numbers, size_t count)
 {
 	struct pv_frame_sequence *sequence = calloc(1, sizeof(*sequence));
 
 	for (size_t i = 0; i < count; i++)
-		pv_frame_came(sequence, numbers[i]);
+		came(sequence, numbers[i]);
 	return sequence;
 }
 
@@ -116,12 +122,27 @@ static void long_runs_forget_what_was_seen_long_ago(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 3 * PV_FRAME_WINDOW; i++)
 		if (i != 2 * PV_FRAME_WINDOW + 5)
-			pv_frame_came(sequence, i);
+			came(sequence, i);
 	assert_int_equal(sequence->lost, 1);
-	pv_frame_came(sequence, 2 * PV_FRAME_WINDOW + 5);
+	came(sequence, 2 * PV_FRAME_WINDOW + 5);
 	assert_int_equal(sequence->lost, 0);
 	assert_int_equal(sequence->reordered, 1);
 	assert_int_equal(sequence->doubled, 0);
+	free(sequence);
+}
+
+static void each_run_is_counted_from_its_beginning(void **state)
+{
+	struct pv_frame_sequence *sequence = calloc(1, sizeof(*sequence));
+
+	(void)state;
+	came(sequence, 100);
+	pv_frame_came(sequence, &(struct pv_frame_stamp){ .run = 2, .number = 0 });
+	pv_frame_came(sequence, &(struct pv_frame_stamp){ .run = 2, .number = 1 });
+	assert_int_equal(sequence->lost + sequence->doubled + sequence->reordered, 0);
+	pv_frame_expect(sequence, 3, 0);
+	pv_frame_came(sequence, &(struct pv_frame_stamp){ .run = 3, .number = 2 });
+	assert_int_equal(sequence->lost, 2);
 	free(sequence);
 }
 
@@ -132,6 +153,7 @@ int main(void)
 		cmocka_unit_test(others_frames_are_not_ours),
 		cmocka_unit_test(every_altered_byte_behind_the_stamp_is_found),
 		cmocka_unit_test(what_is_missing_early_late_or_twice_is_told_apart),
+		cmocka_unit_test(each_run_is_counted_from_its_beginning),
 		cmocka_unit_test(long_runs_forget_what_was_seen_long_ago),
 	};
 

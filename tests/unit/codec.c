@@ -106,6 +106,8 @@ static const struct request requests[] = {
 	{ 16, 8, 0, "SET_PROTOCOL_FEATURES" },
 	{ 17, 0, 0, "GET_QUEUE_NUM" },
 	{ 18, 8, 0, "SET_VRING_ENABLE" },
+	{ 19, 8, 0, "SEND_RARP" },
+	{ 20, 8, 0, "NET_SET_MTU" },
 	{ 21, 0, 1, "SET_BACKEND_REQ_FD" },
 	{ 34, 0, 0, "RESET_DEVICE" },
 	{ 35, 8, 0, "VRING_KICK" },

@@ -99,7 +99,7 @@ static void bounds_are_kept(void **state)
 	refuse("null,mtu=1500,mtu=1500", "'mtu' is given twice");
 	refuse("null,mtu", "'mtu' needs a value");
 	refuse("null,mtv=1500", "unknown key 'mtv'; did you mean 'mtu'?");
-	refuse("stream,path=x,reconnect=never", "'reconnect'");
+	refuse("stream,path=x,reconnect-ms=never", "'reconnect-ms'");
 }
 
 static void addresses_are_those_of_one_station(void **state)
@@ -134,7 +134,7 @@ static void keys_go_with_their_kind(void **state)
 	refuse("tap,restrict=on", "'restrict' goes with user, not with tap");
 	refuse("null,path=x", "'path' goes with stream, not with null");
 	refuse("stream,path=x,local-path=y", "'local-path' goes with dgram, not with stream");
-	refuse("dgram,path=x,local-path=y,reconnect=5", "'reconnect' goes with stream");
+	refuse("dgram,path=x,local-path=y,reconnect-ms=5", "'reconnect-ms' goes with stream");
 	refuse("echo,steer=device", "'steer' goes with tap, not with echo");
 	parse_good(&options, "tap,ifname=tap0,vnet-header=off,steer=device,fd=0");
 	assert_false(options.has_headers);

@@ -80,6 +80,19 @@ class Run(unittest.TestCase):
                              ("on,max-bytes=9,period=4294967296", "option '--rng': 'period'")):
             self.refused(["--kernel", "/nowhere", "--rng", value], words)
 
+    def test_a_network_is_of_a_kind_with_its_keys(self):
+        for value, words in (("bridge", "option '--net' begins with user, tap, stream, dgram, null or echo, not "
+                              "'bridge'"),
+                             ("", "option '--net' needs a value"),
+                             ("null,mtu=5", "option '--net': 'mtu' takes"),
+                             ("null,bus=isa", "option '--net': 'bus' takes pci or mmio"),
+                             ("null,iothreads=17", "option '--net': 'iothreads'"),
+                             ("user,ifname=x", "'ifname' goes with tap, not with user; leave it out"),
+                             ("null,ids=x", "unknown key 'ids'; did you mean 'id'?"),
+                             ("null,mac=ff:ff:ff:ff:ff:ff", "'mac' takes the address of one station")):
+            self.refused(["--kernel", "/nowhere", "--net", value], words)
+        self.refused(["--kernel", "/nowhere", *["--net", "null"] * 33], "may be given 32 times at most")
+
     def test_numbers_have_bounds(self):
         for option, value in (("--cpus", "0"), ("--cpus", "256"), ("--memory", "1M"),
                               ("--memory", "lots"), ("--console", "loud"),

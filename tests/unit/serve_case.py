@@ -59,16 +59,16 @@ class FrontEnd:
     def is_dropped(self):
         return self.socket.recv(20) == b''
 
-    def start_queue(self, size=8):
+    def start_queue(self, size=8, index=0, features=0):
         self.send(self.SET_OWNER)
-        self.send(self.SET_FEATURES, struct.pack('<Q', self.VERSION_1))
+        self.send(self.SET_FEATURES, struct.pack('<Q', self.VERSION_1 | features))
         self.send(self.SET_MEM_TABLE, struct.pack('<IIQQQQ', 1, 0, self.GUEST, self.SIZE, self.USER,
                                                   0), [self.memory])
-        self.send(self.SET_VRING_NUM, struct.pack('<II', 0, size))
-        self.send(self.SET_VRING_BASE, struct.pack('<II', 0, 0))
-        self.send(self.SET_VRING_ADDR, struct.pack('<IIQQQQ', 0, 0, self.USER, self.USER + 0x8000,
+        self.send(self.SET_VRING_NUM, struct.pack('<II', index, size))
+        self.send(self.SET_VRING_BASE, struct.pack('<II', index, 0))
+        self.send(self.SET_VRING_ADDR, struct.pack('<IIQQQQ', index, 0, self.USER, self.USER + 0x8000,
                                                    self.USER + 0x4000, 0))
-        self.send(self.SET_VRING_KICK, struct.pack('<Q', 0), [self.eventfd])
+        self.send(self.SET_VRING_KICK, struct.pack('<Q', index), [self.eventfd])
         return self.is_served()
 
     def give_channel(self, fd):

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`paravane serve net` as a user starts it, driven by `paravane bench net`: every frame comes back, or over to
+another process, as it was sent."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+# pylint: disable=wrong-import-position
+from serving import PARAVANE, Qmp, Server, is_listening, short_folder
+
+LIMIT_S = 60
+LOSSES = ("lost", "doubled", "reordered", "altered", "foreign")
+
+
+class ServeNet(unittest.TestCase):
+    def setUp(self):
+        self.folder = short_folder()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def serve(self, backend, *options, name="s"):
+        server = Server(self.folder, lambda path: [
+            PARAVANE, "serve", "net", "--socket-path", path, "--backend", backend, *options], name)
+        self.addCleanup(server.end)
+        return server
+
+    @staticmethod
+    def bench_words(server, *options, seconds=1):
+        return [PARAVANE, "bench", "net", "--socket-path", server.path, "--seconds", str(seconds),
+                *options]
+
+    def bench(self, server, *options, seconds=1):
+        return subprocess.run(self.bench_words(server, *options, seconds=seconds),
+                              capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+    def check(self, server, *options):
+        """A run that ends well, and in which all came back as it was sent."""
+        done = self.bench(server, "--check", "--json", *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)
+        self.assertGreater(result["checked"], 0)
+        self.assertEqual([result[loss] for loss in LOSSES], [0] * len(LOSSES))
+        return result
+
+    def refused(self, done, sentence):
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, f"paravane bench net: {sentence}\n")
+
+    # ---- echoes ----
+
+    def test_all_frames_come_back_whatever_the_ring(self):
+        server = self.serve("echo,in-order=on")
+        for options in ([], ["--packed"], ["--in-order"], ["--packed", "--in-order"],
+                        ["--no-indirect"], ["--no-mergeable"], ["--blocking"],
+                        ["--packed", "--blocking"]):
+            with self.subTest(options=options):
+                result = self.check(server, *options)
+                self.assertEqual(result["ring"], "packed" if "--packed" in options else "split")
+                self.assertEqual(result["is_mergeable"], "--no-mergeable" not in options)
+                self.assertEqual(result["waiting"],
+                                 "blocking" if "--blocking" in options else "polling")
+
+    def test_all_frames_come_back_whatever_their_length(self):
+        server = self.serve("echo")
+        for size, *options in (("60", "--depth", "256", "--burst", "256"), ("1514",),
+                               ("1515", "--no-mergeable"), ("9014",), ("65535", "--depth", "4"),
+                               ("61", "--depth", "1")):
+            with self.subTest(size=size):
+                self.check(server, "--size", size, *options)
+
+    def test_all_frames_come_back_by_several_pairs(self):
+        server = self.serve("echo,queues=4", "--loops", "2")
+        for pairs in ("2", "4"):
+            self.assertEqual(self.check(server, "--pairs", pairs, "--blocking")["pairs"], int(pairs))
+        self.refused(self.bench(server, "--pairs", "5"), "--pairs 5 is more than the device's 4")
+
+    def test_what_was_never_received_is_not_taken_for_ours_later(self):
+        server = self.serve("echo")
+        with subprocess.Popen(self.bench_words(server, "--mode", "send"), text=True,
+                              stderr=subprocess.DEVNULL) as sender:
+            server.wait_for_front_end()
+            sender.kill()
+        done = self.bench(server, "--check", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_is_not_offered_is_named(self):
+        server = self.serve("echo,packed=off,mq=off,mrg_rxbuf=off")
+        self.refused(self.bench(server, "--packed"),
+                     "the back-end does not offer packed rings; leave out --packed")
+        self.refused(self.bench(server, "--in-order"),
+                     "the back-end does not offer IN_ORDER; leave out --in-order")
+        self.refused(self.bench(server, "--pairs", "2"),
+                     "the back-end does not offer several pairs; leave out --pairs")
+        self.assertFalse(self.check(server)["is_mergeable"])
+
+    # ---- from one process to another ----
+
+    def pass_on(self, sender, receiver, *options):
+        """A run of both; the result of the one that receives."""
+        with subprocess.Popen(self.bench_words(receiver, "--mode", "receive", "--check", "--json",
+                                               *options, seconds=3),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+            receiver.wait_for_front_end()
+            sent = self.bench(sender, "--mode", "send", "--check", "--json", *options)
+            output, errors = bench.communicate(timeout=LIMIT_S)
+        self.assertEqual(sent.returncode, 0, sent.stderr)
+        self.assertEqual(bench.returncode, 0, errors)
+        return json.loads(sent.stdout), json.loads(output)
+
+    def test_a_stream_loses_nothing_between_two_processes(self):
+        wire = self.path("wire")
+        first = self.serve(f"stream,path={wire},server=on", name="a")
+        second = self.serve(f"stream,path={wire},reconnect-ms=50", name="b")
+        sent, received = self.pass_on(second, first, "--size", "1514")
+        self.assertGreater(received["checked"], 0)
+        # What was on its way at the end of the one comes before the end of the other.
+        self.assertGreaterEqual(received["received"], sent["sent"])
+        _, received = self.pass_on(first, second, "--packed")
+        self.assertGreater(received["checked"], 0)
+
+    def test_a_stream_whose_other_end_dies_comes_back(self):
+        wire = self.path("wire")
+        client = self.serve(f"stream,path={wire},reconnect-ms=20", name="b")
+        for _ in range(3):
+            server = self.serve(f"stream,path={wire},server=on", name="a")
+            deadline = time.monotonic() + LIMIT_S
+            while True:
+                done = self.run_both(client, server)
+                if done.returncode == 0 or time.monotonic() > deadline:
+                    break
+            self.assertEqual(done.returncode, 0, done.stderr)
+            server.end()
+            if os.path.exists(wire):
+                os.unlink(wire)
+
+    def run_both(self, sender, receiver):
+        with subprocess.Popen(self.bench_words(receiver, "--mode", "receive", "--check", "--json"),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+            self.bench(sender, "--mode", "send", "--check")
+            output, errors = bench.communicate(timeout=LIMIT_S)
+        return subprocess.CompletedProcess([], bench.returncode, output, errors)
+
+    def test_datagrams_keep_their_order(self):
+        first = self.serve(f"dgram,path={self.path('wb')},local-path={self.path('wa')}", name="a")
+        second = self.serve(f"dgram,path={self.path('wa')},local-path={self.path('wb')}", name="b")
+        _, received = self.pass_on(first, second, "--size", "1514")
+        self.assertGreater(received["checked"], 0)
+
+    # ---- limits, links, and what control commands say ----
+
+    def test_a_limit_of_packets_is_kept(self):
+        server = self.serve("null,rate-out-packets=2000")
+        done = self.bench(server, "--mode", "send", "--json", seconds=2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        sent = json.loads(done.stdout)["sent"]
+        # As much again at once, and what is in the ring.
+        self.assertLess(sent, 3 * 2000 + 300)
+        self.assertGreater(sent, 2000)
+
+    def test_while_the_link_is_down_nothing_passes(self):
+        server = self.serve("echo", "--qmp", f"unix:{self.path('q')}")
+        qmp = Qmp(self.path("q"))
+        self.addCleanup(qmp.close)
+        self.check(server)
+        self.assertEqual(qmp.command("set_link", name="net0", up=False), {})
+        self.refused(self.bench(server, "--mode", "receive", "--check"),
+                     "check failed: no frame has come")
+        before = qmp.counters()["packets"]
+        self.bench(server, "--json")
+        self.assertEqual(qmp.counters()["packets"], before)
+        self.assertEqual(qmp.command("set_link", name="net0", up=True), {})
+        self.check(server)
+
+    def test_counters_are_those_of_the_frames(self):
+        server = self.serve("echo,queues=2", "--qmp", f"unix:{self.path('q')}")
+        qmp = Qmp(self.path("q"))
+        self.addCleanup(qmp.close)
+        result = self.check(server, "--size", "100")
+        queues = {entry["qom-path"]: {stat["name"]: stat["value"] for stat in entry["stats"]}
+                  for entry in qmp.command("query-stats")}
+        self.assertEqual(queues["/net0/queue1"]["packets"], result["checked"])
+        self.assertEqual(queues["/net0/queue0"]["packets"], result["checked"])
+        self.assertEqual(queues["/net0/queue1"]["bytes"], 100 * result["checked"])
+        self.assertEqual(queues["/net0/queue3"]["packets"], 0)
+
+    # ---- the process ----
+
+    def test_it_ends_by_sigterm_under_load_and_leaves_nothing(self):
+        wire = self.path("wire")
+        server = self.serve(f"stream,path={wire},server=on", "--pidfile", self.path("pid"))
+        with subprocess.Popen(self.bench_words(server, "--mode", "send", seconds=20),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True) as bench:
+            server.wait_for_front_end()
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.process.wait(LIMIT_S), 0, server.text())
+            bench.communicate(timeout=LIMIT_S)
+        self.assertEqual(bench.returncode, 1)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["s.log"])
+
+    def test_it_serves_inside_its_sandbox(self):
+        server = self.serve("echo")
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
+        if "runs without its sandbox" in server.text():
+            self.skipTest("a build with sanitizers")
+        self.assertRegex(status, r"(?m)^Seccomp:\t2$")
+        self.assertRegex(status, r"(?m)^NoNewPrivs:\t1$")
+        self.check(server)
+
+    def test_it_uses_no_cpu_while_nothing_passes(self):
+        for backend in ("echo", f"stream,path={self.path('wire')},server=on"):
+            server = self.serve(backend)
+            with subprocess.Popen(self.bench_words(server, "--mode", "receive", "--blocking",
+                                                   seconds=20),
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as bench:
+                server.wait_for_front_end()
+                before = self.switches(server.process)
+                time.sleep(1)
+                self.assertLessEqual(self.switches(server.process) - before, 3)
+                bench.kill()
+            server.end()
+
+    @staticmethod
+    def switches(process):
+        """How often its threads have gone to sleep so far."""
+        return sum(int(line.split()[1])
+                   for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+                   for line in (task / "status").read_text(encoding="utf-8").splitlines()
+                   if line.startswith("voluntary_ctxt_switches"))
+
+    def test_a_socket_that_is_there_is_not_taken(self):
+        server = self.serve("null")
+        again = subprocess.run([PARAVANE, "serve", "net", "--socket-path", server.path,
+                                "--backend", "null"], capture_output=True, text=True,
+                               timeout=LIMIT_S, check=False)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("--socket-path", again.stderr)
+        self.assertTrue(is_listening(server.path))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
