@@ -200,8 +200,7 @@ static bool connect_far(struct pv_far **far, const REMOTE *options,
 	const struct pv_far_vhost_user_options user = {
 		.path = options->path,
 		.fd = -1,
-		.queues = options->type == PV_REMOTE_NET ? (uint16_t)(2 * wish->net.pairs)
-		                                         : wish->queues,
+		.queues = pv_remote_queues_wanted(wish),
 		.queue_size = wish->queue_size_max,
 	};
 	char why[PV_FAR_SENTENCE_BYTES];

@@ -214,12 +214,18 @@ static bool has_control_queue(const struct pv_remote_options *options)
 	return options->type == PV_REMOTE_NET && options->net.pairs > 1;
 }
 
-/* A far side that knows of one queue of a network device means a pair. */
+uint16_t pv_remote_queues_wanted(const struct pv_remote_options *options)
+{
+	return options->type == PV_REMOTE_NET ? (uint16_t)(2 * options->net.pairs)
+	                                      : options->queues;
+}
+
+/* A far side that knows of one queue of a network device means a pair: that was looked at. */
 static uint16_t queues_elsewhere(const struct pv_remote_options *options, const struct pv_far *far)
 {
-	if (options->type == PV_REMOTE_NET)
-		return (uint16_t)(2 * options->net.pairs);
-	return options->queues < far->queues ? options->queues : far->queues;
+	uint16_t wanted = pv_remote_queues_wanted(options);
+
+	return options->type == PV_REMOTE_NET || wanted < far->queues ? wanted : far->queues;
 }
 
 uint16_t pv_remote_queues(const struct pv_remote_options *options, const struct pv_far *far)

@@ -38,6 +38,9 @@ struct pv_remote_options {
 
 struct pv_remote;
 
+/* How many of them a far side is given at most: what it is to keep account of. */
+uint16_t pv_remote_queues_wanted(const struct pv_remote_options *options);
+
 /* How many queues such a device has, of which the first are elsewhere. */
 uint16_t pv_remote_queues(const struct pv_remote_options *options, const struct pv_far *far);
 

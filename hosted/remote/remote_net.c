@@ -84,7 +84,7 @@ static bool carry_out(struct pv_remote *remote, const struct pv_chain *chain)
 	if (chain->readable_bytes != sizeof(command))
 		return false;
 	pv_cursor_read(&from, &command, sizeof(command));
-	return command.head.class == VIRTIO_NET_CTRL_MQ &&
+	return command.head.command_class == VIRTIO_NET_CTRL_MQ &&
 	       command.head.command == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET &&
 	       set_pairs(remote, pv_le16_get(command.pairs));
 }

@@ -458,7 +458,7 @@ int remote_rig_open(struct remote_rig *rig)
 		.path = rig->path,
 		.fd = rig->fd,
 		.timeout_ms = rig->timeout_ms,
-		.queues = rig->options.queues,
+		.queues = pv_remote_queues_wanted(&rig->options),
 		.queue_size = rig->options.queue_size_max,
 	};
 	struct pv_far *far;

@@ -146,6 +146,25 @@ static void start_own(struct server *server, const char *path)
 	start(server, arguments);
 }
 
+static void start_net(struct server *server)
+{
+	const char *const arguments[] = {
+		getenv("PARAVANE"), "serve",     "net",        "--socket-path",
+		server->socket,     "--backend", server->wire, NULL
+	};
+
+	assert_non_null(arguments[0]);
+	unlink(server->socket);
+	start(server, arguments);
+}
+
+void server_start_net(struct server *server, const char *wire)
+{
+	folder_make(server, 0);
+	server->wire = wire;
+	start_net(server);
+}
+
 static void config_make(const struct server *server, uint64_t bytes)
 {
 	FILE *file = fopen(server->config, "we");
@@ -191,7 +210,10 @@ void server_start_own_on(struct server *server, const char *path, const char *co
 
 void server_start_again(struct server *server)
 {
-	start_own(server, server->image);
+	if (server->wire)
+		start_net(server);
+	else
+		start_own(server, server->image);
 }
 
 static bool has_answer(const char *text)
