@@ -2,6 +2,7 @@
 /* Interrupts by themselves: the machine's, and those of a device's configuration. */
 #include "payload/x86/interrupts.h"
 
+#include "abi/virtio_ids.h"
 #include "abi/virtio_ring.h"
 #include "drivers/core/bus.h"
 #include "payload/payload.h"
@@ -81,6 +82,12 @@ static bool negotiate(struct pv_bus *bus)
 	       add_status(bus, VIRTIO_STATUS_FEATURES_OK);
 }
 
+/* One that a device looks at by itself: of a network device that which sends. */
+static uint16_t queue_of(const struct pv_bus *bus)
+{
+	return bus->device_id == VIRTIO_ID_NET ? 1 : 0;
+}
+
 static bool enable(struct pv_bus *bus, uint8_t *memory)
 {
 	struct pv_bus_queue queue = {
@@ -91,8 +98,8 @@ static bool enable(struct pv_bus *bus, uint8_t *memory)
 	};
 	uint16_t size;
 
-	return bus->ops->queue_size_max(bus, 0, &size) == 0 && size >= QUEUE_SIZE &&
-	       bus->ops->queue_enable(bus, 0, &queue) == 0;
+	return bus->ops->queue_size_max(bus, queue_of(bus), &size) == 0 && size >= QUEUE_SIZE &&
+	       bus->ops->queue_enable(bus, queue_of(bus), &queue) == 0;
 }
 
 /* More is available than it has room for, and of that the first is a descriptor that is not. */
@@ -125,7 +132,7 @@ void payload_test_config_interrupt(struct pv_bus *bus)
 	if (memory && negotiate(bus) && enable(bus, memory) &&
 	    add_status(bus, VIRTIO_STATUS_DRIVER_OK)) {
 		make_nonsense(memory);
-		bus->ops->kick(bus, 0, 0);
+		bus->ops->kick(bus, queue_of(bus), 0);
 		while (interrupts_of_config() == before && clock_ns() - begin < TIMEOUT_NS)
 			interrupts_sleep(TIMEOUT_NS);
 	}

@@ -91,6 +91,7 @@ static const struct {
 } drivers[] = {
 	{ VIRTIO_ID_BLOCK, "block", payload_test_blk, payload_bench_blk },
 	{ VIRTIO_ID_ENTROPY, "entropy", payload_test_rng, payload_bench_rng },
+	{ VIRTIO_ID_NET, "network", payload_test_net, payload_bench_net },
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -188,6 +189,7 @@ static void take_options(const struct words *words)
 		options.may_write |= is_same(words->word[i], "scratch");
 		options.is_legacy |= is_same(words->word[i], "legacy");
 		options.is_bench |= is_same(words->word[i], "bench");
+		options.has_echo |= is_same(words->word[i], "net-echo");
 		options.may_poll |= is_same(words->word[i], "poll");
 		options.may_interrupt |= is_same(words->word[i], "interrupts");
 	}

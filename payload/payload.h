@@ -15,6 +15,7 @@ struct payload_options {
 	bool may_write; /* "scratch": disks may be written to, what is on them does not matter */
 	bool is_legacy; /* "legacy": PCI devices by their legacy registers */
 	bool is_bench;  /* "bench": how fast is it?, instead of the self test */
+	bool has_echo;  /* "net-echo": who is behind network devices sends back what it gets */
 	/*
 	 * "poll", "interrupts": how devices are waited for; both, one after the other, if neither
 	 * is there (a benchmark polls).
@@ -35,10 +36,12 @@ void payload_skip(const char *text, const char *why);
 /* The self tests: statements about a device, from its reset to its end. */
 void payload_test_blk(struct pv_bus *bus, const struct payload_options *options);
 void payload_test_rng(struct pv_bus *bus, const struct payload_options *options);
+void payload_test_net(struct pv_bus *bus, const struct payload_options *options);
 
 /* The same, and figures in notes. */
 void payload_bench_blk(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options);
+void payload_bench_net(struct pv_bus *bus, const struct payload_options *options);
 
 /* A line that is no statement: a name and a number. */
 void payload_note(const char *name, uint64_t number);

@@ -51,8 +51,7 @@ OUTSIDE = ["tests", "bench", "docs/howto"]
 COPIED = "docs/howto"
 
 # Made while building, in the build folder: which room has it.
-GENERATED = {"syscalls_net.h": "hosted/control", "syscalls_remote.h": "hosted/control",
-             "syscalls_serve.h": "hosted/control", "dsdt.h": "hosted/vmm",
+GENERATED = {"syscalls_serve.h": "hosted/control", "dsdt.h": "hosted/vmm",
              "paravane_guest.h": "docs/howto"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

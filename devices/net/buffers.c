@@ -11,10 +11,10 @@ static struct pv_chain *chain_at(struct pv_net_receiver *receiver, uint16_t i)
 	return &receiver->chain[i].chain;
 }
 
-static bool is_buffer(const struct pv_queue *queue, const struct pv_chain *chain)
+static bool is_buffer(const struct pv_net_receiver *receiver, const struct pv_chain *chain)
 {
 	return !chain->is_incomplete && chain->readable_bytes == 0 &&
-	       chain->writable_bytes > pv_net_hdr_bytes(queue->device);
+	       chain->writable_bytes > receiver->lane.hdr_bytes;
 }
 
 /* A chain that is no buffer goes back to the driver, when those before it have. */
@@ -34,7 +34,7 @@ static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver)
 	taken->chain.capacity = PV_NET_PIECES;
 	if (!pv_queue_take(queue, &taken->chain))
 		return false;
-	if (is_buffer(queue, &taken->chain)) {
+	if (is_buffer(receiver, &taken->chain)) {
 		receiver->taken++;
 		return true;
 	}
@@ -57,7 +57,6 @@ static void close_ranks(struct pv_net_receiver *receiver)
 uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *receiver,
                              uint64_t bytes)
 {
-	bool is_mergeable = pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF);
 	uint64_t room = 0;
 
 	close_ranks(receiver);
@@ -65,7 +64,7 @@ uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *rec
 		if (i == receiver->taken && (i == PV_NET_BURST || !take(queue, receiver)))
 			break;
 		room += chain_at(receiver, i)->writable_bytes;
-		if (!is_mergeable)
+		if (!receiver->is_mergeable)
 			break;
 	}
 	return room;
@@ -73,8 +72,8 @@ uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *rec
 
 bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_receiver *receiver)
 {
-	return !pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF) ||
-	       receiver->taken == PV_NET_BURST || queue->ring.in_flight_descs == queue->ring.size;
+	return !receiver->is_mergeable || receiver->taken == PV_NET_BURST ||
+	       queue->ring.in_flight_descs == queue->ring.size;
 }
 
 void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver)
@@ -84,25 +83,26 @@ void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *rec
 	close_ranks(receiver);
 }
 
-uint16_t pv_net_buffers_list(const struct pv_queue *queue, struct pv_net_receiver *receiver,
-                             uint64_t room, struct pv_iov *list, uint16_t capacity)
+uint16_t pv_net_buffers_list(struct pv_net_receiver *receiver, uint64_t room, struct pv_iov *list,
+                             uint16_t capacity)
 {
-	uint64_t skip = pv_net_hdr_bytes(queue->device);
+	size_t skip = receiver->lane.hdr_bytes;
 	uint16_t count = 0;
 
-	for (uint16_t i = receiver->first; i < receiver->taken && room > 0; i++) {
+	for (uint16_t i = receiver->first; i < receiver->taken; i++) {
 		const struct pv_chain *chain = chain_at(receiver, i);
 
 		for (uint16_t j = 0; j < chain->writable && count < capacity; j++) {
 			struct pv_iov piece = chain->iov[j];
-			size_t cut = piece.bytes < skip ? piece.bytes : (size_t)skip;
 
-			skip -= cut;
-			if (piece.bytes > cut)
-				list[count++] = (struct pv_iov){ (uint8_t *)piece.base + cut,
-					                         piece.bytes - cut };
+			if (piece.bytes > skip)
+				list[count++] = (struct pv_iov){ (uint8_t *)piece.base + skip,
+					                         piece.bytes - skip };
+			skip -= piece.bytes < skip ? piece.bytes : skip;
 		}
-		room -= chain->writable_bytes < room ? chain->writable_bytes : room;
+		if (chain->writable_bytes >= room)
+			break;
+		room -= chain->writable_bytes;
 	}
 	return count;
 }
@@ -122,25 +122,30 @@ static uint16_t chains_of(struct pv_net_receiver *receiver, uint64_t bytes)
 	return chains;
 }
 
-static void write_header(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                         const struct pv_net_arrival *arrival, uint16_t chains)
+static void write_header(struct pv_net_receiver *receiver, const struct pv_net_arrival *arrival,
+                         uint16_t chains)
 {
-	struct pv_cursor writer = pv_chain_writer(chain_at(receiver, receiver->first));
+	const struct pv_chain *chain = chain_at(receiver, receiver->first);
 	const struct virtio_net_hdr_hash hdr = {
 		.mrg = { .hdr = arrival->hdr, .num_buffers = pv_le16_of(chains) },
 		.hash_value = pv_le32_of(arrival->hash_value),
 		.hash_report = pv_le16_of(arrival->hash_report),
 	};
+	struct pv_cursor writer = pv_chain_writer(chain);
 
-	pv_cursor_write(&writer, &hdr, pv_net_hdr_bytes(queue->device));
+	/* Most often, and then it is two stores. */
+	if (receiver->lane.hdr_bytes == sizeof(hdr.mrg) && chain->iov[0].bytes >= sizeof(hdr.mrg))
+		__builtin_memcpy(chain->iov[0].base, &hdr.mrg, sizeof(hdr.mrg));
+	else
+		pv_cursor_write(&writer, &hdr, receiver->lane.hdr_bytes);
 }
 
 void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
                             const struct pv_net_arrival *arrival)
 {
-	uint64_t bytes = (uint64_t)pv_net_hdr_bytes(queue->device) + arrival->bytes;
+	uint64_t bytes = (uint64_t)receiver->lane.hdr_bytes + arrival->bytes;
 
-	write_header(queue, receiver, arrival, chains_of(receiver, bytes));
+	write_header(receiver, arrival, chains_of(receiver, bytes));
 	while (bytes > 0) {
 		const struct pv_chain *chain = chain_at(receiver, receiver->first++);
 		uint64_t here = chain->writable_bytes < bytes ? chain->writable_bytes : bytes;
@@ -150,10 +155,9 @@ void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *rece
 	}
 }
 
-void pv_net_buffers_fill(const struct pv_queue *queue, struct pv_net_receiver *receiver,
-                         const uint8_t *data, uint32_t bytes)
+void pv_net_buffers_fill(struct pv_net_receiver *receiver, const uint8_t *data, uint32_t bytes)
 {
-	uint64_t skip = pv_net_hdr_bytes(queue->device);
+	uint64_t skip = receiver->lane.hdr_bytes;
 
 	for (uint16_t i = receiver->first; bytes > 0; i++, skip = 0) {
 		struct pv_cursor writer = pv_chain_writer(chain_at(receiver, i));

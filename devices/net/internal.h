@@ -113,7 +113,8 @@ struct pv_net_bucket {
 /* What every lane has. */
 struct pv_net_lane {
 	struct pv_net_counters *counters;
-	uint32_t version; /* of the rules that it goes by */
+	uint32_t hdr_bytes; /* of the header before each packet */
+	uint32_t version;   /* of the rules that it goes by */
 
 	/* Deadlines, in the port's time; 0: none. The port's timer is set to the first. */
 	uint64_t rate_ns;
@@ -177,6 +178,8 @@ struct pv_net_pending {
 struct pv_net_receiver {
 	struct pv_net_lane lane;
 	uint32_t came_in; /* in this run */
+	bool is_mergeable;
+	bool has_to_look; /* at the first bytes of a frame, to know whether it comes in */
 	struct pv_net_rules rules;
 	uint64_t offloads; /* in force */
 	struct pv_net_hasher hasher;
@@ -339,12 +342,11 @@ void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *rec
  * Lists the pieces of chains in stock, up to `room` bytes of chains and `capacity` pieces, without
  * the room for the header. Returns how many pieces.
  */
-uint16_t pv_net_buffers_list(const struct pv_queue *queue, struct pv_net_receiver *receiver,
-                             uint64_t room, struct pv_iov *list, uint16_t capacity);
+uint16_t pv_net_buffers_list(struct pv_net_receiver *receiver, uint64_t room, struct pv_iov *list,
+                             uint16_t capacity);
 
 /* Writes a frame to the oldest chains, which have room for it, behind the room for the header. */
-void pv_net_buffers_fill(const struct pv_queue *queue, struct pv_net_receiver *receiver,
-                         const uint8_t *data, uint32_t bytes);
+void pv_net_buffers_fill(struct pv_net_receiver *receiver, const uint8_t *data, uint32_t bytes);
 
 /* The oldest chains have a frame in them: writes the header, and gives them to the driver. */
 void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,

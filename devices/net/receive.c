@@ -37,6 +37,8 @@ int pv_net_receiver_start(struct pv_queue *queue)
 	if (!receiver)
 		return -PV_ENOMEM;
 	receiver->lane.counters = &net->counters[queue->index];
+	receiver->lane.hdr_bytes = pv_net_hdr_bytes(queue->device);
+	receiver->is_mergeable = pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF);
 	/* Another than the one in force: there are no rules yet. */
 	receiver->lane.version = net->version - 1;
 	queue->own = receiver;
@@ -73,6 +75,7 @@ static void follow_rules(struct pv_queue *queue, struct pv_net_receiver *receive
 	receiver->offloads = pv_net_offloads(net);
 	if (!pv_net_has(queue->device, VIRTIO_NET_F_CTRL_VQ))
 		receiver->rules.pairs = pv_net_pairs_known(queue->device);
+	receiver->has_to_look = !receiver->rules.is_promiscuous || receiver->rules.hashing.types;
 	if (receiver->rules.hashing.types)
 		pv_net_hasher_set(&receiver->hasher, receiver->rules.hashing.types,
 		                  receiver->rules.hashing.key, receiver->rules.hashing.key_bytes);
@@ -103,7 +106,8 @@ static bool is_too_long(const struct pv_queue *queue, const struct pv_net_arriva
 static bool look_at(struct pv_queue *queue, struct pv_net_receiver *receiver,
                     struct pv_net_arrival *arrival, const uint8_t *head, size_t head_bytes)
 {
-	if (!pv_net_rules_let_in(&receiver->rules, queue->device->features, head, head_bytes)) {
+	if (receiver->has_to_look &&
+	    !pv_net_rules_let_in(&receiver->rules, queue->device->features, head, head_bytes)) {
 		drop(receiver, &receiver->lane.counters->filtered);
 		return false;
 	}
@@ -184,11 +188,11 @@ static void pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
 static bool deliver(struct pv_queue *queue, struct pv_net_receiver *receiver, const uint8_t *data,
                     const struct pv_net_arrival *arrival)
 {
-	uint64_t wanted = (uint64_t)pv_net_hdr_bytes(queue->device) + arrival->bytes;
+	uint64_t wanted = (uint64_t)receiver->lane.hdr_bytes + arrival->bytes;
 
 	if (pv_net_buffers_want(queue, receiver, wanted) < wanted)
 		return false;
-	pv_net_buffers_fill(queue, receiver, data, arrival->bytes);
+	pv_net_buffers_fill(receiver, data, arrival->bytes);
 	pass_on(queue, receiver, arrival);
 	return true;
 }
@@ -223,7 +227,9 @@ static bool is_given_up(const struct pv_queue *queue, struct pv_net_receiver *re
 {
 	uint64_t now = pv_net_now_ns(queue);
 
-	if (receiver->first < receiver->taken && pv_net_buffers_are_all(queue, receiver))
+	/* What came in during this run has buffers that the driver does not know to be back. */
+	if (receiver->came_in == 0 && receiver->first < receiver->taken &&
+	    pv_net_buffers_are_all(queue, receiver))
 		return true;
 	if (receiver->lane.frame_ns == 0)
 		receiver->lane.frame_ns = now + FRAME_WAITS_NS;
@@ -321,6 +327,8 @@ static size_t head_wanted(const struct pv_net_receiver *receiver, uint32_t bytes
 {
 	size_t all = head_of(bytes);
 
+	if (!receiver->has_to_look)
+		return 0;
 	if (receiver->rules.hashing.types || all < PV_NET_FRAME_MIN + 4u)
 		return all;
 	return PV_NET_FRAME_MIN + 4u;
@@ -360,7 +368,7 @@ static enum outcome receive_into(struct pv_queue *queue, struct pv_net_receiver 
 
 static enum outcome receive_directly(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
-	uint32_t hdr_bytes = pv_net_hdr_bytes(queue->device);
+	uint32_t hdr_bytes = receiver->lane.hdr_bytes;
 	struct pv_iov list[LIST_MAX];
 	uint64_t room =
 		pv_net_buffers_want(queue, receiver, hdr_bytes + receiver->wanted_bytes + 1);
@@ -368,7 +376,7 @@ static enum outcome receive_directly(struct pv_queue *queue, struct pv_net_recei
 
 	if (room <= hdr_bytes)
 		return NO_BUFFERS;
-	count = pv_net_buffers_list(queue, receiver, room, list, LIST_MAX - 1);
+	count = pv_net_buffers_list(receiver, room, list, LIST_MAX - 1);
 	/* Of very many pieces not all are listed. */
 	return receive_into(queue, receiver, list, count, pv_iov_bytes(list, count));
 }

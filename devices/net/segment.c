@@ -177,7 +177,8 @@ static uint64_t finish_datagram(struct pv_net_cutter *cutter, uint32_t payload_b
 
 /*
  * IPv6 tells fragments by a header of their own. Its identification comes from the datagram itself:
- * two that differ have the same one by chance only, and where they do not differ it does no harm.
+ * two that differ have the same one by chance only, and where they do not differ it does no harm. A
+ * frame that is begun anew has it again.
  */
 static void insert_fragment_header(struct pv_net_cutter *cutter, const struct pv_net_headers *found,
                                    uint64_t sum)
@@ -214,28 +215,36 @@ static int begin_fragments(struct pv_net_cutter *cutter, const struct pv_net_hea
 	return error;
 }
 
-/* ---- */
+/* ---- any frame ---- */
+
+/* Copies the headers and looks at them. Returns whether they are what `hdr` says. */
+static bool take_headers(struct pv_net_cutter *cutter, const struct virtio_net_hdr *hdr,
+                         uint32_t bytes, struct pv_net_headers *found)
+{
+	struct pv_cursor reader = cutter->payload;
+	uint32_t at_hand = smaller(bytes, PV_NET_HEADERS_MAX);
+
+	pv_bug_on(pv_cursor_read(&reader, cutter->headers, at_hand) != at_hand);
+	pv_net_headers_find(found, cutter->headers, at_hand);
+	cutter->headers_bytes =
+		(uint16_t)headers_bytes_of(cutter->kind, found, cutter->headers, at_hand);
+	if (cutter->headers_bytes == 0)
+		return false;
+	note_headers(cutter, found);
+	pv_cursor_skip(&cutter->payload, cutter->headers_bytes);
+	return is_checksum_as_said(cutter, hdr);
+}
 
 static int begin_cut(struct pv_net_cutter *cutter, const struct virtio_net_hdr *hdr, uint32_t bytes,
                      bool is_hdr_len_exact)
 {
-	struct pv_cursor reader = cutter->payload;
-	uint32_t at_hand = smaller(bytes, PV_NET_HEADERS_MAX), payload_bytes;
-	uint32_t segment_bytes = pv_le16_get(hdr->gso_size);
+	uint32_t segment_bytes = pv_le16_get(hdr->gso_size), payload_bytes;
 	struct pv_net_headers found;
 
-	pv_bug_on(pv_cursor_read(&reader, cutter->headers, at_hand) != at_hand);
-	pv_net_headers_find(&found, cutter->headers, at_hand);
-	cutter->headers_bytes =
-		(uint16_t)headers_bytes_of(cutter->kind, &found, cutter->headers, at_hand);
-	if (cutter->headers_bytes == 0)
-		return -PV_EINVAL;
-	note_headers(cutter, &found);
-	if (!is_checksum_as_said(cutter, hdr) ||
+	if (!take_headers(cutter, hdr, bytes, &found) ||
 	    (is_hdr_len_exact && pv_le16_get(hdr->hdr_len) != cutter->headers_bytes))
 		return -PV_EINVAL;
 	payload_bytes = bytes - cutter->headers_bytes;
-	pv_cursor_skip(&cutter->payload, cutter->headers_bytes);
 	if (cutter->kind == VIRTIO_NET_HDR_GSO_UDP &&
 	    cutter->headers_bytes - found.fragmentable + payload_bytes > segment_bytes)
 		return begin_fragments(cutter, &found, payload_bytes, segment_bytes);
@@ -254,6 +263,7 @@ int pv_net_cutter_begin(struct pv_net_cutter *cutter, const struct virtio_net_hd
 	cutter->payload = (struct pv_cursor){ iov, pieces, 0 };
 	cutter->kind = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	cutter->body_offset = 0;
+	cutter->count = 0;
 	cutter->segments = 0;
 	cutter->head_bytes = 0;
 	cutter->headers_bytes = 0;
@@ -279,7 +289,9 @@ static void take_body(struct pv_net_cutter *cutter, uint8_t *to, uint32_t bytes)
 {
 	uint32_t first = smaller(body_in_headers(cutter), bytes);
 
-	__builtin_memcpy(to, cutter->headers + cutter->head_bytes + cutter->body_offset, first);
+	if (first > 0)
+		__builtin_memcpy(to, cutter->headers + cutter->head_bytes + cutter->body_offset,
+		                 first);
 	pv_bug_on(pv_cursor_read(&cutter->payload, to + first, bytes - first) != bytes - first);
 }
 

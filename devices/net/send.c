@@ -10,6 +10,7 @@
  */
 #include "devices/net/internal.h"
 
+#include "ring/barrier.h"
 #include "ring/err.h"
 
 static struct pv_net_sender *sender_of(const struct pv_queue *queue)
@@ -25,6 +26,7 @@ int pv_net_sender_start(struct pv_queue *queue)
 	if (!sender)
 		return -PV_ENOMEM;
 	sender->lane.counters = &pv_net_of(queue->device)->counters[queue->index];
+	sender->lane.hdr_bytes = pv_net_hdr_bytes(queue->device);
 	queue->own = sender;
 	return 0;
 }
@@ -68,30 +70,40 @@ static void put_back_rest(struct pv_queue *queue, struct pv_net_sender *sender)
 
 /* ---- frames ---- */
 
-/* Cuts the header off a chain. Returns whether there is a frame that may be sent. */
-static bool parse(struct pv_queue *queue, struct pv_chain *chain, struct pv_net_frame *frame)
+/* Reads the header, and leaves the frame behind it. */
+static void cut_header(struct pv_chain *chain, uint32_t hdr_bytes, struct pv_net_frame *frame)
 {
-	const struct pv_device *device = queue->device;
 	struct pv_cursor reader = pv_chain_reader(chain);
-	uint32_t hdr_bytes = pv_net_hdr_bytes(device);
-	uint16_t pieces = chain->readable;
-	struct pv_iov *iov = chain->iov;
+
+	frame->iov = chain->iov;
+	frame->pieces = chain->readable;
+	if (chain->iov[0].bytes > hdr_bytes) {
+		/* Most often: in one piece with the frame. */
+		pv_copy_once(&frame->hdr, chain->iov[0].base, sizeof(frame->hdr));
+		chain->iov[0].base = (uint8_t *)chain->iov[0].base + hdr_bytes;
+		chain->iov[0].bytes -= hdr_bytes;
+		return;
+	}
+	pv_cursor_read(&reader, &frame->hdr, sizeof(frame->hdr));
+	pv_iov_cut((struct pv_iov **)&frame->iov, &frame->pieces, hdr_bytes, frame->bytes);
+}
+
+/* Returns whether there is a frame that may be sent. */
+static bool parse(struct pv_queue *queue, const struct pv_net_sender *sender,
+                  struct pv_chain *chain, struct pv_net_frame *frame)
+{
+	uint32_t hdr_bytes = sender->lane.hdr_bytes;
 
 	if (chain->is_incomplete)
 		return false;
-	if (chain->writable > 0 || chain->readable_bytes < hdr_bytes) {
+	if (chain->writable > 0 || chain->readable_bytes <= hdr_bytes) {
 		pv_queue_bad_chain(queue,
 		                   "a packet that is shorter than its header, or to be written to");
 		return false;
 	}
-	pv_cursor_read(&reader, &frame->hdr, sizeof(frame->hdr));
 	frame->bytes = (uint32_t)(chain->readable_bytes - hdr_bytes);
-	if (!pv_net_header_is_good(device, &frame->hdr, frame->bytes))
-		return false;
-	pv_iov_cut(&iov, &pieces, hdr_bytes, frame->bytes);
-	frame->iov = iov;
-	frame->pieces = pieces;
-	return true;
+	cut_header(chain, hdr_bytes, frame);
+	return pv_net_header_is_good(queue->device, &frame->hdr, frame->bytes);
 }
 
 /* Can the wire do what is left to do? */
@@ -191,7 +203,7 @@ static bool make_frames(struct pv_queue *queue, struct pv_net_sender *sender, ui
 	uint16_t gone = i == sender->done ? sender->progress : 0;
 
 	if (sender->to_cut == 0) {
-		if (!parse(queue, &sender->chain[i].chain, frame))
+		if (!parse(queue, sender, &sender->chain[i].chain, frame))
 			return false;
 		if (gone == 0)
 			count_work(sender->lane.counters, frame);

@@ -167,7 +167,7 @@ static int add(struct pv_netdrv_control *control, const struct pv_netdrv_command
 
 static void write(struct pv_netdrv_control *control, const struct pv_netdrv_command *command)
 {
-	const struct virtio_net_ctrl head = { command->class, command->command };
+	const struct virtio_net_ctrl head = { command->command_class, command->command };
 
 	__builtin_memcpy(control->shared + HEAD_AT, &head, sizeof(head));
 	if (command->bytes > 0)

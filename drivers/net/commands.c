@@ -34,7 +34,7 @@ static int tell(struct pv_netdrv *net, enum pv_netdrv_memo_kind kind, uint16_t w
                 const void *data, uint32_t bytes)
 {
 	struct pv_netdrv_command command = {
-		.class = (uint8_t)(what >> 8),
+		.command_class = (uint8_t)(what >> 8),
 		.command = (uint8_t)what,
 		.data = data,
 		.bytes = bytes,
@@ -89,7 +89,7 @@ int pv_netdrv_set_macs(struct pv_netdrv *net, const uint8_t *unicast, uint32_t u
 {
 	const uint64_t bytes =
 		((uint64_t)unicasts + multicasts) * VIRTIO_NET_MAC_BYTES + 2 * sizeof(uint32_t);
-	struct pv_netdrv_command command = { .class = VIRTIO_NET_CTRL_MAC,
+	struct pv_netdrv_command command = { .command_class = VIRTIO_NET_CTRL_MAC,
 		                             .command = VIRTIO_NET_CTRL_MAC_TABLE_SET,
 		                             .data = net->control.scratch };
 	int error;
@@ -331,7 +331,7 @@ int pv_netdrv_queue_coalescing(struct pv_netdrv_queue *queue,
 {
 	const struct virtio_net_ctrl_coal_vq data = { .vq_index = pv_le16_of(queue->base.index) };
 	struct virtio_net_ctrl_coal answer;
-	struct pv_netdrv_command command = { .class = VIRTIO_NET_CTRL_NOTF_COAL,
+	struct pv_netdrv_command command = { .command_class = VIRTIO_NET_CTRL_NOTF_COAL,
 		                             .command = VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET,
 		                             .data = &data,
 		                             .bytes =

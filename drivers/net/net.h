@@ -355,8 +355,8 @@ uint16_t pv_netdrv_queue_size(const struct pv_netdrv_queue *queue);
  * after a reset.
  */
 struct pv_netdrv_command {
-	uint8_t class;   /* VIRTIO_NET_CTRL_* */
-	uint8_t command; /* VIRTIO_NET_CTRL_*_* */
+	uint8_t command_class; /* VIRTIO_NET_CTRL_* */
+	uint8_t command;       /* VIRTIO_NET_CTRL_*_* */
 	const void *data;
 	uint32_t bytes;       /* at most options.command_bytes */
 	uint32_t first_bytes; /* of them, in a buffer of their own; 0: they are in one */

@@ -6,7 +6,7 @@
 int pv_netdrv_stats_types(struct pv_netdrv *net, uint64_t *types)
 {
 	struct virtio_net_stats_capabilities answer;
-	struct pv_netdrv_command command = { .class = VIRTIO_NET_CTRL_STATS,
+	struct pv_netdrv_command command = { .command_class = VIRTIO_NET_CTRL_STATS,
 		                             .command = VIRTIO_NET_CTRL_STATS_QUERY,
 		                             .answer = &answer,
 		                             .answer_bytes = sizeof(answer) };
@@ -45,7 +45,7 @@ int pv_netdrv_stats(struct pv_netdrv *net, uint16_t index, uint64_t types, void 
 		.vq_index = pv_le16_of(index),
 		.types_bitmap = { pv_le64_of(types) },
 	};
-	struct pv_netdrv_command command = { .class = VIRTIO_NET_CTRL_STATS,
+	struct pv_netdrv_command command = { .command_class = VIRTIO_NET_CTRL_STATS,
 		                             .command = VIRTIO_NET_CTRL_STATS_GET,
 		                             .data = &data,
 		                             .bytes = sizeof(data),

@@ -6,8 +6,8 @@
  * they are asked for.  A peer that is not there, or not any more, is looked for again when there is
  * something to send, not more often than now and then.
  *
- * #syscalls sendmmsg recvmmsg connect
- * #syscalls clock_gettime unlink close
+ * #syscalls sendmmsg recvmmsg clock_gettime unlink close
+ * #syscalls [dial] connect
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -226,6 +226,8 @@ static struct dgram *create(const struct pv_net_wire_options *options)
 		return NULL;
 	dgram->wire.net = (struct pv_net_wire){ .ops = &ops, .sources = 1 };
 	dgram->wire.close = close_dgram;
+	if (!options->fds)
+		dgram->wire.needs = PV_NET_WIRE_NEEDS_DIAL;
 	dgram->pairs = options->pairs;
 	dgram->fd = -1;
 	dgram->loop = pv_wire_loop(options, 0);

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Unix sockets of wires.
- *
- * #syscalls connect
- */
+/* Unix sockets of wires. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

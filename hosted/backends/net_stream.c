@@ -7,8 +7,8 @@
  * stream stays whole.  While there is no peer frames are lost, and counted.  Lanes of several pairs
  * may send: the connection has a lock.
  *
- * #syscalls socket connect accept4 shutdown sendmsg
- * #syscalls unlink close
+ * #syscalls accept4 shutdown sendmsg unlink close
+ * #syscalls [dial] socket connect
  */
 #define _GNU_SOURCE
 #include "hosted/backends/net_stream.h"
@@ -342,6 +342,9 @@ static struct pv_stream *create(const struct pv_net_wire_options *options)
 		return NULL;
 	stream->wire.net = (struct pv_net_wire){ .ops = &ops, .sources = 1 };
 	stream->wire.close = close_stream;
+	/* Servers, and descriptors that were passed, dial nobody. */
+	if (!options->is_server && !options->fds && options->reconnect_ms)
+		stream->wire.needs = PV_NET_WIRE_NEEDS_DIAL;
 	stream->pairs = options->pairs;
 	stream->loop = pv_wire_loop(options, 0);
 	stream->fd = stream->listen_fd = -1;

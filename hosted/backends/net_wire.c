@@ -20,6 +20,10 @@ int pv_wire_refuse(struct pv_wire_opening *opening, int err, const char *format,
 static int open_kind(struct pv_wire_opening *opening)
 {
 	switch (opening->options->kind) {
+	case PV_NET_WIRE_USER:
+		return pv_wire_user_open(opening);
+	case PV_NET_WIRE_TAP:
+		return pv_wire_tap_open(opening);
 	case PV_NET_WIRE_STREAM:
 		return pv_wire_stream_open(opening);
 	case PV_NET_WIRE_DGRAM:
@@ -28,9 +32,8 @@ static int open_kind(struct pv_wire_opening *opening)
 		return pv_wire_null_open(opening);
 	case PV_NET_WIRE_ECHO:
 		return pv_wire_echo_open(opening);
-	default:
-		return pv_wire_refuse(opening, -EINVAL, "no such kind of wire");
 	}
+	return pv_wire_refuse(opening, -EINVAL, "no such kind of wire");
 }
 
 int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options *options,
@@ -54,6 +57,11 @@ void pv_net_wire_close(struct pv_net_wire *net)
 	struct pv_wire *wire = pv_wire_of(net);
 
 	wire->close(wire);
+}
+
+unsigned int pv_net_wire_needs(const struct pv_net_wire *net)
+{
+	return ((const struct pv_wire *)net)->needs;
 }
 
 const char *pv_net_wire_text(const struct pv_net_wire *net)

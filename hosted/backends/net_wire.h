@@ -70,6 +70,16 @@ int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options
 /* No queue runs, and the loops do not either. */
 void pv_net_wire_close(struct pv_net_wire *wire);
 
+/*
+ * What it does later that not every device does, for who closes the doors
+ * (hosted/control/sandbox.h): these, or-ed.
+ */
+enum pv_net_wire_need {
+	PV_NET_WIRE_NEEDS_DIAL = 1,     /* connect to Unix sockets */
+	PV_NET_WIRE_NEEDS_INTERNET = 2, /* sockets of the Internet, and files to read */
+};
+unsigned int pv_net_wire_needs(const struct pv_net_wire *wire);
+
 /* What it is, in a few words: "tap tap0", "user-mode network 10.0.2.0/24". The wire's. */
 const char *pv_net_wire_text(const struct pv_net_wire *wire);
 

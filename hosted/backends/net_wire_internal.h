@@ -13,6 +13,7 @@ struct pv_wire {
 	struct pv_net_wire net;
 	void (*close)(struct pv_wire *wire);
 	struct pv_net_wire_counters counters; /* relaxed atomics */
+	unsigned int needs;                   /* PV_NET_WIRE_NEEDS_* */
 	char text[128];
 };
 
@@ -27,6 +28,8 @@ struct pv_wire_opening {
 	size_t error_bytes;
 };
 
+int pv_wire_user_open(struct pv_wire_opening *opening);
+int pv_wire_tap_open(struct pv_wire_opening *opening);
 int pv_wire_stream_open(struct pv_wire_opening *opening);
 int pv_wire_dgram_open(struct pv_wire_opening *opening);
 int pv_wire_null_open(struct pv_wire_opening *opening);

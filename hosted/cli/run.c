@@ -62,8 +62,10 @@ static const struct pv_option machine_options[] = {
 	  PV_OPTION_TEXTS_AT(MACHINE, disks) },
 	{ "net", "KIND[,KEY=VALUE...]",
 	  "a network device: user, tap, stream, dgram, null or echo, with id=NAME, bus=pci|mmio, "
-	  "iothreads=N for event loops of its own, or any of the keys of 'serve net'; may be given "
-	  "more than once",
+	  "iothreads=N for event loops of its own, or any of the keys of 'serve net'; or "
+	  "vhost-user "
+	  "with path=SOCKET, or vhost-kernel with ifname=NAME, and the keys of --device; may be "
+	  "given more than once",
 	  PV_OPTION_TEXTS_AT(MACHINE, nets) },
 	{ "rng", "on|off[,KEY=VALUE...]",
 	  "an entropy device (default on); max-bytes=SIZE,period=MILLISECONDS limit it",

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "hosted/control/nic_internal.h"
+#include "hosted/control/sandbox.h"
 
 #define CACHE_LINE 64u
 
@@ -68,7 +69,6 @@ void pv_nic_extend(struct pv_service_extent *extent, const struct pv_nic_options
 	unsigned int queues = pv_net_queues((uint16_t)options->pairs);
 
 	extent->devices++;
-	extent->has_network = true;
 	extent->queues += queues;
 	extent->own_loops += (unsigned int)own_loops;
 	if (own_loops > 0)
@@ -138,6 +138,15 @@ static bool open_wire(struct pv_nic *nic, const struct pv_nic_options *o,
 		options.mtu = (uint16_t)o->mtu;
 	return pv_nic_fds(o, fd, &options.fds, sentence) &&
 	       pv_net_wire_open(&nic->wire, &options, sentence, PV_SENTENCE_BYTES) == 0;
+}
+
+/* What a wire of this kind asks of the kernel while it runs. */
+static void allow_calls(const struct pv_nic_options *o)
+{
+	if (o->kind == PV_NET_WIRE_USER)
+		pv_sandbox_allow(PV_SANDBOX_INTERNET);
+	if (o->kind == PV_NET_WIRE_STREAM || o->kind == PV_NET_WIRE_DGRAM)
+		pv_sandbox_allow(PV_SANDBOX_DIAL);
 }
 
 static bool blame(const struct pv_nic_options *o, char sentence[static PV_SENTENCE_BYTES])
@@ -222,6 +231,7 @@ static bool open_on(struct pv_nic *nic, const struct pv_nic_options *o, struct p
 	struct pv_net_options options = device_options(nic, o);
 	int error = 0;
 
+	allow_calls(o);
 	nic->name = host.name;
 	nic->mtu = options.mtu;
 	pv_export_set_net(export, &pv_nic_front_end_ops, nic);

@@ -8,6 +8,7 @@
 
 #include "hosted/control/nic.h"
 #include "hosted/control/remote_tap.h"
+#include "hosted/control/sandbox.h"
 
 #define QUEUES_MAX     128u
 #define QUEUE_SIZE_MAX 1024u /* the kernel's, of a tap's ring */
@@ -167,7 +168,6 @@ void pv_remote_device_extend(struct pv_service_extent *extent, const REMOTE *opt
 	extent->devices++;
 	extent->queues += queues_of(options);
 	extent->queues_with_others += queues_of(options);
-	extent->has_remote |= options->far == PV_REMOTE_VHOST_USER;
 }
 
 /* ---- opening ---- */
@@ -207,6 +207,9 @@ static bool connect_far(struct pv_far **far, const REMOTE *options,
 
 	if (options->far == PV_REMOTE_VHOST_KERNEL)
 		return pv_remote_tap_open(far, options->ifname, wish->net.pairs, sentence);
+	/* A back-end that is lost is looked for again. */
+	if (wish->reconnects)
+		pv_sandbox_allow(PV_SANDBOX_DIAL);
 	return !pv_far_vhost_user_create(far, &user, why) || pv_sentence_wrong(sentence, "%s", why);
 }
 

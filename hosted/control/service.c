@@ -312,7 +312,7 @@ bool pv_service_open(struct pv_service *service, char sentence[static PV_SENTENC
 static bool give_up_privileges(const struct pv_service *service,
                                char sentence[static PV_SENTENCE_BYTES])
 {
-	int error = pv_sandbox_enter(service->extent.has_network, service->extent.has_remote);
+	int error = pv_sandbox_enter();
 
 	if (error)
 		return pv_sentence_wrong(sentence, "cannot give up privileges (seccomp): %s",

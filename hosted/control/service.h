@@ -68,8 +68,6 @@ extern const struct pv_option_group pv_export_option_group;
 struct pv_service_extent {
 	bool is_for_guest;         /* exports have no sockets: pv_service_set_guest() */
 	struct pv_loop_lock *lock; /* of the control side, for the guest's other threads; or NULL */
-	bool has_network;          /* a wire may connect to others while it runs, ... */
-	bool has_remote;           /* ... or a remote device to its next back-end */
 	const char *kind;          /* of most of it: "blk"; whose log lines about all are */
 	unsigned int devices;
 	unsigned int queues;                         /* of all devices together, ... */

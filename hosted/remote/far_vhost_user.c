@@ -2,7 +2,8 @@
 /*
  * The far side is a vhost-user back-end.
  *
- * #syscalls socket connect setsockopt getsockopt socketpair sendmsg recvmsg ppoll poll close
+ * #syscalls sendmsg recvmsg ppoll poll close
+ * #syscalls [dial] socket connect setsockopt getsockopt socketpair
  */
 #include <errno.h>
 #include <stdio.h>

@@ -80,9 +80,13 @@ static struct pv_vhu_memory *copy_of_memory(struct pv_vhu_backend *backend)
 enum pv_vhu_handled pv_vhu_add_mem_reg(struct pv_vhu_backend *backend,
                                        struct pv_vhu_message *message)
 {
-	struct pv_vhu_memory *memory = copy_of_memory(backend);
+	struct pv_vhu_memory *memory;
 	const char *error = NULL;
 
+	if (backend->memory &&
+	    pv_vhu_memory_say_again(backend->memory, &message->payload.reg.region))
+		return PV_VHU_OK;
+	memory = copy_of_memory(backend);
 	if (memory)
 		error = pv_vhu_memory_add(memory, &message->payload.reg.region, message->fd[0]);
 	return change_memory(backend, message, memory, error);
@@ -91,9 +95,12 @@ enum pv_vhu_handled pv_vhu_add_mem_reg(struct pv_vhu_backend *backend,
 enum pv_vhu_handled pv_vhu_rem_mem_reg(struct pv_vhu_backend *backend,
                                        struct pv_vhu_message *message)
 {
-	struct pv_vhu_memory *memory = copy_of_memory(backend);
+	struct pv_vhu_memory *memory;
 	const char *error = NULL;
 
+	if (backend->memory && pv_vhu_memory_unsay(backend->memory, &message->payload.reg.region))
+		return PV_VHU_OK;
+	memory = copy_of_memory(backend);
 	if (memory)
 		error = pv_vhu_memory_remove(memory, &message->payload.reg.region);
 	return change_memory(backend, message, memory, error);

@@ -116,6 +116,7 @@ const char *pv_vhu_memory_add(struct pv_vhu_memory *memory, const struct vhost_u
 	}
 	if (memory->mapped)
 		memory->mapped(memory->mapped_arg, map->base, map->bytes);
+	memory->said_again[memory->count] = 0;
 	memory->map[memory->count++] = map;
 	return NULL;
 }
@@ -130,20 +131,53 @@ static void let_go(const struct pv_vhu_memory *memory, struct pv_vhu_map *map)
 	free(map);
 }
 
+/* Its place in the set, or `count`. */
+static uint32_t find(const struct pv_vhu_memory *memory, const struct vhost_user_region *region)
+{
+	uint32_t i = 0;
+
+	for (; i < memory->count; i++) {
+		const struct vhost_user_region *here = &memory->map[i]->region;
+
+		if (here->guest_addr == region->guest_addr &&
+		    here->user_addr == region->user_addr && here->bytes == region->bytes)
+			break;
+	}
+	return i;
+}
+
+bool pv_vhu_memory_say_again(struct pv_vhu_memory *memory, const struct vhost_user_region *region)
+{
+	uint32_t i = find(memory, region);
+
+	if (i == memory->count || memory->said_again[i] == UINT16_MAX)
+		return false;
+	memory->said_again[i]++;
+	return true;
+}
+
+bool pv_vhu_memory_unsay(struct pv_vhu_memory *memory, const struct vhost_user_region *region)
+{
+	uint32_t i = find(memory, region);
+
+	if (i == memory->count || memory->said_again[i] == 0)
+		return false;
+	memory->said_again[i]--;
+	return true;
+}
+
 const char *pv_vhu_memory_remove(struct pv_vhu_memory *memory,
                                  const struct vhost_user_region *region)
 {
-	for (uint32_t i = 0; i < memory->count; i++) {
-		const struct vhost_user_region *here = &memory->map[i]->region;
+	uint32_t i = find(memory, region);
 
-		if (here->guest_addr != region->guest_addr ||
-		    here->user_addr != region->user_addr || here->bytes != region->bytes)
-			continue;
-		let_go(memory, memory->map[i]);
-		memory->map[i] = memory->map[--memory->count];
-		return NULL;
-	}
-	return "a memory region to be removed is not there";
+	if (i == memory->count)
+		return "a memory region to be removed is not there";
+	let_go(memory, memory->map[i]);
+	memory->count--;
+	memory->map[i] = memory->map[memory->count];
+	memory->said_again[i] = memory->said_again[memory->count];
+	return NULL;
 }
 
 const char *pv_vhu_memory_seal(struct pv_vhu_memory *memory)

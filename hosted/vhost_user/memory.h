@@ -19,6 +19,7 @@ struct pv_vhu_memory {
 	struct pv_mem *table;
 	uint32_t count;
 	struct pv_vhu_map *map[VHOST_USER_MEM_SLOTS];
+	uint16_t said_again[VHOST_USER_MEM_SLOTS]; /* by who says a region more than once */
 	/* Told of each map; see pv_vhu_backend_options. */
 	void (*mapped)(void *arg, void *base, size_t bytes);
 	void (*unmapped)(void *base);
@@ -38,6 +39,16 @@ struct pv_vhu_memory *pv_vhu_memory_copy(const struct pv_vhu_memory *from);
  */
 const char *pv_vhu_memory_add(struct pv_vhu_memory *memory, const struct vhost_user_region *region,
                               int fd);
+
+/*
+ * A region that is there already is said once more: it stays until it has been removed as often.
+ * (QEMU before 8.1 tells it for each pair of a network's queues.) False: it is not there, or said
+ * too often; the caller adds it then.
+ */
+bool pv_vhu_memory_say_again(struct pv_vhu_memory *memory, const struct vhost_user_region *region);
+
+/* One that was said more than once is to be removed: once less from here on. False: it was not. */
+bool pv_vhu_memory_unsay(struct pv_vhu_memory *memory, const struct vhost_user_region *region);
 
 /* Removes a region, named by its addresses and size. */
 const char *pv_vhu_memory_remove(struct pv_vhu_memory *memory,

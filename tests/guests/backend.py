@@ -98,7 +98,7 @@ class Backend:
             self.monitor = Qmp(self.qmp_path)
         return self.monitor
 
-    def qmp(self, name, **arguments):
+    def qmp(self, name, /, **arguments):
         return self.qmp_client().command(name, **arguments)
 
     def counters(self):
@@ -169,6 +169,22 @@ class TwoDisks(Backend):
                 for name, path, image in (("first", self.path, self.image),
                                           ("second", self.second_path, self.second_image))]}, file)
         return ["--config", config]
+
+
+class Network(Backend):
+    """One `paravane serve net` process."""
+
+    DEVICE = "net"
+
+    def __init__(self, report, log_path, wire, options=()):
+        super().__init__(report, None, log_path, options)
+        self.wire = wire
+
+    def served(self):
+        return ["--socket-path", self.path, "--backend", self.wire]
+
+    def set_link(self, state):
+        self.qmp("set_link", name="net0", up=state == "on")
 
 
 class Entropy(Backend):

@@ -32,9 +32,13 @@ def quoted(name, value):
     return f'{name}="{value}"' if " " in value else f"{name}={value}"
 
 
-def boot(report, test, socket_path, script, limit_s=150, second_path=None, **values):
-    """A guest with one disk behind `socket_path`, and perhaps a second, that runs
-    scripts/`script`; `values` become variables of the script."""
+BLK_ID, NET_ID = 2, 1
+
+
+def boot(report, test, socket_path, script, limit_s=150, second_path=None, device_id=BLK_ID,
+         **values):
+    """A guest with one disk behind `socket_path`, or another device, and perhaps a second one, that
+    runs scripts/`script`; `values` become variables of the script."""
     need()
     mount_point = os.path.join(test.work, "mnt")
     os.makedirs(mount_point, exist_ok=True)
@@ -45,7 +49,7 @@ def boot(report, test, socket_path, script, limit_s=150, second_path=None, **val
     argv = ["linux.uml", f"mem={MEMORY_MIB}M", "root=/dev/root", "rootfstype=hostfs",
             "rootflags=/", "ro", quoted("init", os.path.join(HERE, "init-uml.sh")),
             "con=null", "con0=fd:0,fd:1", "quiet", "noreboot", "panic=-1", "ubd0=/dev/null",
-            *(f"virtio_uml.device={path}:2" for path in (socket_path, second_path) if path),
+            *(f"virtio_uml.device={path}:{device_id}" for path in (socket_path, second_path) if path),
             *(quoted(name, value) for name, value in values.items())]
     # UML keeps a folder .uml in HOME, and panics when there is no HOME.
     return Guest(lambda line: [*argv, f"con1=fd:{line},fd:{line}"], test.log_path("console"),

@@ -401,6 +401,20 @@ class Memory(Case):
         front_end.close()
         os.close(fd)
 
+    def test_a_region_that_is_said_twice_stays_until_it_is_removed_twice(self):
+        fd = fe.memory_file()
+        front_end = self.negotiated()
+        same, other = bytes(8) + region(), bytes(8) + region(guest=fe.GUEST + 4096)
+        for _ in range(2):
+            self.assertEqual(front_end.ask(fe.ADD_MEM_REG, same, [fd]), 0)
+        self.assertEqual(front_end.ask(fe.ADD_MEM_REG, other, [fd]), 1)
+        self.assertEqual(front_end.ask(fe.REM_MEM_REG, same), 0)
+        self.assertEqual(front_end.start(), 0)
+        self.assertEqual(front_end.ask(fe.REM_MEM_REG, same), 0)
+        self.assertEqual(front_end.ask(fe.REM_MEM_REG, same), 1)
+        front_end.close()
+        os.close(fd)
+
     def truncate_under_load(self, fd, kick):
         front_end = self.negotiated()
         self.assertEqual(front_end.map_memory(fd), 0)

@@ -133,10 +133,13 @@ static void the_cable_goes_out_and_in(void **state)
 	assert_false(is_link_up());
 	pv_remote_set_link(rig.remote, true);
 	assert_true(is_link_up());
+	rig.bus->ops->config_generation(rig.bus, &before);
 	shutdown(fake.socket, SHUT_RDWR);
 	while (pv_remote_is_connected(rig.remote))
 		rig.os.ops->wait(&rig.os, 0);
 	assert_false(is_link_up());
+	rig.bus->ops->config_generation(rig.bus, &after);
+	assert_int_not_equal(before, after);
 	close_device();
 }
 

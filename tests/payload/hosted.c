@@ -4,9 +4,10 @@
  * that somebody serves at a vhost-user socket. What the bare machine is to them there, this is
  * here.
  *
- *   hosted blk|rng SOCKET [WORD]...
+ *   hosted blk|rng|net SOCKET [WORD]...
  *
- * "scratch": the disk may be written to; "without=N": feature N is not seen.
+ * "scratch": the disk may be written to; "net-echo": frames are sent back; "without=N": feature N
+ * is not seen.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +21,9 @@
 #include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 
-#define MEMORY_BYTES (64u << 20)
-#define QUEUES_MAX   8u
-#define RNG_SIZE_MAX 64u /* places of its queue, which vhost-user does not tell */
+#define MEMORY_BYTES  (64u << 20)
+#define QUEUES_MAX    8u
+#define SIZE_MAX_TOLD 64u /* places of queues that vhost-user does not tell */
 
 static struct pv_vhu_bus *vhu;
 static const char *kind;
@@ -179,21 +180,46 @@ static int some_features(struct pv_bus *bus, uint64_t *features)
 
 /* ---- the program ---- */
 
+static void take_word(struct payload_options *options, const char *word)
+{
+	options->may_write |= strcmp(word, "scratch") == 0;
+	options->has_echo |= strcmp(word, "net-echo") == 0;
+}
+
 static void take_words(struct payload_options *options, char **words)
 {
 	for (; *words; words++)
 		if (strncmp(*words, "without=", 8) == 0)
 			unseen |= VIRTIO_F_BIT(strtoul(*words + 8, NULL, 10));
 		else
-			options->may_write |= strcmp(*words, "scratch") == 0;
+			take_word(options, *words);
 }
 
-static bool connect_bus(const char *path, bool is_disk)
+static const struct device {
+	const char *kind;
+	uint16_t id;
+	uint16_t size_max; /* 0: it tells */
+	void (*test)(struct pv_bus *bus, const struct payload_options *options);
+} devices[] = {
+	{ "blk", VIRTIO_ID_BLOCK, 0, payload_test_blk },
+	{ "rng", VIRTIO_ID_ENTROPY, SIZE_MAX_TOLD, payload_test_rng },
+	{ "net", VIRTIO_ID_NET, SIZE_MAX_TOLD, payload_test_net },
+};
+
+static const struct device *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
+		if (strcmp(devices[i].kind, name) == 0)
+			return &devices[i];
+	return NULL;
+}
+
+static bool connect_bus(const char *path, const struct device *device)
 {
 	const struct pv_vhu_bus_options options = {
 		.path = path,
-		.device_id = is_disk ? VIRTIO_ID_BLOCK : VIRTIO_ID_ENTROPY,
-		.queue_size_max = is_disk ? 0 : RNG_SIZE_MAX,
+		.device_id = device->id,
+		.queue_size_max = device->size_max,
 		.memory_bytes = MEMORY_BYTES,
 	};
 	char sentence[256];
@@ -207,25 +233,24 @@ static bool connect_bus(const char *path, bool is_disk)
 int main(int argc, char **argv)
 {
 	struct payload_options options = { .may_poll = true, .may_interrupt = true };
+	const struct device *device;
 	struct pv_bus_ops ops;
 	struct pv_bus *bus;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc < 3)
+	device = argc < 3 ? NULL : find(argv[1]);
+	if (!device)
 		return 2;
 	kind = argv[1];
 	take_words(&options, argv + 3);
-	if (!connect_bus(argv[2], strcmp(kind, "blk") == 0))
+	if (!connect_bus(argv[2], device))
 		return 1;
 	bus = pv_vhu_bus_bus(vhu);
 	bus_ops = bus->ops;
 	ops = *bus_ops;
 	ops.features_get = some_features;
 	bus->ops = &ops;
-	if (bus->device_id == VIRTIO_ID_BLOCK)
-		payload_test_blk(bus, &options);
-	else
-		payload_test_rng(bus, &options);
+	device->test(bus, &options);
 	bus->ops = bus_ops;
 	pv_vhu_bus_destroy(vhu);
 	printf("# devices: 1\n1..%u\n", statements);

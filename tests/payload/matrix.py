@@ -14,9 +14,11 @@ the end says it for each.
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 QEMU = "qemu-system-x86_64"
@@ -32,7 +34,7 @@ LIMITS_S = {"TCG": 60, "KVM": 120}
 SERVED_LIMIT_S = 30
 # Features by their bits, as the image says them.
 FEATURES = {"VERSION_1": 32, "ACCESS_PLATFORM": 33, "PACKED": 34, "RING_RESET": 40, "INDIRECT": 28,
-            "EVENT_IDX": 29, "MQ": 12, "IN_ORDER": 35}
+            "EVENT_IDX": 29, "MQ": 12, "IN_ORDER": 35, "MRG_RXBUF": 15, "CTRL_VQ": 17}
 
 MACHINES = {
     "q35": ["-M", "q35"],
@@ -88,6 +90,18 @@ ROWS = [
     ("rng", "pc", "disable-modern=on", "", ""),
     ("rng", "microvm, modern", "", "", ""),
     ("rng", "microvm", "", "", ""),
+    ("net", "q35", "", "VERSION_1 MRG_RXBUF CTRL_VQ", "PACKED"),
+    ("net", "q35", "packed=on", "PACKED", ""),
+    ("net", "q35", "mrg_rxbuf=off,event_idx=off", "", "MRG_RXBUF EVENT_IDX"),
+    ("net", "q35", "indirect_desc=off,ctrl_vq=off", "", "INDIRECT CTRL_VQ"),
+    ("net", "q35", "disable-legacy=on,iommu_platform=on", "", ""),
+    ("net", "pc", "disable-modern=on", "", "VERSION_1"),
+    ("net", "pc", "disable-modern=on,any_layout=off,mrg_rxbuf=off", "", "VERSION_1 MRG_RXBUF"),
+    ("net", "microvm", "", "", "VERSION_1"),
+    ("net", "microvm, modern", "", "VERSION_1", ""),
+    ("net echo", "q35", "", "", ""),
+    ("net echo", "q35", "packed=on,mrg_rxbuf=off", "PACKED", "MRG_RXBUF"),
+    ("bench net", "q35", "", "", ""),
     ("several", "q35", "", "", ""),
     ("several", "microvm", "", "", ""),
     ("read-only", "q35", "", "", ""),
@@ -115,6 +129,9 @@ ROWS = [
     ("read-only", "paravane serve", "", "", ""),
     ("rng", "paravane serve", "", "", ""),
     ("rng", "paravane serve", "without=34", "", ""),
+    ("net", "paravane serve", "", "PACKED MRG_RXBUF", ""),
+    ("net", "paravane serve", "without=34,without=15", "", "PACKED MRG_RXBUF"),
+    ("net", "paravane serve", "without=28,without=29,without=57", "PACKED", "INDIRECT EVENT_IDX"),
 ]
 # One of each way to registers and to interrupts, and of what only KVM does in a way of its own.
 ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=4,packed=on",
@@ -124,7 +141,7 @@ ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=
 ACCELERATORS = {"TCG": ["-accel", "tcg", "-cpu", "max"], "KVM": ["-accel", "kvm", "-cpu", "host"]}
 # What the image is told to do.
 BENCH = "bench ms=200 depth=8"
-WORDS = {"bench": BENCH, "bench by interrupts": f"{BENCH} interrupts", "bench in ring 3": f"{BENCH} ring=3",
+WORDS = {"net": "", "net echo": "net-echo", "bench net": f"{BENCH} bytes=64 net-echo", "bench": BENCH, "bench by interrupts": f"{BENCH} interrupts", "bench in ring 3": f"{BENCH} ring=3",
          "several in ring 3": "scratch ring=3"}
 
 BUS_SUFFIX = {"microvm": "device", "microvm, modern": "device"}
@@ -160,12 +177,35 @@ class Row:
         suffix = BUS_SUFFIX.get(self.machine, "pci")
         return ",".join(filter(None, [f"{model}-{suffix}", options, self.options]))
 
+    def network(self, backend, options=""):
+        return ["-netdev", f"{backend},id=net{options}", "-device", self.device("virtio-net", "netdev=net")]
+
+    def echo(self):
+        """Somebody who sends back what he gets, and QEMU's options to reach him."""
+        ours, theirs = (os.path.join(self.folder, name) for name in ("echo", "qemu"))
+        there = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        there.bind(ours)
+
+        def work():
+            while True:
+                frame = there.recv(1 << 16)
+                try:
+                    there.sendto(frame, theirs)
+                except OSError:
+                    return
+        threading.Thread(target=work, daemon=True).start()
+        return f",local.type=unix,local.path={theirs},remote.type=unix,remote.path={ours}"
+
     def devices(self):
         """What QEMU is given, and how many that is."""
         if self.driver == "blk":
             return self.disk(), 1
         if self.driver == "rng":
             return ["-device", self.device("virtio-rng")], 1
+        if self.driver == "net":
+            return self.network("user"), 1
+        if self.driver in ("net echo", "bench net"):
+            return self.network("dgram", self.echo()), 1
         if self.driver.startswith("bench"):
             return self.disk() + ["-device", self.device("virtio-rng")], 2
         if self.driver == "read-only":
@@ -198,7 +238,7 @@ class Row:
             return "it does not come to its end"
         if f"# devices: {count}\n" not in said:
             return f"it does not find {count}"
-        if self.driver.startswith("bench") and not re.search(r"reads a second [1-9]", said):
+        if self.driver.startswith("bench") and not re.search(r"(reads|back) a second [1-9]", said):
             return "it measures nothing"
         return self.complaint_about_waiting(said, count) or self.complaint_about_features(said)
 
@@ -207,7 +247,7 @@ class Row:
         told_ring_3 = "ring 3" in self.driver
         if not re.search(r"^# ring 3: so it was told$" if told_ring_3 else r"^# ring 0: a loop", said, re.M):
             return "it is in the wrong ring"
-        if self.driver in ("bench", "bench in ring 3"):
+        if self.driver in ("bench", "bench in ring 3", "bench net"):
             return "it sleeps" if "by interrupts" in said else ""
         why_not = "ring 3 polls" if told_ring_3 else "no MSI-X" if "vectors=0" in self.options else ""
         skipped = re.findall(r"# SKIP (.*)$", said, re.M)
@@ -230,29 +270,32 @@ class Row:
 class ServedRow(Row):
     """A device that a process serves, and the self tests in another."""
 
-    def server(self, socket):
+    def server(self, path):
         options = [word for word in self.options.split(",") if word and not word.startswith("without=")]
         if self.machine == DAEMON:
             writable = "off" if self.driver == "read-only" else "on"
             return [DAEMON, "--blockdev", f"driver=file,node-name=disk,filename={self.image()},discard=unmap",
                     "--export", ",".join(["type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix",
-                                          f"addr.path={socket},writable={writable}", *options])]
+                                          f"addr.path={path},writable={writable}", *options])]
         if self.driver == "rng":
-            return [PARAVANE, "serve", "rng", "--socket-path", socket, *options]
-        return [PARAVANE, "serve", "blk", "--socket-path", socket, "--blk-file", self.image(),
+            return [PARAVANE, "serve", "rng", "--socket-path", path, *options]
+        if self.driver == "net":
+            return [PARAVANE, "serve", "net", "--socket-path", path, "--backend", "echo", *options]
+        return [PARAVANE, "serve", "blk", "--socket-path", path, "--blk-file", self.image(),
                 *(["--read-only"] if self.driver == "read-only" else []), *options]
 
     def verdict(self):
-        socket = os.path.join(self.folder, "socket")
+        path = os.path.join(self.folder, "socket")
         words = [word for word in self.options.split(",") if word.startswith("without=")]
-        with subprocess.Popen(self.server(socket), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        with subprocess.Popen(self.server(path), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
             try:
                 deadline = time.monotonic() + SERVED_LIMIT_S
-                while not os.path.exists(socket):
+                while not os.path.exists(path):
                     if server.poll() is not None or time.monotonic() > deadline:
                         return f"{self.machine} does not serve", ""
                     time.sleep(0.01)
-                done = subprocess.run([HOSTED, "rng" if self.driver == "rng" else "blk", socket, "scratch", *words],
+                done = subprocess.run([HOSTED, "blk" if self.driver == "read-only" else self.driver, path, "scratch",
+                                       "net-echo", *words],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True, timeout=SERVED_LIMIT_S, check=False)
             except subprocess.TimeoutExpired as late:

@@ -61,6 +61,7 @@ struct pv_couple {
 	bool is_sealed;
 	bool is_ring_next;
 	bool has_rings_on_pages; /* the device is a legacy one */
+	bool has_whole_lines;    /* no queue has more than its rings for certain: cut pages only */
 	char last_log[160];
 };
 

@@ -210,6 +210,12 @@ void wire_rig_open(struct wire_rig *rig, struct pv_net_wire_options options)
 void wire_rig_close(struct wire_rig *rig)
 {
 	pv_net_wire_close(rig->wire);
+	/* The loop lets go of the files that it watched. */
+	pv_loop_poller_remove(rig->loop, &rig->poller);
+	for (int i = 0; i < 2; i++) {
+		pv_loop_stop(rig->loop);
+		pv_loop_run(rig->loop);
+	}
 	pv_loop_destroy(rig->loop);
 	close(rig->watchdog_fd);
 }

@@ -68,7 +68,7 @@ int main(void)
 
 	while (take(&hdr, sizeof(hdr))) {
 		const uint32_t none = 0;
-		uint32_t pieces, bytes;
+		uint32_t pieces = 0, bytes;
 		int error;
 
 		must(take(&is_exact, 1) && take(&pieces, sizeof(pieces)) && pieces <= PIECES_MAX);
