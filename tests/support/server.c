@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/support/server.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -235,7 +236,10 @@ bool server_qmp(const struct server *server, const char *command, char *answer, 
 	if (connect(fd, (const void *)&address, sizeof(address)) == 0)
 		got = dprintf(fd, "{\"execute\": \"qmp_capabilities\"}\n%s\n", command);
 	while (got > 0 && !has_answer(answer)) {
-		got = recv(fd, answer + at, bytes - 1 - at, 0);
+		/* What io_uring has to say to this thread interrupts it too. */
+		do
+			got = recv(fd, answer + at, bytes - 1 - at, 0);
+		while (got < 0 && errno == EINTR);
 		at += got > 0 ? (size_t)got : 0;
 		answer[at] = '\0';
 	}
