@@ -152,6 +152,7 @@ static bool set_pairs(struct call *call)
 	if (!use_pairs(call->net, pv_le16_get(pairs)))
 		return false;
 	call->net->rules.steering.is_on = false;
+	pv_net_tell_spread(call->net, &call->net->rules);
 	pv_net_rules_changed(call->net);
 	return true;
 }
@@ -160,8 +161,8 @@ static bool set_pairs(struct call *call)
 static bool read_key(struct call *call, struct pv_net_hashing *hashing, uint8_t key_bytes)
 {
 	hashing->key_bytes = key_bytes;
-	return !(hashing->types & ~PV_NET_HASH_TYPES) && key_bytes <= PV_NET_HASH_KEY_BYTES &&
-	       call->data_bytes == key_bytes &&
+	return !(hashing->types & ~pv_net_hash_types(call->net)) &&
+	       key_bytes <= PV_NET_HASH_KEY_BYTES && call->data_bytes == key_bytes &&
 	       pv_cursor_read(&call->data, hashing->key, key_bytes) == key_bytes;
 }
 
@@ -202,10 +203,9 @@ static bool read_table(struct call *call, struct pv_net_steering *steering)
 	return true;
 }
 
-static bool set_steering(struct call *call)
+static bool read_steering(struct call *call, struct pv_net_rules *rules)
 {
-	struct pv_net_steering steering = { .is_on = true };
-	struct pv_net_hashing hashing = { 0 };
+	struct pv_net_steering *steering = &rules->steering;
 	struct virtio_net_rss_head head;
 	struct virtio_net_rss_tail tail;
 
@@ -213,19 +213,27 @@ static bool set_steering(struct call *call)
 		return false;
 	pv_cursor_read(&call->data, &head, sizeof(head));
 	call->data_bytes -= sizeof(head);
-	hashing.types = pv_le32_get(head.hash_types);
-	steering.mask = pv_le16_get(head.indirection_table_mask);
-	steering.unclassified = pv_le16_get(head.unclassified_queue);
-	if (steering.unclassified >= call->net->options.pairs || !read_table(call, &steering) ||
+	rules->hashing.types = pv_le32_get(head.hash_types);
+	steering->mask = pv_le16_get(head.indirection_table_mask);
+	steering->unclassified = pv_le16_get(head.unclassified_queue);
+	if (steering->unclassified >= call->net->options.pairs || !read_table(call, steering) ||
 	    call->data_bytes < sizeof(tail))
 		return false;
 	pv_cursor_read(&call->data, &tail, sizeof(tail));
 	call->data_bytes -= sizeof(tail);
-	if (!read_key(call, &hashing, tail.hash_key_length) ||
-	    !use_pairs(call->net, pv_le16_get(tail.max_tx_vq)))
+	rules->pairs = pv_le16_get(tail.max_tx_vq);
+	return read_key(call, &rules->hashing, tail.hash_key_length);
+}
+
+static bool set_steering(struct call *call)
+{
+	struct pv_net_rules rules = { .steering.is_on = true };
+
+	if (!read_steering(call, &rules) || !use_pairs(call->net, rules.pairs) ||
+	    !pv_net_tell_spread(call->net, &rules))
 		return false;
-	call->net->rules.hashing = hashing;
-	call->net->rules.steering = steering;
+	call->net->rules.hashing = rules.hashing;
+	call->net->rules.steering = rules.steering;
 	pv_net_rules_changed(call->net);
 	return true;
 }

@@ -53,8 +53,6 @@ extern const struct pv_counter_name pv_net_counter_names[];
 
 /* ---- what the driver sets ---- */
 
-#define PV_NET_RSS_TABLE_MAX 128u
-
 struct pv_net_macs {
 	uint16_t count;
 	bool has_overflow;
@@ -109,6 +107,8 @@ struct pv_net_bucket {
 
 /* In a chain: the largest number of buffers that any driver uses, cut by regions of memory. */
 #define PV_NET_PIECES 64u
+
+PV_STATIC_ASSERT(PV_NET_HASH_KEY_BYTES == PV_NET_RSS_KEY_BYTES, "wires take other keys");
 
 /* What every lane has. */
 struct pv_net_lane {
@@ -258,10 +258,14 @@ static inline uint16_t pv_net_pair(const struct pv_queue *queue)
 /* Pairs that the driver knows of. */
 uint16_t pv_net_pairs_known(const struct pv_device *device);
 
-/* Offloads of the receiving driver that are in force. */
-uint64_t pv_net_offloads(const struct pv_net *net);
+/* The kinds of hashes that a driver may ask for. */
+uint32_t pv_net_hash_types(const struct pv_net *net);
 
-/* Tells the wire of them. */
+/* Tells a wire that spreads frames how. Returns false where it cannot do it. */
+bool pv_net_tell_spread(struct pv_net *net, const struct pv_net_rules *rules);
+
+/* Offloads of the receiving driver that are in force; and tells the wire of them. */
+uint64_t pv_net_offloads(const struct pv_net *net);
 void pv_net_tell_wire(struct pv_net *net);
 
 /* Bytes of the header before each packet. */

@@ -40,8 +40,8 @@ static uint64_t features(const struct pv_device *device)
 		bits |= VIRTIO_NET_F_MTU;
 	if (net->options.pairs > 1)
 		bits |= VIRTIO_NET_F_MQ;
-	/* A wire with a source for each pair goes by flows, not by a hash of the driver's. */
-	if (net->does_steer)
+	/* Some wires with a source for each pair go by flows, not by a hash of the driver's. */
+	if (net->does_steer || net->wire->can_spread)
 		bits |= VIRTIO_NET_F_RSS;
 	return bits & ~net->options.without;
 }
@@ -80,6 +80,29 @@ uint32_t pv_net_hdr_bytes(const struct pv_device *device)
 	return sizeof(struct virtio_net_hdr);
 }
 
+uint32_t pv_net_hash_types(const struct pv_net *net)
+{
+	return net->wire->can_spread ? net->wire->spread_types : PV_NET_HASH_TYPES;
+}
+
+bool pv_net_tell_spread(struct pv_net *net, const struct pv_net_rules *rules)
+{
+	const struct pv_net_hashing *hashing = &rules->hashing;
+	const struct pv_net_steering *steering = &rules->steering;
+	struct pv_net_spread spread = {
+		.types = hashing->types,
+		.key_bytes = hashing->key_bytes,
+		.mask = steering->mask,
+		.unclassified = steering->unclassified,
+	};
+
+	if (!net->wire->can_spread)
+		return true;
+	__builtin_memcpy(spread.key, hashing->key, sizeof(spread.key));
+	__builtin_memcpy(spread.table, steering->table, sizeof(spread.table));
+	return net->wire->ops->set_spread(net->wire, steering->is_on ? &spread : NULL);
+}
+
 uint64_t pv_net_offloads(const struct pv_net *net)
 {
 	return net->device.features & PV_NET_GUEST_OFFLOADS & ~net->rules.offloads_off;
@@ -115,7 +138,7 @@ static void config_read(const struct pv_device *device, uint16_t offset, void *t
 		.duplex = speed ? VIRTIO_NET_DUPLEX_FULL : VIRTIO_NET_DUPLEX_UNKNOWN,
 		.rss_max_key_size = PV_NET_HASH_KEY_BYTES,
 		.rss_max_indirection_table_length = pv_le16_of(PV_NET_RSS_TABLE_MAX),
-		.supported_hash_types = pv_le32_of(PV_NET_HASH_TYPES),
+		.supported_hash_types = pv_le32_of(pv_net_hash_types(net)),
 	};
 
 	__builtin_memcpy(config.mac, net->rules.mac, sizeof(config.mac));
@@ -171,6 +194,8 @@ static int receiver_start(struct pv_queue *queue)
 		ops->set_pairs(net->wire, pv_net_has(queue->device, VIRTIO_NET_F_CTRL_VQ)
 		                                  ? net->rules.pairs
 		                                  : pv_net_pairs_known(queue->device));
+	if (queue->index == 0 && !pv_net_tell_spread(net, &net->rules))
+		return -PV_EIO;
 	return pv_net_receiver_start(queue);
 }
 

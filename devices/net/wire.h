@@ -43,6 +43,20 @@ struct pv_net_frame {
 	uint32_t bytes;
 };
 
+#define PV_NET_RSS_KEY_BYTES 40u
+#define PV_NET_RSS_TABLE_MAX 128u
+
+/* How received frames are spread over pairs by their hash (section 5.1.6.5.6). Checked by the
+ * device. */
+struct pv_net_spread {
+	uint32_t types; /* VIRTIO_NET_HASH_TYPE_* */
+	uint8_t key_bytes;
+	uint8_t key[PV_NET_RSS_KEY_BYTES];
+	uint16_t mask; /* of the table, whose length is a power of two */
+	uint16_t unclassified;
+	uint16_t table[PV_NET_RSS_TABLE_MAX]; /* pairs */
+};
+
 struct pv_net_wire_ops {
 	/*
 	 * Lane of a sending queue. Sends frames of a pair, in order; the more it is given at a time
@@ -74,14 +88,21 @@ struct pv_net_wire_ops {
 	 * others are to come by these. Returns whether that could be done. NULL: nothing to do.
 	 */
 	bool (*set_pairs)(struct pv_net_wire *wire, uint16_t pairs);
+
+	/*
+	 * Any thread, one at a time; of a wire that can spread. Frames that come from now on are
+	 * spread like this, or, NULL, as the wire likes. Returns whether that could be done.
+	 */
+	bool (*set_spread)(struct pv_net_wire *wire, const struct pv_net_spread *spread);
 };
 
 struct pv_net_wire {
 	const struct pv_net_wire_ops *ops;
-	uint16_t sources;     /* of received frames: as many as pairs, or 1 */
-	bool knows_headers;   /* it takes frames with work left to do */
-	uint64_t can_segment; /* of those, kinds: bits of VIRTIO_NET_F_HOST_TSO4, TSO6, ECN, UFO,
-	                         USO */
+	uint16_t sources;      /* of received frames: as many as pairs, or 1 */
+	bool knows_headers;    /* it takes frames with work left to do */
+	bool can_spread;       /* its several sources get frames by a hash, of the kinds ... */
+	uint32_t spread_types; /* ... VIRTIO_NET_HASH_TYPE_* */
+	uint64_t can_segment; /* of frames to be cut: VIRTIO_NET_F_HOST_TSO4, TSO6, ECN, UFO, USO */
 	uint32_t speed_mbit;  /* 0: not known */
 };
 

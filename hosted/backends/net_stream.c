@@ -170,10 +170,11 @@ static uint16_t send_locked(struct pv_stream *stream, struct pv_wire_gate *gate,
 
 static void send_rest(void *arg, uint16_t pair)
 {
+	static const struct pv_net_frame none;
 	struct pv_stream *stream = arg;
 
 	pthread_mutex_lock(&stream->lock);
-	send_locked(stream, &stream->gate[pair], NULL, 0);
+	send_locked(stream, &stream->gate[pair], &none, 0);
 	pthread_mutex_unlock(&stream->lock);
 }
 

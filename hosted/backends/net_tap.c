@@ -169,4 +169,5 @@ const struct pv_net_wire_ops pv_tap_ops = {
 	.receive = receive,
 	.set_offloads = pv_tap_set_offloads,
 	.set_pairs = pv_tap_set_pairs,
+	.set_spread = pv_tap_set_spread,
 };

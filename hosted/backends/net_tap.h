@@ -6,6 +6,7 @@
 
 #include <net/if.h>
 
+#include "hosted/backends/net_tap_spread.h"
 #include "hosted/backends/net_wire_internal.h"
 
 struct pv_tap_queue {
@@ -25,6 +26,7 @@ struct pv_tap {
 	bool is_gone;         /* the interface; relaxed atomic */
 	uint64_t can_offload; /* VIRTIO_NET_F_GUEST_* that the kernel knows */
 	char name[IFNAMSIZ];
+	struct pv_tap_spread spread;
 	struct pv_wire_gate *gate;
 	struct pv_tap_queue queue[];
 };
@@ -37,5 +39,6 @@ void pv_tap_see(void *queue, int events);
 /* net_tap_open.c: as in devices/net/wire.h. */
 void pv_tap_set_offloads(struct pv_net_wire *net, uint64_t guest_offloads);
 bool pv_tap_set_pairs(struct pv_net_wire *net, uint16_t pairs);
+bool pv_tap_set_spread(struct pv_net_wire *net, const struct pv_net_spread *spread);
 
 #endif

@@ -94,6 +94,24 @@ bool pv_tap_set_pairs(struct pv_net_wire *net, uint16_t pairs)
 	return is_done;
 }
 
+bool pv_tap_set_spread(struct pv_net_wire *net, const struct pv_net_spread *spread)
+{
+	struct pv_tap *tap = (struct pv_tap *)net;
+
+	return pv_tap_spread_set(&tap->spread, tap->queue[0].fd, spread);
+}
+
+/* Who may not give the kernel programs does without. */
+static void learn_spreading(struct pv_tap *tap)
+{
+	struct pv_net_wire *net = &tap->wire.net;
+
+	if (tap->queues == 1 || pv_tap_spread_init(&tap->spread))
+		return;
+	net->can_spread = pv_tap_set_spread(net, NULL);
+	net->spread_types = PV_TAP_SPREAD_TYPES;
+}
+
 /* ---- opening ---- */
 
 static int refuse_device(struct pv_wire_opening *opening, int err)
@@ -280,6 +298,7 @@ static void close_tap(struct pv_wire *wire)
 	struct pv_tap *tap = (struct pv_tap *)wire;
 
 	pv_wire_gates_destroy(tap->gate, tap->pairs);
+	pv_tap_spread_fini(&tap->spread);
 	for (uint16_t i = 0; i < tap->queues; i++) {
 		if (tap->queue[i].watch)
 			pv_loop_unwatch(tap->queue[i].loop, tap->queue[i].watch);
@@ -300,6 +319,7 @@ static struct pv_tap *create(const struct pv_net_wire_options *options)
 	tap->wire.close = close_tap;
 	tap->pairs = options->pairs;
 	tap->queues = queues;
+	tap->spread = (struct pv_tap_spread){ .program = -1, .map = -1 };
 	for (uint16_t i = 0; i < queues; i++)
 		tap->queue[i] = (struct pv_tap_queue){ .tap = tap,
 			                               .fd = -1,
@@ -334,6 +354,7 @@ static int set_up(struct pv_tap *tap, struct pv_wire_opening *opening)
 	tap->wire.net.knows_headers = tap->has_header && !opening->options->has_no_headers;
 	if (tap->wire.net.knows_headers)
 		learn_offloads(tap);
+	learn_spreading(tap);
 	tap->wire.net.speed_mbit = speed_of(tap->name);
 	snprintf(tap->wire.text, sizeof(tap->wire.text), "tap %s", tap->name);
 	/* A device begins with one pair. */

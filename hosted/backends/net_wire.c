@@ -36,6 +36,25 @@ static int open_kind(struct pv_wire_opening *opening)
 	return pv_wire_refuse(opening, -EINVAL, "no such kind of wire");
 }
 
+/* What can fail is behind us when a wire takes descriptors that were passed. */
+static int open_traced(struct pv_wire_opening *opening)
+{
+	struct pv_wire *pcap;
+	int err = pv_wire_pcap_open(opening);
+
+	if (err)
+		return err;
+	pcap = opening->wire;
+	err = open_kind(opening);
+	if (err) {
+		pcap->close(pcap);
+		return err;
+	}
+	pv_wire_pcap_put_around(pcap, opening->wire);
+	opening->wire = pcap;
+	return 0;
+}
+
 int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options *options,
                      char *error, size_t error_bytes)
 {
@@ -45,7 +64,7 @@ int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options
 	int err;
 
 	pv_bug_on(options->pairs == 0 || options->loops == 0);
-	err = open_kind(&opening);
+	err = options->pcap ? open_traced(&opening) : open_kind(&opening);
 	if (err)
 		return err;
 	*wire = &opening.wire->net;
@@ -59,19 +78,29 @@ void pv_net_wire_close(struct pv_net_wire *net)
 	wire->close(wire);
 }
 
+/* Who knows what there is to know of a wire: the innermost. */
+static const struct pv_wire *innermost(const struct pv_net_wire *net)
+{
+	const struct pv_wire *wire = (const struct pv_wire *)net;
+
+	while (wire->inner)
+		wire = wire->inner;
+	return wire;
+}
+
 unsigned int pv_net_wire_needs(const struct pv_net_wire *net)
 {
-	return ((const struct pv_wire *)net)->needs;
+	return innermost(net)->needs;
 }
 
 const char *pv_net_wire_text(const struct pv_net_wire *net)
 {
-	return ((const struct pv_wire *)net)->text;
+	return innermost(net)->text;
 }
 
 struct pv_net_wire_counters pv_net_wire_counters(const struct pv_net_wire *net)
 {
-	const struct pv_net_wire_counters *counters = &((const struct pv_wire *)net)->counters;
+	const struct pv_net_wire_counters *counters = &innermost(net)->counters;
 
 	return (struct pv_net_wire_counters){
 		.lost = __atomic_load_n(&counters->lost, __ATOMIC_RELAXED),

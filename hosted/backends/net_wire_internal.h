@@ -12,6 +12,7 @@
 struct pv_wire {
 	struct pv_net_wire net;
 	void (*close)(struct pv_wire *wire);
+	struct pv_wire *inner;                /* around which it is, or NULL */
 	struct pv_net_wire_counters counters; /* relaxed atomics */
 	unsigned int needs;                   /* PV_NET_WIRE_NEEDS_* */
 	char text[128];
@@ -27,6 +28,10 @@ struct pv_wire_opening {
 	char *error;
 	size_t error_bytes;
 };
+
+/* The wire that traces; then, which cannot fail, around another one, which it will close. */
+int pv_wire_pcap_open(struct pv_wire_opening *opening);
+void pv_wire_pcap_put_around(struct pv_wire *pcap, struct pv_wire *inner);
 
 int pv_wire_user_open(struct pv_wire_opening *opening);
 int pv_wire_tap_open(struct pv_wire_opening *opening);

@@ -149,6 +149,27 @@ static void allow_calls(const struct pv_nic_options *o)
 		pv_sandbox_allow(PV_SANDBOX_DIAL);
 }
 
+static void read_counters(void *arg, uint64_t *counters)
+{
+	struct pv_net_wire_counters of_wire = pv_net_wire_counters(arg);
+
+	_Static_assert(sizeof(of_wire) <= PV_STATS_GROUND_MAX * sizeof(uint64_t), "room for all");
+	memcpy(counters, &of_wire, sizeof(of_wire));
+}
+
+static void show_counters(const struct pv_nic *nic, struct pv_export *export)
+{
+	static const struct pv_counter_name names[] = {
+		{ "lost", offsetof(struct pv_net_wire_counters, lost) },
+		{ "bad", offsetof(struct pv_net_wire_counters, bad) },
+		{ "reconnects", offsetof(struct pv_net_wire_counters, reconnects) },
+		{ 0 },
+	};
+	const struct pv_stats_ground ground = { names, read_counters, nic->wire };
+
+	pv_export_set_ground(export, &ground);
+}
+
 static bool blame(const struct pv_nic_options *o, char sentence[static PV_SENTENCE_BYTES])
 {
 	char option[64];
@@ -237,6 +258,7 @@ static bool open_on(struct pv_nic *nic, const struct pv_nic_options *o, struct p
 	pv_export_set_net(export, &pv_nic_front_end_ops, nic);
 	if (!open_wire(nic, o, &host, sentence))
 		return blame(o, sentence);
+	show_counters(nic, export);
 	if (!choose_mac(o, host.name, options.mac))
 		error = -EAGAIN;
 	if (!error)

@@ -247,7 +247,8 @@ static void list_for_stats(struct pv_service *service)
 	for (unsigned int i = 0; i < service->exports; i++) {
 		const struct pv_export *export = &service->export[i];
 
-		service->stats_device[i] = (struct pv_stats_device){ export->name, export->device };
+		service->stats_device[i] =
+			(struct pv_stats_device){ export->name, export->device, export->ground };
 	}
 	service->stats_loop[0] = (struct pv_stats_loop){ "control", service->control };
 	for (unsigned int i = 0; i < service->loops; i++) {

@@ -204,6 +204,11 @@ void pv_export_set_net(struct pv_export *export, const struct pv_vhu_net_ops *op
 	export->net_arg = arg;
 }
 
+void pv_export_set_ground(struct pv_export *export, const struct pv_stats_ground *ground)
+{
+	export->ground = *ground;
+}
+
 /* ---- its socket ---- */
 
 bool pv_service_is_path_free(const struct pv_service *service, const char *option, const char *path,

@@ -28,6 +28,7 @@ struct pv_export {
 	struct pv_host *host;
 	struct pv_device *device;
 	char *what;
+	struct pv_stats_ground ground;
 	const struct pv_vhu_net_ops *net; /* NULL: it is none */
 	void *net_arg;
 	struct pv_vhu_backend *backend;

@@ -66,6 +66,21 @@ static void add_entry(const struct collection *collection, const char *path,
 	json_object_array_add(collection->list, entry);
 }
 
+static void add_ground(const struct collection *collection, const struct pv_stats_device *from)
+{
+	uint64_t counters[PV_STATS_GROUND_MAX] = { 0 };
+	struct json_object *stats;
+	char path[128];
+
+	if (!from->ground.read)
+		return;
+	from->ground.read(from->ground.arg, counters);
+	stats = json_object_new_array();
+	snprintf(path, sizeof(path), "/%s", from->name);
+	add_counters(collection, stats, from->ground.names, counters);
+	add_entry(collection, path, stats);
+}
+
 static void add_device(const struct collection *collection, const struct pv_stats_device *from)
 {
 	const struct pv_device *device = from->device;
@@ -82,6 +97,7 @@ static void add_device(const struct collection *collection, const struct pv_stat
 			             ops->queue_counters(device, i));
 		add_entry(collection, path, stats);
 	}
+	add_ground(collection, from);
 }
 
 static void add_loop(const struct collection *collection, const struct pv_stats_loop *from)

@@ -12,9 +12,19 @@
 #include "hosted/control/qmp.h"
 #include "hosted/loop/loop.h"
 
+/* Counters of what a device stands on, under the path of its name; all zero: there are none. */
+struct pv_stats_ground {
+	const struct pv_counter_name *names; /* offsets are those of PV_STATS_GROUND_MAX numbers */
+	void (*read)(void *arg, uint64_t *counters);
+	void *arg;
+};
+
+#define PV_STATS_GROUND_MAX 8u
+
 struct pv_stats_device {
 	const char *name;
 	const struct pv_device *device;
+	struct pv_stats_ground ground;
 };
 
 struct pv_stats_loop {

@@ -23,7 +23,7 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 BUSYBOX = "/bin/busybox"
 PACKAGE = "linux-image-cloud-amd64"
 # Those of virtio devices on both buses, of the power button and of panics.
-MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_rng", "button", "evdev",
+MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_rng", "virtio_net", "button", "evdev",
            "pvpanic-mmio"]
 
 

@@ -20,9 +20,11 @@ def need():
 
 
 def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chardev="",
-         monitor=None, may_reboot=False, incoming=None, console="console", rng_path=None, **values):
+         monitor=None, may_reboot=False, incoming=None, console="console", rng_path=None,
+         net_path=None, net_mac=None, **values):
     """A guest with one disk behind `socket_path` that runs scripts/`script`. `device` and
-    `chardev` are further options of those; behind `rng_path` is an entropy device; `monitor` is the path of a QMP socket to open,
+    `chardev` are further options of those; behind `rng_path` is an entropy device,
+    behind `net_path` a network with two pairs of queues and the address `net_mac`; `monitor` is the path of a QMP socket to open,
     `incoming` that of one where a guest comes from elsewhere, to go on by `cont`; `console` names
     the log."""
     need()
@@ -45,6 +47,11 @@ def boot(report, test, socket_path, script, limit_s=90, cpus=1, device="", chard
     if rng_path:
         argv += ["-chardev", f"socket,id=rng,path={rng_path}",
                  "-device", "vhost-user-rng-pci,chardev=rng"]
+    if net_path:
+        # Without MSI-X: QEMU 7.2 crashes with it where there is no KVM.
+        argv += ["-chardev", f"socket,id=net,path={net_path}",
+                 "-netdev", "vhost-user,id=net,chardev=net,queues=2",
+                 "-device", f"virtio-net-pci,netdev=net,mq=on,vectors=0,romfile=,mac={net_mac}"]
     if not may_reboot:
         argv.append("-no-reboot")
     if monitor:

@@ -131,7 +131,8 @@ class ServeNet(unittest.TestCase):
 
     def test_a_stream_whose_other_end_dies_comes_back(self):
         wire = self.path("wire")
-        client = self.serve(f"stream,path={wire},reconnect-ms=20", name="b")
+        client = self.serve(f"stream,path={wire},reconnect-ms=20", "--qmp",
+                            f"unix:{self.path('q')}", name="b")
         for _ in range(3):
             server = self.serve(f"stream,path={wire},server=on", name="a")
             deadline = time.monotonic() + LIMIT_S
@@ -143,6 +144,10 @@ class ServeNet(unittest.TestCase):
             server.end()
             if os.path.exists(wire):
                 os.unlink(wire)
+        qmp = Qmp(self.path("q"))
+        self.addCleanup(qmp.close)
+        self.assertGreaterEqual(qmp.counters()["reconnects"], 2)
+        self.assertEqual(qmp.counters()["bad"], 0)
 
     def run_both(self, sender, receiver):
         with subprocess.Popen(self.bench_words(receiver, "--mode", "receive", "--check", "--json"),

@@ -79,7 +79,12 @@ static bool op_set_pairs(struct pv_net_wire *net, uint16_t pairs)
 	return true;
 }
 
-static const struct pv_net_wire_ops ops = { op_send, op_receive, op_set_offloads, op_set_pairs };
+static const struct pv_net_wire_ops ops = {
+	.send = op_send,
+	.receive = op_receive,
+	.set_offloads = op_set_offloads,
+	.set_pairs = op_set_pairs,
+};
 
 void pv_memory_wire_open(struct pv_memory_wire *wire)
 {

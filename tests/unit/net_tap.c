@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "devices/net/hash.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/netns.h"
 #include "tests/support/wire_rig.h"
@@ -377,6 +378,72 @@ static void flows_come_by_those_queues_that_are_in_use(void **state)
 	wire_rig_close(&rig);
 }
 
+/* Frames from many ports, each by the queue that its hash says. Returns how many of them had one.
+ */
+static uint32_t follow_hashes(struct wire_rig *rig, const struct pv_net_spread *spread)
+{
+	static uint8_t frame[PV_NET_FRAME_MAX];
+	static struct pv_net_hasher hasher;
+	uint32_t hashed = 0, came = 0;
+
+	pv_net_hasher_set(&hasher, spread->types, spread->key, spread->key_bytes);
+	for (uint16_t port = 6000; port < 6100; port++) {
+		int fd = open_udp(port);
+
+		sendto(fd, "x", 1, 0, (const struct sockaddr *)&to_guest, sizeof(to_guest));
+		close(fd);
+	}
+	wire_rig_run_ms(rig, 20);
+	for (rig->pair = 0; rig->pair < 4; rig->pair++)
+		for (uint32_t bytes; (bytes = wire_rig_receive(rig, NULL, frame)); came++) {
+			uint8_t report;
+			uint32_t hash = pv_net_hash(&hasher, frame, bytes, &report);
+
+			assert_int_equal(rig->pair, report ? spread->table[hash & spread->mask]
+			                                   : spread->unclassified);
+			hashed += report != VIRTIO_NET_HASH_REPORT_NONE;
+		}
+	rig->pair = 0;
+	assert_true(came >= 100);
+	return hashed;
+}
+
+static void a_driver_that_wants_it_gets_frames_by_their_hash(void **state)
+{
+	struct pv_net_wire_options options = tap0;
+	struct pv_net_spread spread = { .key_bytes = PV_NET_RSS_KEY_BYTES, .mask = 63 };
+	struct wire_rig rig;
+	uint32_t count[4];
+
+	(void)state;
+	options.pairs = 4;
+	open_with_address(&rig, options);
+	if (!rig.wire->can_spread) {
+		print_message("skipped: this kernel or user has no programs for frames (bpf)\n");
+		skip();
+	}
+	rig.wire->ops->set_pairs(rig.wire, 4);
+	for (uint32_t i = 0; i < sizeof(spread.key); i++)
+		spread.key[i] = (uint8_t)pv_random_below(&rig.random, 256);
+	for (uint32_t i = 0; i <= spread.mask; i++)
+		spread.table[i] = (uint16_t)pv_random_below(&rig.random, 4);
+	spread.unclassified = 3;
+	spread.types = VIRTIO_NET_HASH_TYPE_UDPv4;
+	assert_true(rig.wire->ops->set_spread(rig.wire, &spread));
+	assert_int_equal(follow_hashes(&rig, &spread), 100);
+	/* All of them have the same addresses. */
+	spread.types = VIRTIO_NET_HASH_TYPE_IPv4 | VIRTIO_NET_HASH_TYPE_TCPv4;
+	assert_true(rig.wire->ops->set_spread(rig.wire, &spread));
+	assert_true(follow_hashes(&rig, &spread) >= 100);
+	spread.types = VIRTIO_NET_HASH_TYPE_IPv6;
+	assert_true(rig.wire->ops->set_spread(rig.wire, &spread));
+	assert_int_equal(follow_hashes(&rig, &spread), 0);
+	assert_true(rig.wire->ops->set_spread(rig.wire, NULL));
+	count_flows(&rig, count);
+	assert_true(count[0] > 0 && count[1] > 0 && count[2] > 0 && count[3] > 0);
+	wire_rig_close(&rig);
+}
+
 static void a_device_that_chooses_gets_all_by_one_queue(void **state)
 {
 	struct pv_net_wire_options options = tap0;
@@ -571,6 +638,7 @@ int main(void)
 		cmocka_unit_test(the_kernel_leaves_what_the_driver_takes_and_nothing_else),
 		cmocka_unit_test(without_headers_all_that_comes_is_finished),
 		cmocka_unit_test(flows_come_by_those_queues_that_are_in_use),
+		cmocka_unit_test(a_driver_that_wants_it_gets_frames_by_their_hash),
 		cmocka_unit_test(a_device_that_chooses_gets_all_by_one_queue),
 		cmocka_unit_test(what_is_sent_while_it_is_down_is_lost_and_counted),
 		cmocka_unit_test(an_interface_that_vanishes_costs_frames_and_nothing_else),
