@@ -211,6 +211,9 @@ static void check_interrupts(const struct test *test)
 	const uint16_t queues = test->disk->queues;
 	bool is_good = true;
 
+	/* A vector that was just given to a queue may bring one too many: it is over by then. */
+	for (uint16_t i = 0; i < queues; i++)
+		is_good = is_good && are_announced(test, i, 1);
 	for (uint16_t i = 0; i < queues; i++)
 		is_good = is_good && are_its_own(test, i);
 	payload_ok(is_good,

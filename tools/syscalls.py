@@ -36,15 +36,19 @@ def header_of(macro, calls):
     return ' \\\n'.join(lines) + '\n'
 
 
+def resolved(name):
+    return pathlib.Path(name).resolve()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--output', type=pathlib.Path, required=True)
     parser.add_argument('--depfile', type=pathlib.Path, required=True)
     parser.add_argument('--macro', required=True)
-    parser.add_argument('--without', nargs='*', type=pathlib.Path, default=[],
+    parser.add_argument('--without', nargs='*', type=resolved, default=[],
                         help='files and folders that the program does not have')
     parser.add_argument('--parts', nargs='*', default=[], help='what names may be marked with')
-    parser.add_argument('root', type=pathlib.Path)
+    parser.add_argument('root', type=resolved)
     args = parser.parse_args()
 
     for path in args.without:

@@ -50,6 +50,10 @@ int pv_queue_prepare(struct pv_queue *queue)
 
 	if (!device->mem)
 		return -PV_EFAULT;
+	if (queue->is_elsewhere) {
+		queue->ring = (struct pv_dev_ring){ 0 };
+		return device->ops->virtio->queue_start(queue);
+	}
 	queue->ring_storage_bytes = pv_dev_ring_storage_bytes(&queue->config);
 	if (queue->ring_storage_bytes > 0) {
 		queue->ring_storage = port->ops->alloc(port, queue->ring_storage_bytes);
@@ -69,13 +73,19 @@ int pv_queue_prepare(struct pv_queue *queue)
 	return err;
 }
 
-void pv_queue_finish(struct pv_queue *queue)
+static void finish_ring(struct pv_queue *queue)
 {
-	queue->device->ops->virtio->queue_stop(queue);
 	if (queue->ring.fault == PV_RING_SOUND)
 		pv_queue_publish(queue);
 	queue->position = queue->ring.at;
 	free_ring_storage(queue);
+}
+
+void pv_queue_finish(struct pv_queue *queue)
+{
+	queue->device->ops->virtio->queue_stop(queue);
+	if (!queue->is_elsewhere)
+		finish_ring(queue);
 	queue->own = NULL;
 	queue->state = PV_QUEUE_IDLE;
 }
@@ -194,7 +204,8 @@ void pv_queue_stopped(struct pv_queue *queue)
 {
 	pv_bug_on(queue->state != PV_QUEUE_STOPPING || !pv_queue_is_quiet(queue));
 	queue->state = PV_QUEUE_PAUSED;
-	queue->position = queue->ring.at;
+	if (!queue->is_elsewhere)
+		queue->position = queue->ring.at;
 	if (queue->is_finishing)
 		pv_queue_finish(queue);
 	settle(queue->device);

@@ -45,6 +45,12 @@ struct pv_queue {
 	void *own;  /* the device's own part, from its queue_start */
 	void *lane; /* the host's: where the I/O of its requests belongs */
 	uint16_t index;
+	/*
+	 * The device's, from its creation on: another process or the kernel works on the ring, and
+	 * there is none here. The control side starts and stops it as any other; its host says by
+	 * `position` where it stopped. What is for lanes is not for it, nor is pv_queue_mem_switch.
+	 */
+	bool is_elsewhere;
 
 	/* Lane. */
 	uint16_t held;    /* chains in flight that nothing is working on */

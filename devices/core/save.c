@@ -203,6 +203,10 @@ static bool is_balanced(const struct pv_queue *queue, uint16_t ordered)
 	const struct pv_dev_ring *ring = &queue->ring;
 	const struct pv_ring_position *at = &queue->position;
 
+	/* Who works on it elsewhere was asked to finish, and may have what is in flight written
+	 * down. */
+	if (queue->is_elsewhere)
+		return true;
 	if (ring->has_in_order && ring->in_flight != ordered)
 		return false;
 	return ring->is_packed || ring->in_flight == (uint16_t)(at->avail - at->used);

@@ -26,7 +26,7 @@ struct machine_options {
 	const char *kernel, *initrd, *append, *console, *memory, *name, *rng;
 	uint64_t cpus;
 	unsigned int on_panic, on_reboot;
-	struct pv_option_texts disks, nets;
+	struct pv_option_texts devices, disks, nets;
 };
 
 #define MACHINE struct machine_options
@@ -50,6 +50,11 @@ static const struct pv_option machine_options[] = {
 	  PV_OPTION_CHOICE_AT(MACHINE, on_panic, on_panics) },
 	{ "on-reboot", "reset|exit", "what becomes of a guest that reboots (default reset)",
 	  PV_OPTION_CHOICE_AT(MACHINE, on_reboot, on_reboots) },
+	{ "device", "vhost-user,type=rng|blk|net,path=SOCKET[,KEY=VALUE...]",
+	  "a device that a back-end in another process serves, or with vhost-kernel,type=net the "
+	  "kernel; with id=NAME, bus=pci|mmio, queues=N, queue-size=N, reconnect=off, and of a "
+	  "network device mac=ADDRESS, mtu=N and ifname=NAME; may be given more than once",
+	  PV_OPTION_TEXTS_AT(MACHINE, devices) },
 	{ "disk", "KEY=VALUE,...",
 	  "a disk: path=FILE, and id=NAME, bus=pci|mmio, readonly=on, queues=N, iothreads=N for "
 	  "event loops of its own, or any of the options of a disk that 'serve blk' has; may be "
@@ -57,8 +62,10 @@ static const struct pv_option machine_options[] = {
 	  PV_OPTION_TEXTS_AT(MACHINE, disks) },
 	{ "net", "KIND[,KEY=VALUE...]",
 	  "a network device: user, tap, stream, dgram, null or echo, with id=NAME, bus=pci|mmio, "
-	  "iothreads=N for event loops of its own, or any of the keys of 'serve net'; may be given "
-	  "more than once",
+	  "iothreads=N for event loops of its own, or any of the keys of 'serve net'; or "
+	  "vhost-user "
+	  "with path=SOCKET, or vhost-kernel with ifname=NAME, and the keys of --device; may be "
+	  "given more than once",
 	  PV_OPTION_TEXTS_AT(MACHINE, nets) },
 	{ "rng", "on|off[,KEY=VALUE...]",
 	  "an entropy device (default on); max-bytes=SIZE,period=MILLISECONDS limit it",
@@ -125,12 +132,14 @@ struct wishes {
 struct board {
 	struct pv_disk_set disks;
 	struct pv_run_nics nics;
+	struct pv_run_remotes remotes;
 	struct pv_run_rng rng;
 };
 
 static void clear_board(struct board *board)
 {
 	pv_entropy_close(&board->rng.entropy);
+	pv_run_close_remotes(&board->remotes);
 	pv_run_close_nics(&board->nics);
 	pv_disk_set_close(&board->disks);
 }
@@ -141,6 +150,7 @@ static bool fill_board(struct board *board, struct pv_machine *machine, struct p
 	return pv_disk_set_open(&board->disks, service, sentence) &&
 	       pv_run_add_disks(machine, &board->disks, sentence) &&
 	       pv_run_add_nics(machine, &board->nics, service, sentence) &&
+	       pv_run_add_remotes(machine, &board->remotes, service, sentence) &&
 	       pv_run_add_rng(machine, &board->rng, service, sentence);
 }
 
@@ -175,6 +185,7 @@ static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
 	bool is_good, is_made;
 
 	pv_run_extend_by_nics(&extent, &board->nics);
+	pv_run_extend_by_remotes(&extent, &board->remotes);
 	pv_run_extend_by_rng(&extent, &board->rng);
 	extent.is_for_guest = true;
 	extent.lock = pv_machine_lock(machine);
@@ -203,12 +214,13 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 		.on_panic = (enum pv_machine_action)options->on_panic,
 		.console = console,
 	};
+	bool is_planned = plan_memory(&wanted.memory, options->memory, sentence);
 	struct pv_machine *machine;
 	bool is_good;
 	int status;
 
-	if (!plan_memory(&wanted.memory, options->memory, sentence) ||
-	    !pv_machine_create(&machine, &wanted, sentence)) {
+	wanted.memory.is_shared |= pv_run_remotes_share_memory(&board->remotes);
+	if (!is_planned || !pv_machine_create(&machine, &wanted, sentence)) {
 		clear_board(board);
 		return fail(sentence);
 	}
@@ -226,11 +238,14 @@ static bool plan_board(struct board *board, const struct machine_options *option
                        char sentence[static PV_SENTENCE_BYTES])
 {
 	if (!pv_run_plan_rng(&board->rng, options->rng, sentence) ||
-	    !pv_run_plan_nics(&board->nics, &options->nets, options->name, sentence))
+	    !pv_run_plan_remotes(&board->remotes, &options->devices, &options->nets, sentence))
 		return false;
-	if (pv_run_plan_disks(&board->disks, &options->disks, options->cpus, sentence))
+	board->nics = (struct pv_run_nics){ 0 };
+	if (pv_run_plan_nics(&board->nics, &options->nets, options->name, sentence) &&
+	    pv_run_plan_disks(&board->disks, &options->disks, options->cpus, sentence))
 		return true;
 	pv_run_close_nics(&board->nics);
+	pv_run_close_remotes(&board->remotes);
 	return false;
 }
 

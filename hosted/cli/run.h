@@ -7,6 +7,7 @@
 #include "hosted/control/entropy.h"
 #include "hosted/control/nic.h"
 #include "hosted/control/options.h"
+#include "hosted/control/remote_device.h"
 #include "hosted/vmm/machine.h"
 
 /* What the texts, one of each --disk, say; they are written to. False with a sentence. */
@@ -61,5 +62,36 @@ bool pv_run_add_nics(struct pv_machine *machine, struct pv_run_nics *nics,
 
 /* The service's loops may have gone no further than their threads. */
 void pv_run_close_nics(struct pv_run_nics *nics);
+
+/* A device that somebody else works on. */
+struct pv_run_remote_plan {
+	struct pv_remote_device_options remote; /* first */
+	struct pv_export_options export;
+	unsigned int bus; /* enum pv_disk_bus */
+};
+
+struct pv_run_remotes {
+	struct pv_run_remote_plan *plan;
+	struct pv_remote_device *device;
+	unsigned int count;
+};
+
+/*
+ * What the texts, one of each --device, say, and those of --net that mean one; they are written to.
+ * False with a sentence; nothing is left then.
+ */
+bool pv_run_plan_remotes(struct pv_run_remotes *remotes, const struct pv_option_texts *devices,
+                         const struct pv_option_texts *nets,
+                         char sentence[static PV_SENTENCE_BYTES]);
+
+/* They ask for their part of the service, and for memory that others can be given. */
+void pv_run_extend_by_remotes(struct pv_service_extent *extent,
+                              const struct pv_run_remotes *remotes);
+bool pv_run_remotes_share_memory(const struct pv_run_remotes *remotes);
+
+/* Connected, and onto their buses. False with a sentence. */
+bool pv_run_add_remotes(struct pv_machine *machine, struct pv_run_remotes *remotes,
+                        struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
+void pv_run_close_remotes(struct pv_run_remotes *remotes);
 
 #endif

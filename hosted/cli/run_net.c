@@ -47,8 +47,10 @@ bool pv_run_plan_nics(struct pv_run_nics *nics, const struct pv_option_texts *te
 	nics->nic = calloc(texts->count, sizeof(*nics->nic));
 	if (!nics->plan || !nics->nic)
 		is_good = pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
-	for (unsigned int i = 0; is_good && i < texts->count; i++, nics->count++)
-		is_good = plan_one(&nics->plan[i], texts->text[i], machine, sentence);
+	for (unsigned int i = 0; is_good && i < texts->count; i++)
+		if (!pv_remote_device_is_meant(texts->text[i]))
+			is_good = plan_one(&nics->plan[nics->count++], texts->text[i], machine,
+			                   sentence);
 	if (!is_good)
 		pv_run_close_nics(nics);
 	return is_good;

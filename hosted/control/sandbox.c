@@ -38,12 +38,13 @@ static unsigned int parts;
 #define MEMFD_FLAGS (MFD_CLOEXEC | MFD_ALLOW_SEALING)
 
 /*
- * The types of requests to a block device (linux/fs.h) and to KVM: not to a terminal, whose type a
- * tap interface has too, so that of that one the very requests are named.
+ * The types of requests to a block device (linux/fs.h), to KVM and to vhost: not to a terminal,
+ * whose type a tap interface has too, so that of that one the very requests are named.
  */
-#define IOCTL_TYPE_MASK 0xff00u
-#define IOCTL_TYPE_BLK  0x1200u
-#define IOCTL_TYPE_KVM  0xae00u
+#define IOCTL_TYPE_MASK  0xff00u
+#define IOCTL_TYPE_BLK   0x1200u
+#define IOCTL_TYPE_KVM   0xae00u
+#define IOCTL_TYPE_VHOST 0xaf00u
 
 /* `part` is 0 for what is always allowed. */
 static int allow(scmp_filter_ctx filter, int call, unsigned int part)
@@ -51,6 +52,9 @@ static int allow(scmp_filter_ctx filter, int call, unsigned int part)
 	const struct condition conditions[] = {
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_BLK } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_KVM } },
+		{ 0,
+		  SCMP_SYS(ioctl),
+		  { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_VHOST } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETOFFLOAD, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETQUEUE, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETSTEERINGEBPF, 0 } },

@@ -110,9 +110,7 @@ bool pv_vhu_bus_is_over(struct pv_vhu_bus *bus)
 /* A device that was reset has nothing in flight, and the next one keeps an account of its own. */
 void pv_vhu_bus_inflight_forget(struct pv_vhu_bus *bus)
 {
-	if (bus->inflight.fd >= 0)
-		close(bus->inflight.fd);
-	bus->inflight.fd = -1;
+	pv_vhu_frontend_inflight_end(&bus->inflight);
 	bus->is_inflight_told = false;
 }
 
@@ -124,18 +122,11 @@ int pv_vhu_bus_inflight_tell(struct pv_vhu_bus *bus)
 {
 	int code;
 
-	if (bus->is_inflight_told ||
-	    !(bus->protocol_features & VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+	if (bus->is_inflight_told)
 		return 0;
-	code = pv_vhu_frontend_inflight_get(bus->frontend, bus->queues, bus->queue_size_max,
-	                                    &bus->inflight);
-	if (!code)
-		code = pv_vhu_frontend_inflight_set(bus->frontend, &bus->inflight);
-	else if (code == -EREMOTEIO)
-		code = 0;
+	code = pv_vhu_frontend_inflight_begin(bus->frontend, bus->queues, bus->queue_size_max,
+	                                      &bus->inflight);
 	bus->is_inflight_told = !code;
-	if (code)
-		pv_vhu_bus_inflight_forget(bus);
 	return code;
 }
 

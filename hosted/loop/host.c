@@ -62,10 +62,20 @@ static void port_free(struct pv_port *port, void *memory, size_t bytes)
 
 /* ---- the port: queues ---- */
 
+static bool is_elsewhere(const struct pv_host *host, uint16_t queue)
+{
+	return queue < host->queues_elsewhere;
+}
+
 static void port_queue_attach(struct pv_port *port, struct pv_queue *queue)
 {
-	struct pv_lane *lane = lane_of(host_of(port), queue->index);
+	struct pv_host *host = host_of(port);
+	struct pv_lane *lane = lane_of(host, queue->index);
 
+	if (is_elsewhere(host, queue->index)) {
+		host->elsewhere->attach(host->elsewhere_arg, queue);
+		return;
+	}
 	pv_bug_on(lane->running);
 	lane->running = queue;
 	queue->lane = lane->loop; /* where the I/O of its requests belongs */
@@ -74,8 +84,13 @@ static void port_queue_attach(struct pv_port *port, struct pv_queue *queue)
 
 static void port_queue_detach(struct pv_port *port, struct pv_queue *queue)
 {
-	struct pv_lane *lane = lane_of(host_of(port), queue->index);
+	struct pv_host *host = host_of(port);
+	struct pv_lane *lane = lane_of(host, queue->index);
 
+	if (is_elsewhere(host, queue->index)) {
+		host->elsewhere->detach(host->elsewhere_arg, queue);
+		return;
+	}
 	pv_bug_on(lane->running != queue);
 	pv_lane_post(lane, &lane->detach);
 }
@@ -103,14 +118,18 @@ static void port_interrupt(struct pv_port *port, struct pv_queue *queue)
 		pv_lane_post(lane, &lane->interrupt);
 }
 
+void pv_host_call(struct pv_host *host, uint16_t queue)
+{
+	if (host->ops && host->ops->call)
+		host->ops->call(host->ops_arg, queue);
+}
+
 /* The lane has found that there is no descriptor. */
 static void call(struct pv_loop_message *message)
 {
 	const struct pv_lane *lane = pv_lane_received(message);
-	const struct pv_host *host = lane->host;
 
-	if (host->ops && host->ops->call)
-		host->ops->call(host->ops_arg, lane->index);
+	pv_host_call(lane->host, lane->index);
 }
 
 static void port_queue_broke(struct pv_port *port, struct pv_queue *queue)
@@ -363,6 +382,15 @@ void pv_host_set_transport(struct pv_host *host, const struct pv_host_ops *ops, 
 	host->ops_arg = arg;
 }
 
+void pv_host_set_elsewhere(struct pv_host *host, uint16_t queues,
+                           const struct pv_host_elsewhere *ops, void *arg)
+{
+	pv_bug_on(queues > host->lanes);
+	host->elsewhere = ops;
+	host->elsewhere_arg = arg;
+	host->queues_elsewhere = queues;
+}
+
 /* ---- kicks and calls ---- */
 
 /*
@@ -411,6 +439,8 @@ int pv_host_set_kick(struct pv_host *host, uint16_t queue, int fd, bool is_polle
 		.is_polled = fd < 0 && is_polled,
 	};
 
+	if (is_elsewhere(host, queue))
+		return host->elsewhere->set_kick(host->elsewhere_arg, queue, kicks.fd);
 	return set_notifier(lane, &lane->new_kick, kicks, false);
 }
 
@@ -419,6 +449,8 @@ int pv_host_set_call(struct pv_host *host, uint16_t queue, int fd)
 	struct pv_lane *lane = lane_of(host, queue);
 	struct pv_notifier calls = { .fd = fd < 0 ? -1 : fd };
 
+	if (is_elsewhere(host, queue))
+		return host->elsewhere->set_call(host->elsewhere_arg, queue, calls.fd);
 	return set_notifier(lane, &lane->new_call, calls, true);
 }
 
@@ -426,5 +458,8 @@ void pv_host_kick(struct pv_host *host, uint16_t queue)
 {
 	struct pv_lane *lane = lane_of(host, queue);
 
-	pv_lane_post(lane, &lane->kick);
+	if (is_elsewhere(host, queue))
+		host->elsewhere->kick(host->elsewhere_arg, queue);
+	else
+		pv_lane_post(lane, &lane->kick);
 }

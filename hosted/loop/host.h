@@ -28,6 +28,25 @@ struct pv_host_ops {
 	void (*config_changed)(void *arg);
 };
 
+/*
+ * Who runs the queues that are elsewhere (struct pv_queue): these have no lane that works. What the
+ * transport says of their kicks and calls is passed on, so that the two ends can be joined without
+ * us in between. All control side.
+ */
+struct pv_host_elsewhere {
+	/* The queue was started, or goes on. */
+	void (*attach)(void *arg, struct pv_queue *queue);
+	/*
+	 * It is to come to rest: sets `queue->position` and calls pv_queue_stopped(), perhaps from
+	 * within this call.
+	 */
+	void (*detach)(void *arg, struct pv_queue *queue);
+	/* As pv_host_set_kick() and pv_host_set_call(): the descriptors stay the caller's. */
+	int (*set_kick)(void *arg, uint16_t queue, int fd);
+	int (*set_call)(void *arg, uint16_t queue, int fd);
+	void (*kick)(void *arg, uint16_t queue);
+};
+
 struct pv_host_options {
 	const char *name; /* prefix of its log lines */
 	struct pv_loop *control;
@@ -63,6 +82,16 @@ struct pv_loop *pv_host_loop_of(struct pv_host *host, uint16_t queue);
  * outlive the host or the next call of this.
  */
 void pv_host_set_transport(struct pv_host *host, const struct pv_host_ops *ops, void *arg);
+
+/*
+ * Control side, before there is a transport. The first `queues` of the device are elsewhere; `ops`
+ * outlives the host. Neither memory nor a dirty log can be switched under them.
+ */
+void pv_host_set_elsewhere(struct pv_host *host, uint16_t queues,
+                           const struct pv_host_elsewhere *ops, void *arg);
+
+/* Control side. Interrupts the driver for such a queue, which has no call descriptor. */
+void pv_host_call(struct pv_host *host, uint16_t queue);
 
 /*
  * Control side, any time, also while the queue runs. The kick and call descriptors of a queue, -1

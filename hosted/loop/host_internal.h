@@ -90,6 +90,9 @@ struct pv_host {
 	struct pv_loop *control;
 	const struct pv_host_ops *ops;
 	void *ops_arg;
+	const struct pv_host_elsewhere *elsewhere; /* of the first of the queues */
+	void *elsewhere_arg;
+	uint16_t queues_elsewhere;
 
 	/* The change under way. */
 	struct {

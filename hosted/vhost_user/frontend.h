@@ -130,6 +130,16 @@ int pv_vhu_frontend_inflight_get(struct pv_vhu_frontend *frontend, uint16_t queu
 int pv_vhu_frontend_inflight_set(struct pv_vhu_frontend *frontend,
                                  const struct pv_vhu_inflight *inflight);
 
+/*
+ * Both, for a back-end that is to keep account in memory of ours from now on. One that has no
+ * INFLIGHT_SHMFD or does not make it is as good until it dies: 0, and `inflight->fd` is -1.
+ */
+int pv_vhu_frontend_inflight_begin(struct pv_vhu_frontend *frontend, uint16_t queues,
+                                   uint16_t queue_size, struct pv_vhu_inflight *inflight);
+
+/* Closes it, and it is none. */
+void pv_vhu_frontend_inflight_end(struct pv_vhu_inflight *inflight);
+
 /* ---- queues ---- */
 
 struct pv_vhu_vring {
@@ -151,6 +161,9 @@ uint32_t pv_vhu_vring_base_fresh(bool is_packed);
 /* Size, base, addresses and descriptors: the queue runs once it is enabled. */
 int pv_vhu_frontend_vring_set(struct pv_vhu_frontend *frontend, uint32_t index,
                               const struct pv_vhu_vring *vring);
+
+/* Another call descriptor, also while the queue runs; it stays the caller's. */
+int pv_vhu_frontend_vring_call(struct pv_vhu_frontend *frontend, uint32_t index, int fd);
 
 /* Without protocol features a queue is always enabled: nothing is sent then. */
 int pv_vhu_frontend_vring_enable(struct pv_vhu_frontend *frontend, uint32_t index, bool is_enabled);

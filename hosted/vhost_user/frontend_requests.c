@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hosted/vhost_user/frontend_internal.h"
 
@@ -228,6 +229,29 @@ int pv_vhu_frontend_inflight_set(struct pv_vhu_frontend *frontend,
 	return code ? code : pv_vhu_frontend_call(frontend, &call, NULL);
 }
 
+void pv_vhu_frontend_inflight_end(struct pv_vhu_inflight *inflight)
+{
+	if (inflight->fd >= 0)
+		close(inflight->fd);
+	inflight->fd = -1;
+}
+
+int pv_vhu_frontend_inflight_begin(struct pv_vhu_frontend *frontend, uint16_t queues,
+                                   uint16_t queue_size, struct pv_vhu_inflight *inflight)
+{
+	int code;
+
+	inflight->fd = -1;
+	code = pv_vhu_frontend_inflight_get(frontend, queues, queue_size, inflight);
+	if (code == -ENOTSUP || code == -EREMOTEIO)
+		return 0;
+	if (!code)
+		code = pv_vhu_frontend_inflight_set(frontend, inflight);
+	if (code)
+		pv_vhu_frontend_inflight_end(inflight);
+	return code;
+}
+
 /* ---- queues ---- */
 
 uint32_t pv_vhu_vring_base_fresh(bool is_packed)
@@ -289,6 +313,11 @@ int pv_vhu_frontend_vring_set(struct pv_vhu_frontend *frontend, uint32_t index,
 	if (!code)
 		code = fd_send(frontend, VHOST_USER_SET_VRING_KICK, index, vring->kick_fd);
 	return code;
+}
+
+int pv_vhu_frontend_vring_call(struct pv_vhu_frontend *frontend, uint32_t index, int fd)
+{
+	return fd_send(frontend, VHOST_USER_SET_VRING_CALL, index, fd);
 }
 
 int pv_vhu_frontend_vring_enable(struct pv_vhu_frontend *frontend, uint32_t index, bool is_enabled)

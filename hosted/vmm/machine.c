@@ -267,6 +267,12 @@ bool pv_machine_add_mmio(struct pv_machine *machine, struct pv_device *device, s
 	return has_device(machine, device);
 }
 
+int pv_machine_shared_memory(const struct pv_machine *machine, const uint8_t **base)
+{
+	*base = machine->memory.host;
+	return machine->memory.fd;
+}
+
 enum pv_machine_end pv_machine_how_ended(const struct pv_machine *machine)
 {
 	return machine->end;

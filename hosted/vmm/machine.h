@@ -64,6 +64,12 @@ bool pv_machine_add(struct pv_machine *machine, struct pv_device *device, struct
 bool pv_machine_add_mmio(struct pv_machine *machine, struct pv_device *device, struct pv_host *host,
                          char sentence[static PV_SENTENCE_BYTES]);
 
+/*
+ * The file that its memory lies in, and where its first byte is mapped; the machine's. -1 where it
+ * is not shared.
+ */
+int pv_machine_shared_memory(const struct pv_machine *machine, const uint8_t **base);
+
 /* The power button, and the reset button. Control side. */
 void pv_machine_press_power(struct pv_machine *machine);
 void pv_machine_press_reset(struct pv_machine *machine);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/support/server.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -146,6 +147,25 @@ static void start_own(struct server *server, const char *path)
 	start(server, arguments);
 }
 
+static void start_net(struct server *server)
+{
+	const char *const arguments[] = {
+		getenv("PARAVANE"), "serve",     "net",        "--socket-path",
+		server->socket,     "--backend", server->wire, NULL
+	};
+
+	assert_non_null(arguments[0]);
+	unlink(server->socket);
+	start(server, arguments);
+}
+
+void server_start_net(struct server *server, const char *wire)
+{
+	folder_make(server, 0);
+	server->wire = wire;
+	start_net(server);
+}
+
 static void config_make(const struct server *server, uint64_t bytes)
 {
 	FILE *file = fopen(server->config, "we");
@@ -191,7 +211,10 @@ void server_start_own_on(struct server *server, const char *path, const char *co
 
 void server_start_again(struct server *server)
 {
-	start_own(server, server->image);
+	if (server->wire)
+		start_net(server);
+	else
+		start_own(server, server->image);
 }
 
 static bool has_answer(const char *text)
@@ -213,7 +236,10 @@ bool server_qmp(const struct server *server, const char *command, char *answer, 
 	if (connect(fd, (const void *)&address, sizeof(address)) == 0)
 		got = dprintf(fd, "{\"execute\": \"qmp_capabilities\"}\n%s\n", command);
 	while (got > 0 && !has_answer(answer)) {
-		got = recv(fd, answer + at, bytes - 1 - at, 0);
+		/* What io_uring has to say to this thread interrupts it too. */
+		do
+			got = recv(fd, answer + at, bytes - 1 - at, 0);
+		while (got < 0 && errno == EINTR);
 		at += got > 0 ? (size_t)got : 0;
 		answer[at] = '\0';
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A vhost-user block device in a child process, on an image of its own in a folder of its own: our
+ * A vhost-user device in a child process, a disk on an image of its own in a folder of its own: our
  * program, or qemu-storage-daemon.  The child dies with the test.  Where PV_TEST_IO_URING says so
  * (refusal.h) it has no io_uring.
  */
@@ -22,6 +22,7 @@ struct server {
 	char config[96];
 	char second_socket[96];
 	const char *const *options;
+	const char *wire; /* of a network device; NULL: it is a disk */
 };
 
 /* Is there a qemu-storage-daemon on this machine? */
@@ -43,6 +44,9 @@ void server_start_two(struct server *server, uint64_t bytes);
 
 /* Ours on a file or block device of the caller's, which stays. */
 void server_start_own_on(struct server *server, const char *path, const char *const *options);
+
+/* Ours, a network device on such a wire: what --backend takes. */
+void server_start_net(struct server *server, const char *wire);
 
 /* Ours once more on the same image and the same socket, after it was killed. */
 void server_start_again(struct server *server);

@@ -80,6 +80,19 @@ class Run(unittest.TestCase):
                              ("on,max-bytes=9,period=4294967296", "option '--rng': 'period'")):
             self.refused(["--kernel", "/nowhere", "--rng", value], words)
 
+    def test_what_is_served_elsewhere_says_by_whom(self):
+        for value, words in (("echo", "option '--device' begins with vhost-user or vhost-kernel, not 'echo'"),
+                             ("vhost-user,type=rng", "option '--device': vhost-user needs path=SOCKET"),
+                             ("vhost-user,type=gpu", "option '--device': 'type' takes rng, blk or net"),
+                             ("vhost-user,type=rng,path=/s,mtu=1500", "option '--device': 'mac' and 'mtu' are for"),
+                             ("vhost-user,type=net,path=/s,mac=1", "option '--device': 'mac' is an address like"),
+                             ("vhost-user,type=net,path=/s,ifname=t", "'ifname' is for vhost-kernel"),
+                             ("vhost-kernel,type=blk", "vhost-kernel serves network devices"),
+                             ("vhost-kernel,type=net,path=/s", "vhost-kernel has no socket"),
+                             ("vhost-user,type=rng,path=/s,bus=isa", "'bus' takes pci or mmio")):
+            self.refused(["--kernel", "/nowhere", "--device", value], words)
+        self.refused(["--kernel", "/nowhere", "--net", "vhost-user"], "option '--net': vhost-user needs path=SOCKET")
+
     def test_a_network_is_of_a_kind_with_its_keys(self):
         for value, words in (("bridge", "option '--net' begins with user, tap, stream, dgram, null or echo, not "
                               "'bridge'"),
