@@ -157,12 +157,18 @@ static bool set_pairs(struct call *call)
 	return true;
 }
 
-/* The key is all that is left of the data. */
+/*
+ * The key is all that is left of the data, but for a byte or so: Linux 6.12 sends the structure as
+ * the compiler has padded it.
+ */
+#define PADDING_MAX 3u
+
 static bool read_key(struct call *call, struct pv_net_hashing *hashing, uint8_t key_bytes)
 {
 	hashing->key_bytes = key_bytes;
 	return !(hashing->types & ~pv_net_hash_types(call->net)) &&
-	       key_bytes <= PV_NET_HASH_KEY_BYTES && call->data_bytes == key_bytes &&
+	       key_bytes <= PV_NET_HASH_KEY_BYTES && call->data_bytes >= key_bytes &&
+	       call->data_bytes <= key_bytes + PADDING_MAX &&
 	       pv_cursor_read(&call->data, hashing->key, key_bytes) == key_bytes;
 }
 

@@ -11,7 +11,7 @@ struct kind {
 	uint64_t feature; /* any of them; 0: always */
 	uint8_t members;
 	struct member {
-		enum { OF_QUEUE, OF_DEVICE, NOTHING } of;
+		enum { OF_QUEUE, OF_DEVICE, WITH_THIS_ONE, NOTHING } of;
 		size_t offset;
 	} member[MEMBERS_MAX];
 };
@@ -24,6 +24,11 @@ struct kind {
 	{                                                                                          \
 		OF_DEVICE, offsetof(struct pv_net_counters, field)                                 \
 	}
+/* A command that succeeds counts itself. */
+#define OWN_AND_THIS(field)                                                                        \
+	{                                                                                          \
+		WITH_THIS_ONE, offsetof(struct pv_net_counters, field)                             \
+	}
 #define NONE                                                                                       \
 	{                                                                                          \
 		NOTHING, 0                                                                         \
@@ -34,7 +39,7 @@ struct kind {
 #define HOST_GSO  (VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6 | VIRTIO_NET_F_HOST_USO)
 
 static const struct kind kinds[] = {
-	{ REPLY(CVQ), PV_NET_CONTROLS, 0, 2, { OWN(commands), OWN(commands_ok) } },
+	{ REPLY(CVQ), PV_NET_CONTROLS, 0, 2, { OWN(commands), OWN_AND_THIS(commands_ok) } },
 	{ REPLY(RX_BASIC),
 	  PV_NET_RECEIVES,
 	  0,
@@ -87,10 +92,12 @@ static uint64_t value_of(const struct pv_net *net, uint16_t queue, const struct 
 {
 	const void *counters = member->of == OF_QUEUE ? (const void *)&net->queue[queue].counters
 	                                              : (const void *)&net->counters[queue];
+	uint64_t value;
 
 	if (member->of == NOTHING)
 		return 0;
-	return pv_count_read((const pv_counter *)((const char *)counters + member->offset));
+	value = pv_count_read((const pv_counter *)((const char *)counters + member->offset));
+	return member->of == WITH_THIS_ONE ? value + 1 : value;
 }
 
 static uint32_t reply(const struct pv_net *net, uint16_t queue, const struct kind *kind,

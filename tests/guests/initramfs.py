@@ -18,7 +18,7 @@ import subprocess
 from report import Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOOLS = ["dash", "fio", "mkfs.ext4", "e2fsck", "fstrim", "blkdiscard"]
+TOOLS = ["dash", "fio", "mkfs.ext4", "e2fsck", "fstrim", "blkdiscard", "ip", "ethtool", "iperf3"]
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 BUSYBOX = "/bin/busybox"
 PACKAGE = "linux-image-cloud-amd64"
