@@ -35,11 +35,21 @@ static void read(struct pv_net_inbox *inbox, void *to, size_t bytes)
 	inbox->head += (uint32_t)bytes;
 }
 
+static uint32_t room(const struct pv_net_inbox *inbox)
+{
+	return PV_NET_INBOX_BYTES - (inbox->tail - inbox->head);
+}
+
+bool pv_net_inbox_has_room(const struct pv_net_inbox *inbox)
+{
+	return room(inbox) >= sizeof(struct pv_net_pending);
+}
+
 bool pv_net_inbox_put(struct pv_net_inbox *inbox, const struct pv_net_pending *frame)
 {
 	uint32_t bytes = (uint32_t)sizeof(frame->arrival) + frame->arrival.bytes;
 
-	if (bytes > PV_NET_INBOX_BYTES - (inbox->tail - inbox->head))
+	if (bytes > room(inbox))
 		return false;
 	write(inbox, &frame->arrival, sizeof(frame->arrival));
 	write(inbox, frame->data, frame->arrival.bytes);

@@ -120,6 +120,7 @@ struct pv_net_lane {
 	uint64_t rate_ns;
 	uint64_t interrupt_ns;
 	uint64_t frame_ns;
+	uint64_t neighbour_ns;
 	uint64_t timer_ns;
 
 	uint32_t unannounced; /* packets since the last interrupt was put off */
@@ -191,7 +192,7 @@ struct pv_net_receiver {
 
 	struct pv_net_pending pending;
 	struct pv_net_cutter cutter;
-	uint8_t segment[PV_NET_FRAME_MAX];
+	uint8_t segment[PV_NET_FRAME_MAX + PV_NET_FRAGMENT_HEADER_BYTES];
 	struct pv_net_inbox inbox;
 };
 
@@ -218,6 +219,10 @@ struct pv_net {
 	bool does_steer;
 	/* For each pair, where that is so: those that are there. The lane's own. */
 	struct pv_net_receiver **receiver;
+	/* One whose inbox has no room for any frame, and how long the wire waits for it; NULL:
+	 * none. */
+	struct pv_net_receiver *crowded;
+	uint64_t crowded_until_ns;
 	/* The pair that each flow was last sent on, and 1; 0: none. */
 	uint16_t flow[1u << PV_NET_FLOWS_SHIFT];
 
@@ -359,6 +364,9 @@ void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *rece
 /* inbox.c: each returns whether there was room, and a frame. */
 bool pv_net_inbox_put(struct pv_net_inbox *inbox, const struct pv_net_pending *frame);
 bool pv_net_inbox_get(struct pv_net_inbox *inbox, struct pv_net_pending *frame);
+
+/* Is there room for any frame? */
+bool pv_net_inbox_has_room(const struct pv_net_inbox *inbox);
 
 /* steer.c */
 

@@ -32,7 +32,8 @@ static uint64_t first(uint64_t a, uint64_t b)
 void pv_net_set_timer(struct pv_queue *queue, struct pv_net_lane *lane)
 {
 	struct pv_port *port = queue->device->port;
-	uint64_t due = first(first(lane->rate_ns, lane->interrupt_ns), lane->frame_ns);
+	uint64_t due = first(first(lane->rate_ns, lane->interrupt_ns),
+	                     first(lane->frame_ns, lane->neighbour_ns));
 	uint64_t now;
 
 	if (due == lane->timer_ns)

@@ -21,6 +21,7 @@ enum outcome {
 	CAME_IN,    /* or was dropped: the next one */
 	NO_FRAME,   /* the wire has none */
 	NO_BUFFERS, /* the driver has none */
+	NO_PLACE,   /* the queue that the next one may be for has none */
 };
 
 static struct pv_net_receiver *receiver_of(const struct pv_queue *queue)
@@ -59,6 +60,8 @@ void pv_net_receiver_drain(struct pv_queue *queue)
 
 	if (net->receiver[pv_net_pair(queue)] == receiver_of(queue))
 		net->receiver[pv_net_pair(queue)] = NULL;
+	if (net->crowded == receiver_of(queue))
+		net->crowded = NULL;
 }
 
 /* ---- rules ---- */
@@ -271,6 +274,41 @@ static struct pv_net_receiver *find_receiver(struct pv_net *net, struct pv_net_r
 	return net->receiver[pair];
 }
 
+/* Puts it where its own queue finds it. */
+static void pass_to(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                    struct pv_net_pending *pending)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+
+	if (!pv_net_inbox_put(&receiver->inbox, pending))
+		drop(receiver, &receiver->lane.counters->overruns);
+	if (net->crowded || pv_net_inbox_has_room(&receiver->inbox))
+		return;
+	net->crowded = receiver;
+	net->crowded_until_ns = pv_net_now_ns(queue) + FRAME_WAITS_NS;
+}
+
+/*
+ * A queue whose inbox is full holds the wire up, so that a wire that loses nothing need not: for a
+ * while, and then its frames are dropped until there is room, and the others have theirs.
+ */
+static bool is_held_up(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	struct pv_net *net = pv_net_of(queue->device);
+
+	receiver->lane.neighbour_ns = 0;
+	if (!net->crowded)
+		return false;
+	if (pv_net_inbox_has_room(&net->crowded->inbox)) {
+		net->crowded = NULL;
+		return false;
+	}
+	if (pv_net_now_ns(queue) >= net->crowded_until_ns)
+		return false;
+	receiver->lane.neighbour_ns = net->crowded_until_ns;
+	return true;
+}
+
 static enum outcome receive_for_any(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
 	struct pv_net *net = pv_net_of(queue->device);
@@ -279,6 +317,8 @@ static enum outcome receive_for_any(struct pv_queue *queue, struct pv_net_receiv
 	struct pv_net_receiver *wanted;
 
 	pending->arrival = (struct pv_net_arrival){ 0 };
+	if (is_held_up(queue, receiver))
+		return NO_PLACE;
 	pending->arrival.bytes =
 		net->wire->ops->receive(net->wire, 0, &memory, 1, &pending->arrival.hdr);
 	if (pending->arrival.bytes == 0)
@@ -292,8 +332,7 @@ static enum outcome receive_for_any(struct pv_queue *queue, struct pv_net_receiv
 	wanted = find_receiver(net, receiver, pending);
 	if (wanted == receiver)
 		return deliver_pending(queue, receiver);
-	if (!pv_net_inbox_put(&wanted->inbox, pending))
-		drop(wanted, &wanted->lane.counters->overruns);
+	pass_to(queue, wanted, pending);
 	pending->arrival.bytes = 0;
 	return CAME_IN;
 }
@@ -430,7 +469,7 @@ static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 	pv_net_buffers_put_back(queue, receiver);
 	/* The driver need not say that it has more buffers while it is the wire that has no frames.
 	 */
-	queue->is_stalled = outcome == NO_FRAME;
+	queue->is_stalled = outcome == NO_FRAME || outcome == NO_PLACE;
 	return outcome == CAME_IN || count > 1;
 }
 

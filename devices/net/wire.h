@@ -26,8 +26,8 @@
 
 struct pv_net_wire;
 
-/* The longest frame, one that is to be cut, with two VLAN tags. */
-#define PV_NET_FRAME_MAX (65535u + 14u + 8u)
+/* The longest frame: one that is to be cut, IPv6 with its header, with two VLAN tags. */
+#define PV_NET_FRAME_MAX (65535u + 40u + 14u + 8u)
 
 /* The shortest, without its padding. */
 #define PV_NET_FRAME_MIN 14u

@@ -162,10 +162,10 @@ class ServeNet(unittest.TestCase):
 
     # ---- from one process to another ----
 
-    def pass_on(self, sender, receiver, *options):
-        """A run of both; the result of the one that receives."""
+    def pass_on(self, sender, receiver, *options, more=()):
+        """A run of both, with more options of the receiver's. Returns the results of both."""
         with subprocess.Popen(self.bench_words(receiver, "--mode", "receive", "--check", "--json",
-                                               *options, seconds=3),
+                                               *options, *more, seconds=3),
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
             receiver.wait_for_front_end()
             sent = self.bench(sender, "--mode", "send", "--check", "--json", *options)
@@ -184,6 +184,14 @@ class ServeNet(unittest.TestCase):
         self.assertGreaterEqual(received["received"], sent["sent"])
         _, received = self.pass_on(first, second, "--packed")
         self.assertGreater(received["checked"], 0)
+
+    def test_nor_does_a_device_that_finds_a_queue_for_each_frame(self):
+        wire = self.path("wire")
+        first = self.serve(f"stream,path={wire},server=on,queues=2", name="a")
+        second = self.serve(f"stream,path={wire},reconnect-ms=50", name="b")
+        sent, received = self.pass_on(second, first, "--size", "1514", more=("--pairs", "2"))
+        self.assertGreater(received["checked"], 0)
+        self.assertGreaterEqual(received["received"], sent["sent"])
 
     def test_a_stream_whose_other_end_dies_comes_back(self):
         wire = self.path("wire")
