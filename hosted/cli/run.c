@@ -167,6 +167,7 @@ static bool run_service(struct pv_service *service, struct pv_machine *machine, 
 	    !pv_net_commands_init(&of_nets, qmp, pv_service_control(service), board->nics.nic,
 	                          board->nics.count, sentence))
 		return false;
+	pv_net_commands_add_remotes(&of_nets, board->remotes.device, board->remotes.count);
 	if (qmp) {
 		pv_machine_commands_register(&commands, qmp, machine, name, &board->disks);
 		pv_service_set_status(service, pv_machine_commands_status, &commands);

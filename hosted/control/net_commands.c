@@ -25,6 +25,22 @@ static struct pv_nic *find(const struct pv_net_commands *commands, const char *n
 	return NULL;
 }
 
+static const struct pv_remote_device *find_remote(const struct pv_net_commands *commands,
+                                                  const char *name)
+{
+	for (unsigned int i = 0; i < commands->remotes; i++)
+		if (commands->remote[i].is_network && strcmp(commands->remote[i].name, name) == 0)
+			return &commands->remote[i];
+	return NULL;
+}
+
+void pv_net_commands_add_remotes(struct pv_net_commands *commands,
+                                 const struct pv_remote_device *remote, unsigned int remotes)
+{
+	commands->remote = remote;
+	commands->remotes = remotes;
+}
+
 /* ---- the link ---- */
 
 static void set_link(struct pv_qmp_request *request, void *arg, struct json_object *arguments)
@@ -32,14 +48,17 @@ static void set_link(struct pv_qmp_request *request, void *arg, struct json_obje
 	const char *name = pv_json_text_of(arguments, "name");
 	bool is_up = json_object_get_boolean(json_object_object_get(arguments, "up"));
 	const struct pv_nic *nic = find(arg, name);
+	const struct pv_remote_device *remote = find_remote(arg, name);
 
-	if (!nic) {
+	if (nic)
+		pv_net_set_link(nic->device, is_up);
+	else if (remote)
+		pv_remote_set_link(remote->remote, is_up);
+	if (nic || remote)
+		pv_qmp_return(request, NULL);
+	else
 		pv_qmp_fail(request, PV_QMP_DEVICE_NOT_FOUND,
 		            "there is no network device '%.64s'; query-rx-filter lists them", name);
-		return;
-	}
-	pv_net_set_link(nic->device, is_up);
-	pv_qmp_return(request, NULL);
 }
 
 /* ---- the receive filter ---- */
@@ -282,7 +301,7 @@ bool pv_net_commands_init(struct pv_net_commands *commands, struct pv_qmp *qmp,
 	*commands = (struct pv_net_commands){
 		.nic = nic, .nics = nics, .qmp = qmp, .control = control, .announcing.timer_fd = -1
 	};
-	if (!qmp || nics == 0)
+	if (!qmp)
 		return true;
 	error = watch_timer(commands);
 	if (error) {

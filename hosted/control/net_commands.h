@@ -9,6 +9,7 @@
 
 #include "hosted/control/nic.h"
 #include "hosted/control/qmp.h"
+#include "hosted/control/remote_device.h"
 
 /* Announcements under way, of all devices or of some. */
 struct pv_net_announcing {
@@ -23,18 +24,25 @@ struct pv_net_announcing {
 struct pv_net_commands {
 	struct pv_nic *nic;
 	unsigned int nics;
+	const struct pv_remote_device *remote; /* of those that are networks the link can be set */
+	unsigned int remotes;
 	struct pv_qmp *qmp;
 	struct pv_loop *control;
 	struct pv_net_announcing announcing;
 };
 
 /*
- * Registers the commands, and has the server tell of changes; NULL `qmp`, or no devices: it does
- * nothing. Returns false with a sentence.
+ * Registers the commands, and has the server tell of changes; NULL `qmp`: it does nothing. Returns
+ * false with a sentence.
  */
 bool pv_net_commands_init(struct pv_net_commands *commands, struct pv_qmp *qmp,
                           struct pv_loop *control, struct pv_nic *nic, unsigned int nics,
                           char sentence[static PV_SENTENCE_BYTES]);
+
+/* Devices that others serve, networks among them, have links too: for as long as the server lives.
+ */
+void pv_net_commands_add_remotes(struct pv_net_commands *commands,
+                                 const struct pv_remote_device *remote, unsigned int remotes);
 
 /* No command comes any more, and the control loop does not run. */
 void pv_net_commands_fini(struct pv_net_commands *commands);

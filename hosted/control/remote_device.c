@@ -239,6 +239,8 @@ static bool make(struct pv_remote_device *device, const REMOTE *options, struct 
 		return pv_sentence_wrong(sentence, "%s%s%s", options->path ? options->path : "",
 		                         options->path ? ": " : "", why);
 	device->device = pv_remote_device(device->remote);
+	device->name = pv_export_host(export).name;
+	device->is_network = options->type == PV_REMOTE_NET;
 	snprintf(what, sizeof(what), "%s by %s", types[options->type], fars[options->far]);
 	return !pv_export_attach(export, device->host, device->device, what) ||
 	       pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));

@@ -48,6 +48,8 @@ void pv_remote_device_extend(struct pv_service_extent *extent,
                              const struct pv_remote_device_options *options);
 
 struct pv_remote_device {
+	const char *name;
+	bool is_network;
 	struct pv_host *host;
 	struct pv_remote *remote;
 	struct pv_loop *loop; /* the control side's, of all its queues */

@@ -105,6 +105,10 @@ def give_and_take(listener, taken):
             taken.extend(data)
 
 
+def ctl(qmp, *words):
+    subprocess.run([os.environ["PARAVANE"], "ctl", qmp, *words], check=False, stdout=subprocess.DEVNULL)
+
+
 def kernel(_folder):
     """A Linux guest on a tap that the kernel's vhost serves, with two pairs of queues."""
     if not os.path.exists("/dev/vhost-net"):
@@ -122,8 +126,14 @@ def kernel(_folder):
         listener.listen()
         server = threading.Thread(target=give_and_take, args=(listener, taken), daemon=True)
         server.start()
+        server.join(60)
+        for is_up, seen in ("false", "cable 0"), ("true", "cable 1"):
+            ctl(machine.qmp_path, "set_link", "name=net0", "up=" + is_up)
+            deadline = time.monotonic() + 30
+            while seen not in "\n".join(machine.lines()) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            say(seen in "\n".join(machine.lines()), f"kernel: the cable is told: {seen}")
         say(machine.wait() == 0, "kernel: the guest comes to its end", machine.obituary())
-        server.join(1)
         text = "\n".join(machine.lines())
         say("queues 2" in text, "kernel: the driver uses both pairs", text)
         say("carrier 1" in text, "kernel: the cable is in", text)

@@ -27,4 +27,12 @@ ping -c 3 $host
 nc $host 9000 </dev/null >/data
 md5sum /data
 nc $host 9000 </data
+for wanted in 0 1; do
+	turns=200
+	until [ "$(cat $card/carrier)" = $wanted ] || [ $turns -eq 0 ]; do
+		turns=$((turns - 1))
+		sleep 0.1
+	done
+	echo "cable $(cat $card/carrier)"
+done
 poweroff -f
