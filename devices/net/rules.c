@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What comes in, as the driver set it (virtio 1.3, sections 5.1.6.5.1 to 5.1.6.5.3), and its state.
  */
+#include "devices/net/headers.h"
 #include "devices/net/internal.h"
 
 #define TPID_AT      12u
@@ -56,9 +57,9 @@ static bool lets_in_vlan(const struct pv_net_rules *rules, const uint8_t *frame,
 {
 	uint16_t vlan;
 
-	if (bytes < TPID_AT + 4 || (frame[TPID_AT] << 8 | frame[TPID_AT + 1]) != TPID_VLAN)
+	if (bytes < TPID_AT + 4 || pv_net_get16(frame + TPID_AT) != TPID_VLAN)
 		return true;
-	vlan = (uint16_t)((frame[TPID_AT + 2] << 8 | frame[TPID_AT + 3]) & VLAN_ID_MASK);
+	vlan = pv_net_get16(frame + TPID_AT + 2) & VLAN_ID_MASK;
 	return rules->vlans[vlan / 8] & 1u << vlan % 8;
 }
 

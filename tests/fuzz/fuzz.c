@@ -3,12 +3,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "abi/virtio_blk.h"
 #include "ring/err.h"
 
 #define DISK_BYTES 16384u
 #define RUNS       4
+#define CACHE_LINE 64u
 
 /* ---- the input ---- */
 
@@ -123,31 +125,65 @@ static struct fuzz_host *of_port(struct pv_port *port)
 	return (struct fuzz_host *)port;
 }
 
+/*
+ * What is large costs nothing where it is not touched: pages of its own. It ends, but for what
+ * makes it a multiple of a cache line, where the next page may not be touched.
+ */
+#define PAGE_BYTES  4096u
+#define LARGE_BYTES 32768u
+
+static size_t rounded(size_t bytes, size_t to)
+{
+	return (bytes + to - 1) & ~(to - 1);
+}
+
+static void *large_alloc(size_t bytes)
+{
+	const size_t pages = rounded(bytes, PAGE_BYTES);
+	uint8_t *memory = mmap(NULL, pages + PAGE_BYTES, PROT_READ | PROT_WRITE,
+	                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED || mprotect(memory + pages, PAGE_BYTES, PROT_NONE))
+		return NULL;
+	return memory + pages - rounded(bytes, CACHE_LINE);
+}
+
+static void large_free(void *memory, size_t bytes)
+{
+	const size_t pages = rounded(bytes, PAGE_BYTES);
+
+	munmap((uint8_t *)memory + rounded(bytes, CACHE_LINE) - pages, pages + PAGE_BYTES);
+}
+
 static void *port_alloc(struct pv_port *port, size_t bytes)
 {
-	void *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+	void *memory;
 
 	(void)port;
+	if (bytes >= LARGE_BYTES)
+		return large_alloc(bytes);
+	memory = aligned_alloc(CACHE_LINE, rounded(bytes, CACHE_LINE));
 	return memory ? memset(memory, 0, bytes) : NULL;
 }
 
 static void port_free(struct pv_port *port, void *memory, size_t bytes)
 {
 	(void)port;
-	(void)bytes;
-	free(memory);
+	if (bytes >= LARGE_BYTES)
+		large_free(memory, bytes);
+	else
+		free(memory);
 }
 
 static void queue_attach(struct pv_port *port, struct pv_queue *queue)
 {
-	(void)queue;
-	of_port(port)->is_attached = true;
+	of_port(port)->attached |= 1u << queue->index;
 }
 
 /* The store answers at once: a queue that drains is quiet. */
 static void queue_detach(struct pv_port *port, struct pv_queue *queue)
 {
-	of_port(port)->is_attached = false;
+	of_port(port)->attached &= ~(1u << queue->index);
 	pv_queue_drain(queue);
 	pv_bug_on(!pv_queue_is_quiet(queue));
 	pv_queue_stopped(queue);
@@ -161,13 +197,27 @@ static void interrupt(struct pv_port *port, struct pv_queue *queue)
 
 static void queue_broke(struct pv_port *port, struct pv_queue *queue)
 {
-	(void)port;
+	of_port(port)->has_broken = true;
 	pv_device_needs_reset(queue->device);
+}
+
+static void queue_event(struct pv_port *port, struct pv_queue *queue)
+{
+	of_port(port)->events |= 1u << queue->index;
+}
+
+/* All queues are run anyhow. */
+static void queue_wake(struct pv_port *port, struct pv_queue *queue)
+{
+	pv_bug_on(!(of_port(port)->attached & 1u << queue->index));
 }
 
 static void queue_timer(struct pv_port *port, struct pv_queue *queue, uint64_t ns)
 {
-	pv_bug_on(!of_port(port)->is_attached || !queue->is_stalled);
+	const struct fuzz_host *host = of_port(port);
+
+	pv_bug_on(!(host->attached & 1u << queue->index));
+	pv_bug_on(!queue->is_stalled && !host->sets_timers);
 	(void)ns;
 }
 
@@ -196,6 +246,8 @@ static const struct pv_port_ops port_ops = {
 	.queue_detach = queue_detach,
 	.interrupt = interrupt,
 	.queue_broke = queue_broke,
+	.queue_event = queue_event,
+	.queue_wake = queue_wake,
 	.queue_timer = queue_timer,
 	.now_ns = now_ns,
 	.config_changed = config_changed,
@@ -286,15 +338,20 @@ void fuzz_round_trip(struct pv_dev_ring *ring, const struct fuzz_memory *memory,
 
 /* ---- the devices ---- */
 
-static void *storage_of(size_t bytes)
+void *fuzz_storage(size_t bytes)
 {
-	void *storage = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+	void *storage = aligned_alloc(CACHE_LINE, rounded(bytes, CACHE_LINE));
 
 	pv_bug_on(!storage);
 	return memset(storage, 0, bytes);
 }
 
-static void close_host(struct fuzz_host *host)
+struct fuzz_host fuzz_host_of(void *storage)
+{
+	return (struct fuzz_host){ .port = { .ops = &port_ops }, .storage = storage };
+}
+
+void fuzz_host_close(struct fuzz_host *host)
 {
 	pv_device_reset(host->device, (struct pv_waiter){ 0 });
 	pv_bug_on(pv_device_status(host->device) != 0 || host->device->is_resetting);
@@ -312,7 +369,7 @@ void fuzz_blk_open(struct fuzz_blk *blk)
 	};
 
 	*blk = (struct fuzz_blk){
-		.host = { .port = { .ops = &port_ops }, .storage = storage_of(pv_blk_bytes(1)) },
+		.host = fuzz_host_of(fuzz_storage(pv_blk_bytes(1))),
 		.store = {
 			.ops = &store_ops,
 			.capacity_bytes = DISK_BYTES,
@@ -331,7 +388,7 @@ void fuzz_blk_open(struct fuzz_blk *blk)
 
 void fuzz_blk_close(struct fuzz_blk *blk)
 {
-	close_host(&blk->host);
+	fuzz_host_close(&blk->host);
 	free(blk->disk);
 }
 
@@ -359,7 +416,7 @@ void fuzz_rng_open(struct fuzz_rng *rng, struct fuzz_input *input)
 		options.period_ns = 1000;
 	}
 	*rng = (struct fuzz_rng){
-		.host = { .port = { .ops = &port_ops }, .storage = storage_of(pv_rng_bytes()) },
+		.host = fuzz_host_of(fuzz_storage(pv_rng_bytes())),
 		.source = { .ops = &source_ops },
 		.input = input,
 	};
@@ -368,7 +425,7 @@ void fuzz_rng_open(struct fuzz_rng *rng, struct fuzz_input *input)
 
 void fuzz_rng_close(struct fuzz_rng *rng)
 {
-	close_host(&rng->host);
+	fuzz_host_close(&rng->host);
 }
 
 int fuzz_host_start(struct fuzz_host *host, const struct fuzz_memory *memory, uint64_t features)
@@ -390,13 +447,34 @@ int fuzz_host_start(struct fuzz_host *host, const struct fuzz_memory *memory, ui
 	return err ? err : pv_device_queue_start(host->device, 0);
 }
 
+static void hear_events(struct fuzz_host *host)
+{
+	for (uint16_t i = 0; i < host->device->queues; i++)
+		if (host->events & 1u << i)
+			pv_queue_event(&host->device->queue[i]);
+	host->events = 0;
+}
+
+static bool run_once(struct fuzz_host *host)
+{
+	bool has_work = false;
+
+	for (uint16_t i = 0; i < host->device->queues; i++) {
+		struct pv_queue *queue = &host->device->queue[i];
+
+		if (!(host->attached & 1u << i))
+			continue;
+		has_work |= pv_queue_run(queue) || pv_dev_ring_kicks_on(&queue->ring);
+		hear_events(host);
+	}
+	return has_work;
+}
+
 void fuzz_host_run(struct fuzz_host *host)
 {
-	struct pv_queue *queue = &host->device->queue[0];
-
-	for (int i = 0; i < RUNS && host->is_attached; i++) {
+	for (int i = 0; i < RUNS && host->attached; i++) {
 		host->now_ns += 300;
-		if (!pv_queue_run(queue) && !pv_dev_ring_kicks_on(&queue->ring))
+		if (!run_once(host))
 			break;
 	}
 }

@@ -94,14 +94,27 @@ void fuzz_round_trip(struct pv_dev_ring *ring, const struct fuzz_memory *memory,
 struct fuzz_host {
 	struct pv_port port;
 	struct pv_device *device;
-	void *storage; /* the device's */
-	bool is_attached;
+	void *storage;     /* the device's */
+	uint32_t attached; /* queues, a bit each */
+	uint32_t events;   /* that the control side has not heard of, the same */
+	bool has_broken;   /* a queue of it */
+	bool sets_timers;  /* also of queues that are not stalled */
 	uint64_t now_ns;
 };
 
-/* Starts the queue on the ring in memory. Returns 0 or why it does not start. */
+/* Zeroed memory for a device, to be freed. */
+void *fuzz_storage(size_t bytes);
+
+/* For a device on `storage`: functions of a port. */
+struct fuzz_host fuzz_host_of(void *storage);
+
+/* Resets the device, which must be done at once, and frees its storage. */
+void fuzz_host_close(struct fuzz_host *host);
+
+/* Starts the first queue on the ring in memory. Returns 0 or why it does not start. */
 int fuzz_host_start(struct fuzz_host *host, const struct fuzz_memory *memory, uint64_t features);
 
+/* Runs all queues until they have nothing to do, for a few times at most. */
 void fuzz_host_run(struct fuzz_host *host);
 
 struct fuzz_blk {
