@@ -19,6 +19,9 @@
  * it for a fresh ring, whose counters are set. It means that here if we did not name this base
  * ourselves and no descriptor bears the mark of a lap that is over. (One may well not: those of a
  * chain but its first are left as they were, and a whole chain on an in-order queue.)
+ *
+ * DPDK says the driver's half alone, and 0 for ours, which would be a lap behind: the same is true
+ * of that.
  */
 static bool is_fresh(struct pv_vhu_backend *backend, const struct pv_vhu_vring *vring,
                      const struct pv_ring_config *config)
@@ -26,7 +29,7 @@ static bool is_fresh(struct pv_vhu_backend *backend, const struct pv_vhu_vring *
 	const struct pvirtq_desc *desc;
 	struct pv_mem_view view;
 
-	if (vring->base != 0 || vring->is_base_ours)
+	if ((vring->base != 0 && vring->base != VHOST_USER_BASE_AVAIL_WRAP) || vring->is_base_ours)
 		return false;
 	pv_mem_view_init(&view, backend->memory->table);
 	desc = pv_mem_span(&view, config->desc_area, sizeof(*desc) * (uint64_t)vring->size);
