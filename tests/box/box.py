@@ -40,7 +40,6 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "guests"))
 import initramfs
 
 MODULES = ["virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "kvm-amd", "ext4", "overlay", "tun",
-MODULES = ["virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "kvm-amd", "ext4", "overlay", "tun",
            "vhost_net", "8021q"]
 PACKAGE = "linux-image-amd64"
 # The box must show a sign of life this soon; it takes 5 s on a machine that is not busy.
