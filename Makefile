@@ -22,6 +22,7 @@ bench: build
 	@bench/run
 	@bench/boot
 	@bench/image
+	@bench/image_net
 
 fuzz:
 	@tools/packages.sh check || :

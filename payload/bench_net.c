@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How fast a network device is: so many packets of a size in flight, sent, and where the other side
- * sends them back ("net-echo"), received; then one at a time of 64 bytes, there and back.
+ * answers ("net-echo"), received; then, if each has one answer, one at a time of 64 bytes, there
+ * and back.  Where each has many answers it is receiving that is measured.
  */
 #include "drivers/net/net.h"
 #include "payload/payload.h"
+#include "payload/udp.h"
 #include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 
@@ -28,7 +30,8 @@ static struct bench {
 	struct pv_netdrv *net;
 	struct pv_netdrv_queue *rx, *tx;
 	uint32_t idles;
-	uint32_t away; /* echoes that are expected */
+	uint32_t answers; /* to each packet */
+	uint32_t away;    /* answers that are expected */
 	uint64_t sent, received, errors;
 	uint64_t last_ns; /* when something came of it */
 } bench;
@@ -52,39 +55,56 @@ static void received(struct pv_netdrv_queue *rx, const struct pv_netdrv_received
 
 /* ---- frames ---- */
 
-static void prepare(uint32_t depth, uint32_t bytes, uint8_t *memory, bool has_echo)
+static uint8_t *frame_of(uint8_t *memory, uint32_t i)
+{
+	return memory + 64 * (size_t)i * (FRAME_MAX / 64 + 2) + PV_NETDRV_HEADROOM;
+}
+
+/* To ourselves where somebody sends it back; of a protocol that is for experiments. */
+static void write_frame(uint8_t *frame, uint32_t bytes)
 {
 	const uint8_t *mac = pv_netdrv_info(bench.net)->mac;
 
+	__builtin_memset(frame, bench.answers ? 0 : 0xff, bytes);
+	if (bench.answers)
+		__builtin_memcpy(frame, mac, VIRTIO_NET_MAC_BYTES);
+	__builtin_memcpy(frame + 6, mac, VIRTIO_NET_MAC_BYTES);
+	frame[12] = 0x88;
+	frame[13] = 0xb5;
+}
+
+static void make_ready(uint32_t i, uint8_t *frame, uint32_t bytes)
+{
+	flights[i].data = (struct pv_buffer){ frame, bytes };
+	flights[i].packet = (struct pv_netdrv_packet){
+		.buffer = &flights[i].data, .buffers = 1, .has_headroom = true, .done = sent
+	};
+	idle[bench.idles++] = (uint16_t)i;
+}
+
+static void prepare(uint32_t depth, uint32_t bytes, uint8_t *memory, uint16_t udp_port)
+{
 	bench.idles = 0;
 	for (uint32_t i = 0; i < depth; i++) {
-		uint8_t *frame =
-			memory + 64 * (size_t)i * (FRAME_MAX / 64 + 2) + PV_NETDRV_HEADROOM;
+		uint8_t *frame = frame_of(memory, i);
 
-		__builtin_memset(frame, has_echo ? 0 : 0xff, bytes);
-		if (has_echo)
-			__builtin_memcpy(frame, mac, VIRTIO_NET_MAC_BYTES);
-		__builtin_memcpy(frame + 6, mac, VIRTIO_NET_MAC_BYTES);
-		frame[12] = 0x88;
-		frame[13] = 0xb5;
-		flights[i].data = (struct pv_buffer){ frame, bytes };
-		flights[i].packet = (struct pv_netdrv_packet){
-			.buffer = &flights[i].data, .buffers = 1, .has_headroom = true, .done = sent
-		};
-		idle[bench.idles++] = (uint16_t)i;
+		write_frame(frame, bytes);
+		if (udp_port)
+			udp_head(frame, pv_netdrv_info(bench.net)->mac, (uint16_t)bytes, udp_port);
+		make_ready(i, frame, bytes);
 	}
 }
 
 /* Until nothing is idle, or as many are away as there may be. */
-static void send_more(uint32_t depth, bool has_echo)
+static void send_more(uint32_t depth)
 {
 	bool has_sent = false;
 
-	while (bench.idles > 0 && (!has_echo || bench.away < depth)) {
+	while (bench.idles > 0 && (bench.away == 0 || bench.away + bench.answers <= depth)) {
 		if (pv_netdrv_send(bench.tx, &flights[idle[bench.idles - 1]].packet))
 			break;
 		bench.idles--;
-		bench.away += has_echo;
+		bench.away += bench.answers;
 		has_sent = true;
 	}
 	if (has_sent)
@@ -101,19 +121,19 @@ static void sleep(struct pv_netdrv_queue *queue)
 	pv_netdrv_interrupts_off(queue);
 }
 
-static bool look(bool has_echo)
+static bool look(void)
 {
 	const uint32_t done = pv_netdrv_poll(bench.tx, 0) + pv_netdrv_poll(bench.rx, 0);
 
 	if (done > 0)
 		bench.last_ns = clock_ns();
 	else
-		sleep(has_echo ? bench.rx : bench.tx);
+		sleep(bench.answers ? bench.rx : bench.tx);
 	return clock_ns() - bench.last_ns < TIMEOUT_NS;
 }
 
 /* Until the time is over and all is back, or nothing comes back any more. */
-static bool run(uint32_t depth, uint64_t ms, bool has_echo)
+static bool run(uint32_t depth, uint64_t ms)
 {
 	const uint64_t end_ns = clock_ns() + ms * MS;
 	bool is_alive = true;
@@ -121,24 +141,47 @@ static bool run(uint32_t depth, uint64_t ms, bool has_echo)
 	bench.sent = bench.received = bench.errors = bench.away = 0;
 	bench.last_ns = clock_ns();
 	while (is_alive && clock_ns() < end_ns) {
-		send_more(depth, has_echo);
-		is_alive = look(has_echo);
+		send_more(depth);
+		is_alive = look();
 	}
 	while (is_alive && (bench.idles < depth || bench.away > 0))
-		is_alive = look(has_echo);
+		is_alive = look();
 	return is_alive && bench.errors == 0;
+}
+
+/* The host is asked for its address, and knows ours when it answers. */
+static bool is_known(uint8_t *memory)
+{
+	bench.received = 0;
+	bench.last_ns = clock_ns();
+	udp_arp(frame_of(memory, 0), pv_netdrv_info(bench.net)->mac);
+	make_ready(0, frame_of(memory, 0), ARP_BYTES);
+	if (pv_netdrv_send(bench.tx, &flights[0].packet))
+		return false;
+	bench.idles = 0;
+	pv_netdrv_publish(bench.tx);
+	while (bench.idles == 0 || bench.received == 0)
+		if (!look())
+			return false;
+	return true;
 }
 
 /* ---- what it comes to ---- */
 
-static void report(uint32_t depth, uint32_t bytes, uint64_t took_ns, bool has_echo)
+static const char *figure_name(void)
 {
-	const uint64_t packets = has_echo ? bench.received : bench.sent;
+	if (bench.answers == 0)
+		return "packets sent a second";
+	return bench.answers == 1 ? "packets there and back a second" : "packets received a second";
+}
+
+static void report(uint32_t depth, uint32_t bytes, uint64_t took_ns)
+{
+	const uint64_t packets = bench.answers ? bench.received : bench.sent;
 
 	payload_note("depth", depth);
 	payload_note("bytes", bytes);
-	payload_note(has_echo ? "packets there and back a second" : "packets sent a second",
-	             packets * SECOND / took_ns);
+	payload_note(figure_name(), packets * SECOND / took_ns);
 	payload_note("KB a second", packets * bytes / 1000 * SECOND / took_ns);
 	payload_note("kicks in 1000 packets", pv_netdrv_queue_counters(bench.tx).kicks * 1000 /
 	                                              (bench.sent ? bench.sent : 1));
@@ -146,12 +189,12 @@ static void report(uint32_t depth, uint32_t bytes, uint64_t took_ns, bool has_ec
 	             interrupts_taken() * 1000ull / (bench.sent ? bench.sent : 1));
 }
 
-static void bench_round_trip(uint8_t *memory, uint64_t ms)
+static void bench_round_trip(uint8_t *memory, const struct payload_options *options)
 {
 	const uint64_t begin = clock_ns();
 
-	prepare(1, ROUND_BYTES, memory, true);
-	payload_ok(run(1, ms, true), "single packets come back to the end");
+	prepare(1, ROUND_BYTES, memory, options->udp_port);
+	payload_ok(run(1, options->ms), "single packets come back to the end");
 	payload_note("a round trip of 64 bytes, ns",
 	             (clock_ns() - begin) / (bench.received ? bench.received : 1));
 }
@@ -171,12 +214,14 @@ static void bench_packets(const struct payload_options *options)
 
 	if (!payload_ok(memory && depth > 0, "there is memory for it, and a depth"))
 		return;
-	prepare(depth, frame_bytes(options), memory, options->has_echo);
+	if (options->udp_port && !payload_ok(is_known(memory), "the host answers"))
+		return;
+	prepare(depth, frame_bytes(options), memory, options->udp_port);
 	begin = clock_ns();
-	payload_ok(run(depth, options->ms, options->has_echo), "it goes on to the end");
-	report(depth, frame_bytes(options), clock_ns() - begin, options->has_echo);
-	if (options->has_echo)
-		bench_round_trip(memory, options->ms);
+	payload_ok(run(depth, options->ms), "it goes on to the end");
+	report(depth, frame_bytes(options), clock_ns() - begin);
+	if (bench.answers == 1)
+		bench_round_trip(memory, options);
 }
 
 void payload_bench_net(struct pv_bus *bus, const struct payload_options *options)
@@ -192,7 +237,7 @@ void payload_bench_net(struct pv_bus *bus, const struct payload_options *options
 	};
 
 	bare_forget();
-	bench = (struct bench){ 0 };
+	bench = (struct bench){ .answers = options->has_echo ? options->answers : 0 };
 	if (!payload_ok(pv_netdrv_create(&bench.net, bus, &bare_os, &wanted) == 0, "it comes up"))
 		return;
 	bench.rx = pv_netdrv_rx(bench.net, 0);

@@ -204,6 +204,8 @@ static void take_options(const struct words *words)
 	options.depth = (uint32_t)option_of(words, "depth", 32);
 	options.bytes = (uint32_t)option_of(words, "bytes", 4096);
 	options.ms = option_of(words, "ms", 1000);
+	options.answers = (uint32_t)option_of(words, "answers", 1);
+	options.udp_port = (uint16_t)option_of(words, "udp", 0);
 }
 
 static void begin_interrupts(void)

@@ -25,6 +25,10 @@ struct payload_options {
 	/* "depth=", "bytes=", "ms=": requests in flight, bytes of each, how long to measure. */
 	uint32_t depth, bytes;
 	uint64_t ms;
+	/* "answers=": to each packet where there is an echo; "udp=": a port of the host's instead
+	 * of frames of a protocol for experiments, or 0. */
+	uint32_t answers;
+	uint16_t udp_port;
 };
 
 /* A statement about the device that is being tested; returns is_true. */

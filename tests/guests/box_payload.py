@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The image of our drivers on QEMU's devices where QEMU has a KVM: a handful of the matrix's rows."""
+"""The image of our drivers where there is a KVM, on QEMU's devices and on our own networks: a handful of the
+matrix's rows."""
 
 import os
 import re
@@ -14,7 +15,8 @@ STATEMENT = re.compile(r"(not )?ok \d+ - (.*)")
 
 
 def body(report, test):
-    command = ["env", f"PAYLOAD={os.environ['PAYLOAD']}", "python3", os.path.abspath(MATRIX), "--kvm"]
+    command = ["env", f"PAYLOAD={os.environ['PAYLOAD']}",
+               f"PARAVANE={os.environ['PARAVANE']}", "python3", os.path.abspath(MATRIX), "--kvm"]
     planned, stated = None, 0
     for line in in_box.run(test, command, "1536M", LIMIT_S):
         if statement := STATEMENT.match(line):

@@ -28,6 +28,8 @@ PAYLOAD = os.environ["PAYLOAD"]
 PARAVANE = os.environ.get("PARAVANE")
 HOSTED = os.environ.get("HOSTED_PAYLOAD")
 SERVERS = [DAEMON, "paravane serve"]
+# Our own machine, which needs a KVM.
+RUN = "paravane run"
 DISK_MIB = 8
 # A KVM may be emulated itself.
 LIMITS_S = {"TCG": 60, "KVM": 120}
@@ -101,6 +103,9 @@ ROWS = [
     ("net", "microvm, modern", "", "VERSION_1", ""),
     ("net echo", "q35", "", "", ""),
     ("net echo", "q35", "packed=on,mrg_rxbuf=off", "PACKED", "MRG_RXBUF"),
+    ("net", RUN, "tap user tap,bus=mmio user,bus=mmio", "VERSION_1 PACKED MRG_RXBUF CTRL_VQ", ""),
+    ("net echo", RUN, "echo echo,bus=mmio", "VERSION_1 PACKED MRG_RXBUF CTRL_VQ", ""),
+    ("net echo", RUN, "echo,packed=off echo,bus=mmio,packed=off", "VERSION_1", "PACKED"),
     ("bench net", "q35", "", "", ""),
     ("several", "q35", "", "", ""),
     ("several", "microvm", "", "", ""),
@@ -137,7 +142,9 @@ ROWS = [
 ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=4,packed=on",
                "blk, q35 with an IOMMU, disable-legacy=on,iommu_platform=on",
                "blk, microvm, modern, num-queues=4,event_idx=off", "several, q35",
-               "several in ring 3, microvm"]
+               "several in ring 3, microvm", "net, paravane run, tap user tap,bus=mmio user,bus=mmio",
+               "net echo, paravane run, echo echo,bus=mmio",
+               "net echo, paravane run, echo,packed=off echo,bus=mmio,packed=off"]
 ACCELERATORS = {"TCG": ["-accel", "tcg", "-cpu", "max"], "KVM": ["-accel", "kvm", "-cpu", "host"]}
 # What the image is told to do.
 BENCH = "bench ms=200 depth=8"
@@ -212,13 +219,17 @@ class Row:
             return self.disk(readonly=True), 1
         return self.disk() + self.disk() + 2 * ["-device", self.device("virtio-rng")], 4
 
+    def machine_command(self):
+        """What to start, and how many devices it has."""
+        devices, count = self.devices()
+        return [QEMU, *ACCELERATORS[self.accelerator], "-m", "64M", "-display", "none", "-nodefaults",
+                "-no-user-config", "-no-reboot", "-serial", "stdio", "-kernel", PAYLOAD,
+                "-append", WORDS.get(self.driver, "scratch"), *MACHINES[self.machine], *devices], count
+
     def verdict(self):
         """Empty: it has passed; otherwise why not. And what it said."""
-        devices, count = self.devices()
+        command, count = self.machine_command()
         limit_s = LIMITS_S[self.accelerator]
-        command = [QEMU, *ACCELERATORS[self.accelerator], "-m", "64M", "-display", "none", "-nodefaults",
-                   "-no-user-config", "-no-reboot", "-serial", "stdio", "-kernel", PAYLOAD,
-                   "-append", WORDS.get(self.driver, "scratch"), *MACHINES[self.machine], *devices]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, timeout=limit_s, check=False)
@@ -267,6 +278,16 @@ class Row:
         return ""
 
 
+class RunRow(Row):
+    """Networks of ours, each a word, in a machine of ours."""
+
+    def machine_command(self):
+        networks = self.options.split()
+        devices = [word for network in networks for word in ("--net", network)]
+        return [PARAVANE, "run", "--memory", "64M", "--rng", "off", "--kernel", PAYLOAD, "--append",
+                WORDS[self.driver] or "scratch", *devices], len(networks)
+
+
 class ServedRow(Row):
     """A device that a process serves, and the self tests in another."""
 
@@ -308,7 +329,13 @@ class ServedRow(Row):
         return "" if re.search(r"interrupts [1-9]", said) else "a device does not interrupt"
 
 
+def class_of(machine):
+    return ServedRow if machine in SERVERS else RunRow if machine == RUN else Row
+
+
 def can_be_had(machine):
+    if machine == RUN:
+        return PARAVANE and sys.argv[1:] == ["--kvm"]
     if machine not in SERVERS:
         return True
     return HOSTED and PARAVANE and (machine != DAEMON or shutil.which(DAEMON))
@@ -328,7 +355,7 @@ def main():
     for number, words in enumerate(chosen, 1):
         begin = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="pv-payload-") as folder:
-            row = (ServedRow if words[1] in SERVERS else Row)(words, folder, accelerator)
+            row = class_of(words[1])(words, folder, accelerator)
             complaint, said = row.verdict()
         failures += bool(complaint)
         print(f"{'not ok' if complaint else 'ok'} {number} - {name_of(words)}", flush=True)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machines in which the image of our drivers measures a device: how they are started, what they say."""
+
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+
+import box_turn
+import exits
+
+sys.path[:0] = [os.path.join(box_turn.ROOT, "tests", "guests"),
+                os.path.join(box_turn.ROOT, "tests", "box")]
+
+PARAVANE = os.path.abspath(os.environ.get("PARAVANE",
+                                          os.path.join(box_turn.ROOT, "build/paravane")))
+IMAGE = os.path.join(os.path.dirname(PARAVANE), "payload.elf")
+QEMU = "qemu-system-x86_64"
+LIMIT_S = 60
+
+
+def paravane(words, *device):
+    return [PARAVANE, "run", "--memory", "64M", "--rng", "off", "--kernel", IMAGE, "--append", words,
+            *device]
+
+
+def qemu(machine, words, *device):
+    return [QEMU, "-M", machine, "-accel", "kvm", "-cpu", "host", "-m", "64M", "-display", "none",
+            "-nodefaults", "-no-user-config", "-no-reboot", "-serial", "stdio", "-kernel", IMAGE,
+            "-append", words, *device]
+
+
+def say_wrong(command, text):
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {' '.join(command)}\nsays: {text[-500:]}")
+
+
+def run(command, names):
+    """What one machine says of the figures that have these names; the first of them it must say."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired as late:
+        say_wrong(command, f"nothing more after {LIMIT_S} s: {(late.stdout or b'').decode()}")
+    figures = {key: int(value) for name, key in names.items()
+               for value in re.findall(rf"{name} (\d+)", done.stdout)}
+    if "not ok" in done.stdout or next(iter(names.values())) not in figures:
+        say_wrong(command, done.stdout + done.stderr)
+    return figures
+
+
+def run_timed(command, names):
+    """And the CPU time in seconds, the monitor's and its guest's."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    figures = run(command, names)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return figures, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def exits_of_each(short, long):
+    """What the longer of two runs has more of, for each thing that it did more. Both are run by a function
+    that returns how many it did."""
+    counts, things = [], []
+    for run_one in short, long:
+        with exits.Exits() as counted:
+            things.append(run_one())
+        counts.append(counted.result)
+    return {name: (counts[1][name] - counts[0][name]) / max(things[1] - things[0], 1) for name in counts[0]}
+
+
+def median(found, figure, **row):
+    values = [run[figure] for run in found
+              if figure in run and all(run[key] == value for key, value in row.items())]
+    return statistics.median(values) if values else float("nan")
+
+
+def turn_direct(command):
+    """A turn on this machine; returns its figures."""
+    lines = box_turn.Lines()
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    lines.write(done.stdout)
+    if done.returncode:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: a turn did not come through")
+    return lines.figures
