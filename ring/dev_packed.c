@@ -101,21 +101,51 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain,
 	return room < ring->size ? PV_RING_TOO_MANY : PV_RING_LOOP;
 }
 
-enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain)
+/*
+ * A chain that is its head alone, whose flags were read already, or else false; then what was read
+ * of it counts for nothing. A journal has other things to note.
+ */
+static bool walk_only(struct pv_dev_ring *ring, struct pv_chain *chain, uint16_t flags)
+{
+	struct pvirtq_desc desc;
+
+	if (flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT) || ring->inflight ||
+	    ring->in_flight_descs >= ring->size)
+		return false;
+	pv_copy_once(&desc, &ring->packed[ring->at.avail], sizeof(desc));
+	chain->id = pv_le16_get(desc.id);
+	chain->descs = 1;
+	return pv_walk_only(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)), pv_le32_get(desc.len),
+	                    flags & VIRTQ_DESC_F_WRITE);
+}
+
+/* Apart, so that it costs nothing where it is not needed. */
+static __attribute__((noinline)) enum pv_take take_any(struct pv_dev_ring *ring,
+                                                       struct pv_chain *chain, uint16_t flags)
 {
 	struct pv_ring_position position = ring->at;
-	/* Publish - observe, with the driver's store of the head's flags. */
-	uint16_t flags = pv_observe_le16(&ring->packed[position.avail].flags);
 	enum pv_ring_fault fault;
 
-	if (!pv_dev_packed_is_available(flags, position.avail_wrap))
-		return PV_TAKE_NONE;
 	pv_walk_start(ring, chain);
 	fault = walk(ring, chain, flags, &position);
 	if (fault)
 		return pv_dev_ring_broken(ring, fault);
 	ring->at = position;
 	pv_walk_finish(ring, chain);
+	return PV_TAKEN;
+}
+
+enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	/* Publish - observe, with the driver's store of the head's flags. */
+	uint16_t flags = pv_observe_le16(&ring->packed[ring->at.avail].flags);
+
+	if (!pv_dev_packed_is_available(flags, ring->at.avail_wrap))
+		return PV_TAKE_NONE;
+	if (!walk_only(ring, chain, flags))
+		return take_any(ring, chain, flags);
+	pv_walk_book(ring, chain);
+	pv_dev_packed_step(ring, &ring->at.avail, &ring->at.avail_wrap, 1);
 	return PV_TAKEN;
 }
 

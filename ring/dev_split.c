@@ -82,18 +82,41 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain)
 	return PV_RING_LOOP;
 }
 
-enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *chain,
-                                     uint16_t head)
+/* A chain that is its head alone, or else false; then what was read of it counts for nothing. */
+static bool walk_only(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	struct virtq_desc desc;
+	uint16_t flags;
+
+	pv_copy_once(&desc, &ring->table[chain->id], sizeof(desc));
+	flags = pv_le16_get(desc.flags);
+	return !(flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) &&
+	       pv_walk_only(ring, chain, pv_gpa_of(pv_le64_get(desc.addr)), pv_le32_get(desc.len),
+	                    flags & VIRTQ_DESC_F_WRITE);
+}
+
+/* Apart, so that it costs nothing where it is not needed. */
+static __attribute__((noinline)) enum pv_ring_fault walk_any(struct pv_dev_ring *ring,
+                                                             struct pv_chain *chain)
 {
 	enum pv_ring_fault fault;
 
-	chain->id = head;
-	chain->descs = 1;
 	pv_walk_start(ring, chain);
 	fault = walk(ring, chain);
 	if (!fault)
 		pv_walk_finish(ring, chain);
 	return fault;
+}
+
+enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *chain,
+                                     uint16_t head)
+{
+	chain->id = head;
+	chain->descs = 1;
+	if (!walk_only(ring, chain))
+		return walk_any(ring, chain);
+	pv_walk_book(ring, chain);
+	return PV_RING_SOUND;
 }
 
 enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)

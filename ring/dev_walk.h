@@ -66,6 +66,30 @@ static inline enum pv_ring_fault pv_walk_buffer(struct pv_dev_ring *ring, struct
 }
 
 /*
+ * A chain of one buffer, in the region of the one before, as most chains of a network are: what
+ * pv_walk_start() and pv_walk_buffer() come to, in one go. Returns false, with the chain as it was,
+ * for any other.
+ */
+static inline bool pv_walk_only(struct pv_dev_ring *ring, struct pv_chain *chain,
+                                struct pv_gpa addr, uint32_t bytes, bool is_writable)
+{
+	uint64_t run_bytes;
+	uint8_t *host = pv_mem_at_last(&ring->view, addr, &run_bytes);
+
+	if (!host || bytes > run_bytes || bytes == 0 || chain->capacity == 0)
+		return false;
+	chain->born = ring->born;
+	chain->readable = !is_writable;
+	chain->writable = is_writable;
+	chain->readable_bytes = is_writable ? 0 : bytes;
+	chain->writable_bytes = is_writable ? bytes : 0;
+	chain->is_incomplete = false;
+	chain->last_writable = is_writable ? host + bytes - 1 : NULL;
+	chain->iov[0] = (struct pv_iov){ host, bytes };
+	return true;
+}
+
+/*
  * An indirect table, read one descriptor at a time: straight through a pointer when it lies in
  * one piece, which it nearly always does.
  */
@@ -92,13 +116,18 @@ static inline bool pv_table_read(struct pv_dev_ring *ring, const struct pv_table
 	return true;
 }
 
+static inline void pv_walk_book(struct pv_dev_ring *ring, const struct pv_chain *chain)
+{
+	ring->in_flight++;
+	ring->in_flight_descs = (uint16_t)(ring->in_flight_descs + chain->descs);
+}
+
 /* A chain is complete: take the books over. */
 static inline void pv_walk_finish(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
 	if (chain->readable_bytes > UINT32_MAX || chain->writable_bytes > UINT32_MAX)
 		chain->is_incomplete = true; /* more than a used length can say */
-	ring->in_flight++;
-	ring->in_flight_descs = (uint16_t)(ring->in_flight_descs + chain->descs);
+	pv_walk_book(ring, chain);
 }
 
 /* The two formats. */

@@ -61,21 +61,34 @@ static inline void pv_mem_view_init(struct pv_mem_view *view, const struct pv_me
 void *pv_mem_search(struct pv_mem_view *view, struct pv_gpa gpa, uint64_t *run_bytes);
 
 /*
+ * The quick way, without a call: NULL too where it is another region than the one that answered
+ * last.
+ */
+static inline void *pv_mem_at_last(const struct pv_mem_view *view, struct pv_gpa gpa,
+                                   uint64_t *run_bytes)
+{
+	const struct pv_region *last;
+	uint64_t offset;
+
+	if (view->last >= view->mem->count)
+		return NULL;
+	last = &view->mem->region[view->last];
+	offset = gpa.v - last->gpa.v;
+	if (offset >= last->bytes)
+		return NULL;
+	*run_bytes = last->bytes - offset;
+	return last->host + offset;
+}
+
+/*
  * Where guest address `gpa` is on the host, and in `*run_bytes` how many bytes (at least one) run
  * on from there without a break.  NULL where no memory is.  Valid until the table is replaced.
  */
 static inline void *pv_mem_at(struct pv_mem_view *view, struct pv_gpa gpa, uint64_t *run_bytes)
 {
-	if (view->last < view->mem->count) {
-		const struct pv_region *hit = &view->mem->region[view->last];
-		uint64_t offset = gpa.v - hit->gpa.v;
+	void *host = pv_mem_at_last(view, gpa, run_bytes);
 
-		if (offset < hit->bytes) {
-			*run_bytes = hit->bytes - offset;
-			return hit->host + offset;
-		}
-	}
-	return pv_mem_search(view, gpa, run_bytes);
+	return host ? host : pv_mem_search(view, gpa, run_bytes);
 }
 
 /* The same for a range that must lie in one piece: NULL if `bytes` do not run on from `gpa`. */
