@@ -2,6 +2,7 @@
 """`paravane serve net` as a user starts it, driven by `paravane bench net`: every frame comes back, or over to
 another process, as it was sent."""
 
+import concurrent.futures
 import itertools
 import json
 import os
@@ -86,31 +87,38 @@ class ServeNet(unittest.TestCase):
         self.assertEqual([result[loss] for loss in LOSSES], [0] * len(LOSSES))
         return result
 
+    @staticmethod
+    def at_once(work, cases):
+        """Of all cases together: each measures for a second, whatever it is."""
+        with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+            return list(pool.map(work, range(len(cases)), cases))
+
     def refused(self, done, sentence):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, f"paravane bench net: {sentence}\n")
 
     # ---- echoes ----
 
+    def check_at_once(self, backend, cases):
+        """A run of each, by a server of its own."""
+        servers = [self.serve(backend, name=f"s{number}") for number in range(len(cases))]
+        return self.at_once(lambda number, options: self.check(servers[number], *options), cases)
+
     def test_all_frames_come_back_whatever_the_ring(self):
-        server = self.serve("echo,in-order=on")
-        for options in ([], ["--packed"], ["--in-order"], ["--packed", "--in-order"],
-                        ["--no-indirect"], ["--no-mergeable"], ["--blocking"],
-                        ["--packed", "--blocking"]):
+        cases = ([], ["--packed"], ["--in-order"], ["--packed", "--in-order"], ["--no-indirect"],
+                 ["--no-mergeable"], ["--blocking"], ["--packed", "--blocking"])
+        results = self.check_at_once("echo,in-order=on", cases)
+        for options, result in zip(cases, results):
             with self.subTest(options=options):
-                result = self.check(server, *options)
                 self.assertEqual(result["ring"], "packed" if "--packed" in options else "split")
                 self.assertEqual(result["is_mergeable"], "--no-mergeable" not in options)
                 self.assertEqual(result["waiting"],
                                  "blocking" if "--blocking" in options else "polling")
 
     def test_all_frames_come_back_whatever_their_length(self):
-        server = self.serve("echo")
-        for size, *options in (("60", "--depth", "256", "--burst", "256"), ("1514",),
-                               ("1515", "--no-mergeable"), ("9014",), ("65535", "--depth", "4"),
-                               ("61", "--depth", "1")):
-            with self.subTest(size=size):
-                self.check(server, "--size", size, *options)
+        sizes = (("60", "--depth", "256", "--burst", "256"), ("1514",), ("1515", "--no-mergeable"),
+                 ("9014",), ("65535", "--depth", "4"), ("61", "--depth", "1"))
+        self.check_at_once("echo", [["--size", *size] for size in sizes])
 
     def test_all_frames_come_back_by_several_pairs(self):
         server = self.serve("echo,queues=4", "--loops", "2")
@@ -137,24 +145,28 @@ class ServeNet(unittest.TestCase):
                      "the back-end does not offer several pairs; leave out --pairs")
         self.assertFalse(self.check(server)["is_mergeable"])
 
-    def test_what_happens_to_frames_is_told_apart(self):
-        mirror = Mirror(self.path("wire"))
+    def tell_apart(self, number, harm):
+        """A peer does nothing, then this, then nothing again."""
+        wire = self.path(f"wire{number}")
+        mirror = Mirror(wire)
         self.addCleanup(mirror.listener.close)
-        server = self.serve(f"stream,path={self.path('wire')}")
+        server = self.serve(f"stream,path={wire}", name=f"s{number}")
         self.check(server, "--depth", "8")
-        for harm in ("lost", "doubled", "reordered", "altered"):
-            mirror.harm = harm
-            done = self.bench(server, "--depth", "8", "--check", "--json")
-            result = json.loads(done.stdout)
-            self.assertEqual(done.returncode, 1)
-            self.assertIn("check failed: ", done.stderr)
-            self.assertGreater(result[harm], 0)
-            for other in {*LOSSES, "foreign"} - {harm}:
-                # What is altered is not known to be itself, and so is lost as well.
-                if (harm, other) != ("altered", "lost"):
-                    self.assertEqual(result[other], 0, (harm, other))
-            mirror.harm = None
-            self.check(server, "--depth", "8")
+        mirror.harm = harm
+        done = self.bench(server, "--depth", "8", "--check", "--json")
+        result = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("check failed: ", done.stderr)
+        self.assertGreater(result[harm], 0)
+        for other in {*LOSSES, "foreign"} - {harm}:
+            # What is altered is not known to be itself, and so is lost as well.
+            if (harm, other) != ("altered", "lost"):
+                self.assertEqual(result[other], 0, (harm, other))
+        mirror.harm = None
+        self.check(server, "--depth", "8")
+
+    def test_what_happens_to_frames_is_told_apart(self):
+        self.at_once(self.tell_apart, ("lost", "doubled", "reordered", "altered"))
 
     def test_a_network_that_gives_nothing_back_is_found_out(self):
         self.refused(self.bench(self.serve("null"), "--check", "--json"),
