@@ -7,11 +7,12 @@ set -eu
 
 build="gcc libc6-dev make meson ninja-build pkg-config python3
 	liburing-dev libjson-c-dev libseccomp-dev libslirp-dev libcmocka-dev acpica-tools"
-bench="fio qemu-system-common qemu-system-x86 gnuplot-nox kmod busybox-static"
+bench="fio qemu-system-common qemu-system-x86 gnuplot-nox kmod busybox-static
+	dpdk-dev"
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static
 	qemu-system-x86 qemu-system-common iproute2 ethtool iperf3"
 check="clang libclang-rt-dev llvm clang-format g++ qemu-utils
-	iproute2 passt python3-scapy tcpdump tshark dpdk-dev"
+	iproute2 passt python3-scapy tcpdump tshark"
 cross="gcc-i686-linux-gnu libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
 	qemu-user-static"
 

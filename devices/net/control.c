@@ -235,9 +235,12 @@ static bool set_steering(struct call *call)
 {
 	struct pv_net_rules rules = { .steering.is_on = true };
 
-	if (!read_steering(call, &rules) || !use_pairs(call->net, rules.pairs) ||
-	    !pv_net_tell_spread(call->net, &rules))
+	if (!read_steering(call, &rules) || !pv_net_tell_spread(call->net, &rules))
 		return false;
+	if (!use_pairs(call->net, rules.pairs)) {
+		pv_net_tell_spread(call->net, &call->net->rules);
+		return false;
+	}
 	call->net->rules.hashing = rules.hashing;
 	call->net->rules.steering = rules.steering;
 	pv_net_rules_changed(call->net);
