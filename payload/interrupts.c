@@ -17,7 +17,7 @@
  * It comes while interrupts are disabled, as one does between a look at a queue and the sleep. If
  * it were taken before the sleep, each time the clock would have to end that.
  */
-static bool is_woken_by_earlier(void)
+static bool are_woken_by_earlier(void)
 {
 	const uint32_t before = interrupts_of_self(), clock = interrupts_of_clock();
 
@@ -30,6 +30,18 @@ static bool is_woken_by_earlier(void)
 	}
 	return interrupts_of_self() - before == ROUNDS &&
 	       interrupts_of_clock() - clock < ROUNDS / 2;
+}
+
+/* A machine that is held up for long has its clock come meanwhile too; but one that is wrong always
+ * has. */
+#define TRIES 5u
+
+static bool is_woken_by_earlier(void)
+{
+	for (uint32_t i = 0; i < TRIES; i++)
+		if (are_woken_by_earlier())
+			return true;
+	return false;
 }
 
 void payload_test_interrupts(void)

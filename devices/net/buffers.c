@@ -35,6 +35,7 @@ static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver)
 	if (!pv_queue_take(queue, &taken->chain))
 		return false;
 	if (is_buffer(receiver, &taken->chain)) {
+		__builtin_prefetch(taken->iov[0].base, 1);
 		receiver->taken++;
 		return true;
 	}
@@ -54,12 +55,27 @@ static void close_ranks(struct pv_net_receiver *receiver)
 	receiver->taken = 0;
 }
 
+/* While frames come one after another the buffers of the next ones are fetched, if they are there.
+ */
+#define AHEAD_MAX 8u
+
+static void take_ahead(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	uint32_t ahead = receiver->came_in < AHEAD_MAX ? receiver->came_in : AHEAD_MAX;
+
+	if (receiver->first < receiver->taken)
+		return;
+	close_ranks(receiver);
+	while (receiver->taken < 1 + ahead && take(queue, receiver))
+		;
+}
+
 uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *receiver,
                              uint64_t bytes)
 {
 	uint64_t room = 0;
 
-	close_ranks(receiver);
+	take_ahead(queue, receiver);
 	for (uint16_t i = receiver->first; room < bytes; i++) {
 		if (i == receiver->taken && (i == PV_NET_BURST || !take(queue, receiver)))
 			break;

@@ -448,6 +448,10 @@ static enum outcome drop_one(struct pv_queue *queue, struct pv_net_receiver *rec
 	return CAME_IN;
 }
 
+/* So often a driver that polls is shown what came, and works on it while we work on the next ones.
+ */
+#define PUBLISH_EVERY 8u
+
 static uint16_t burst_of(const struct pv_net_bucket *bucket)
 {
 	return bucket->rate.packets || bucket->rate.bytes ? BURST_AT_RATE : PV_NET_BURST;
@@ -463,9 +467,12 @@ static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 	queue->is_stalled = !pv_net_rate_allows(queue, &receiver->lane, &net->in);
 	if (queue->is_stalled)
 		return false;
-	for (count = 0; count < burst_of(&net->in) && outcome == CAME_IN; count++)
+	for (count = 0; count < burst_of(&net->in) && outcome == CAME_IN; count++) {
 		outcome = pv_net_link_is_up(net) ? receive_one(queue, receiver)
 		                                 : drop_one(queue, receiver);
+		if (count % PUBLISH_EVERY == PUBLISH_EVERY - 1)
+			pv_queue_publish_quietly(queue);
+	}
 	pv_net_buffers_put_back(queue, receiver);
 	/* The driver need not say that it has more buffers while it is the wire that has no frames.
 	 */
