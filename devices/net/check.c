@@ -3,12 +3,9 @@
  */
 #include "devices/net/internal.h"
 
-/* Two tags come on top of the MTU. */
-#define ETHERNET_BYTES (14u + 8u)
-
-static uint64_t feature_of(uint8_t gso_type)
+uint64_t pv_net_host_feature(uint8_t gso_type)
 {
-	switch (gso_type) {
+	switch (gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN) {
 	case VIRTIO_NET_HDR_GSO_TCPV4:
 		return VIRTIO_NET_F_HOST_TSO4;
 	case VIRTIO_NET_HDR_GSO_TCPV6:
@@ -32,12 +29,10 @@ static bool is_checksum_good(const struct pv_device *device, const struct virtio
 /* To be cut, it needs a checksum as well, and a size to be cut to. */
 static bool is_cutting_good(const struct pv_device *device, const struct virtio_net_hdr *hdr)
 {
-	uint8_t type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
-
 	if ((hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN) && !pv_net_has(device, VIRTIO_NET_F_HOST_ECN))
 		return false;
-	return pv_net_has(device, feature_of(type)) && (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) &&
-	       pv_le16_get(hdr->gso_size) > 0;
+	return pv_net_has(device, pv_net_host_feature(hdr->gso_type)) &&
+	       (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && pv_le16_get(hdr->gso_size) > 0;
 }
 
 /* What is sent whole fits the network. */
@@ -45,7 +40,8 @@ static bool fits(const struct pv_device *device, uint32_t bytes)
 {
 	const struct pv_net *net = pv_net_of_const(device);
 
-	return !pv_net_has(device, VIRTIO_NET_F_MTU) || bytes <= net->options.mtu + ETHERNET_BYTES;
+	return !pv_net_has(device, VIRTIO_NET_F_MTU) ||
+	       bytes <= net->options.mtu + PV_NET_ETHERNET_BYTES;
 }
 
 bool pv_net_header_is_good(const struct pv_device *device, const struct virtio_net_hdr *hdr,

@@ -24,6 +24,9 @@
 	(VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6 | VIRTIO_NET_F_HOST_UFO |                 \
 	 VIRTIO_NET_F_HOST_USO)
 
+/* What a frame is longer than its MTU, with two tags. */
+#define PV_NET_ETHERNET_BYTES (14u + 8u)
+
 /* ---- counters of a queue ---- */
 
 struct pv_net_counters {
@@ -308,6 +311,9 @@ void pv_net_set_timer(struct pv_queue *queue, struct pv_net_lane *lane);
 /* May a frame pass now? If not the queue is stalled, with a deadline. */
 bool pv_net_rate_allows(struct pv_queue *queue, struct pv_net_lane *lane,
                         struct pv_net_bucket *bucket);
+/* How many frames a run passes at most: where there is a rate to keep to, it is no long way beyond
+ * it. */
+uint16_t pv_net_rate_burst(const struct pv_net_bucket *bucket);
 void pv_net_rate_spend(struct pv_net_bucket *bucket, uint32_t packets, uint64_t bytes);
 
 /* After a run that passed so many packets: are their interrupts put off? */
@@ -323,6 +329,8 @@ void pv_net_sender_save(const struct pv_queue *queue, struct pv_state_writer *to
 void pv_net_sender_load(struct pv_queue *queue, struct pv_state_reader *from);
 
 /* check.c: may the driver send this? Changes what it says about itself to what was negotiated. */
+/* ... and the feature that a kind of cutting needs; 0: there is none. */
+uint64_t pv_net_host_feature(uint8_t gso_type);
 bool pv_net_header_is_good(const struct pv_device *device, const struct virtio_net_hdr *hdr,
                            uint32_t bytes);
 

@@ -149,6 +149,13 @@ bool pv_net_rate_allows(struct pv_queue *queue, struct pv_net_lane *lane,
 	return false;
 }
 
+#define BURST_AT_RATE 8u
+
+uint16_t pv_net_rate_burst(const struct pv_net_bucket *bucket)
+{
+	return bucket->rate.packets || bucket->rate.bytes ? BURST_AT_RATE : PV_NET_BURST;
+}
+
 void pv_net_rate_spend(struct pv_net_bucket *bucket, uint32_t packets, uint64_t bytes)
 {
 	if (bucket->rate.packets == 0 && bucket->rate.bytes == 0)

@@ -15,8 +15,6 @@
 /* A frame that was taken from the wire waits so long for buffers. */
 #define FRAME_WAITS_NS 100000000ull
 
-#define BURST_AT_RATE 8u
-
 enum outcome {
 	CAME_IN,    /* or was dropped: the next one */
 	NO_FRAME,   /* the wire has none */
@@ -93,16 +91,13 @@ static void drop(struct pv_net_receiver *receiver, pv_counter *why)
 		pv_count(why);
 }
 
-/* What a frame may be long on a network of the MTU that the driver was told, with two tags. */
-#define ETHERNET_BYTES (14u + 8u)
-
 static bool is_too_long(const struct pv_queue *queue, const struct pv_net_arrival *arrival)
 {
 	const struct pv_net *net = pv_net_of(queue->device);
 
 	return pv_net_has(queue->device, VIRTIO_NET_F_MTU) &&
 	       arrival->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE &&
-	       arrival->bytes > net->options.mtu + ETHERNET_BYTES;
+	       arrival->bytes > net->options.mtu + PV_NET_ETHERNET_BYTES;
 }
 
 /* Does it come in? If so its hash is there. */
@@ -452,11 +447,6 @@ static enum outcome drop_one(struct pv_queue *queue, struct pv_net_receiver *rec
  */
 #define PUBLISH_EVERY 8u
 
-static uint16_t burst_of(const struct pv_net_bucket *bucket)
-{
-	return bucket->rate.packets || bucket->rate.bytes ? BURST_AT_RATE : PV_NET_BURST;
-}
-
 /* Returns whether anything came. */
 static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
@@ -467,7 +457,7 @@ static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 	queue->is_stalled = !pv_net_rate_allows(queue, &receiver->lane, &net->in);
 	if (queue->is_stalled)
 		return false;
-	for (count = 0; count < burst_of(&net->in) && outcome == CAME_IN; count++) {
+	for (count = 0; count < pv_net_rate_burst(&net->in) && outcome == CAME_IN; count++) {
 		outcome = pv_net_link_is_up(net) ? receive_one(queue, receiver)
 		                                 : drop_one(queue, receiver);
 		if (count % PUBLISH_EVERY == PUBLISH_EVERY - 1)

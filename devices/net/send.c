@@ -77,8 +77,9 @@ static void put_back_rest(struct pv_queue *queue, struct pv_net_sender *sender)
 static void cut_header(struct pv_chain *chain, uint32_t hdr_bytes, struct pv_net_frame *frame)
 {
 	struct pv_cursor reader = pv_chain_reader(chain);
+	struct pv_iov *iov = chain->iov;
 
-	frame->iov = chain->iov;
+	frame->iov = iov;
 	frame->pieces = chain->readable;
 	if (chain->iov[0].bytes > hdr_bytes) {
 		/* Most often: in one piece with the frame. */
@@ -88,7 +89,8 @@ static void cut_header(struct pv_chain *chain, uint32_t hdr_bytes, struct pv_net
 		return;
 	}
 	pv_cursor_read(&reader, &frame->hdr, sizeof(frame->hdr));
-	pv_iov_cut((struct pv_iov **)&frame->iov, &frame->pieces, hdr_bytes, frame->bytes);
+	pv_iov_cut(&iov, &frame->pieces, hdr_bytes, frame->bytes);
+	frame->iov = iov;
 }
 
 /* Returns whether there is a frame that may be sent. */
@@ -116,17 +118,8 @@ static bool goes_as_it_is(const struct pv_net *net, const struct virtio_net_hdr 
 		return true;
 	if (!net->wire->knows_headers)
 		return false;
-	switch (hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return net->wire->can_segment & VIRTIO_NET_F_HOST_TSO4;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return net->wire->can_segment & VIRTIO_NET_F_HOST_TSO6;
-	case VIRTIO_NET_HDR_GSO_UDP:
-		return net->wire->can_segment & VIRTIO_NET_F_HOST_UFO;
-	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return net->wire->can_segment & VIRTIO_NET_F_HOST_USO;
-	}
-	return true;
+	return hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE ||
+	       (net->wire->can_segment & pv_net_host_feature(hdr->gso_type));
 }
 
 static void count_work(struct pv_net_counters *counters, const struct pv_net_frame *frame)
@@ -303,14 +296,6 @@ static void drop_burst(struct pv_queue *queue, struct pv_net_sender *sender)
 
 /* ---- a run ---- */
 
-/* Where there is a rate to keep to, a burst is no long way beyond it. */
-#define BURST_AT_RATE 8u
-
-static uint16_t burst_of(const struct pv_net_bucket *bucket)
-{
-	return bucket->rate.packets || bucket->rate.bytes ? BURST_AT_RATE : PV_NET_BURST;
-}
-
 static bool run(struct pv_queue *queue, struct pv_net_sender *sender)
 {
 	struct pv_net *net = pv_net_of(queue->device);
@@ -318,7 +303,7 @@ static bool run(struct pv_queue *queue, struct pv_net_sender *sender)
 	queue->is_stalled = !pv_net_rate_allows(queue, &sender->lane, &net->out);
 	if (queue->is_stalled)
 		return false;
-	take_burst(queue, sender, burst_of(&net->out));
+	take_burst(queue, sender, pv_net_rate_burst(&net->out));
 	if (!pv_net_link_is_up(net))
 		drop_burst(queue, sender);
 	else

@@ -6,6 +6,7 @@
  * same in both directions, and share places in a table; who shares one is in the same queue, that
  * is all.
  */
+#include "devices/net/headers.h"
 #include "devices/net/internal.h"
 
 #define ETHERTYPE_IPV4 0x0800u
@@ -15,22 +16,12 @@
 #define PROTOCOL_TCP 6u
 #define PROTOCOL_UDP 17u
 
-static uint32_t word(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint16_t half(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
 /* The sum of both ports. */
 static uint32_t ports(const uint8_t *head, size_t bytes, size_t at, uint8_t protocol)
 {
 	if ((protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) || at + 4 > bytes)
 		return 0;
-	return (uint32_t)half(head + at) + half(head + at + 2);
+	return (uint32_t)pv_net_get16(head + at) + pv_net_get16(head + at + 2);
 }
 
 static uint32_t flow_ipv4(const uint8_t *head, size_t bytes, size_t at)
@@ -41,9 +32,9 @@ static uint32_t flow_ipv4(const uint8_t *head, size_t bytes, size_t at)
 		return 0;
 	ihl = 4u * (head[at] & 15u);
 	/* Fragments but the first have no ports. */
-	if (half(head + at + 6) & 0x3fff)
-		return word(head + at + 12) + word(head + at + 16);
-	return word(head + at + 12) + word(head + at + 16) +
+	if (pv_net_get16(head + at + 6) & 0x3fff)
+		return pv_net_get32(head + at + 12) + pv_net_get32(head + at + 16);
+	return pv_net_get32(head + at + 12) + pv_net_get32(head + at + 16) +
 	       ports(head, bytes, at + ihl, head[at + 9]);
 }
 
@@ -54,18 +45,18 @@ static uint32_t flow_ipv6(const uint8_t *head, size_t bytes, size_t at)
 	if (at + 40 > bytes)
 		return 0;
 	for (size_t i = 8; i < 40; i += 4)
-		sum += word(head + at + i);
+		sum += pv_net_get32(head + at + i);
 	return sum + ports(head, bytes, at + 40, head[at + 6]);
 }
 
 /* 0: no flow. */
 static uint32_t flow_of(const uint8_t *head, size_t bytes)
 {
-	uint16_t type = half(head + 12);
+	uint16_t type = pv_net_get16(head + 12);
 	size_t at = 14;
 
 	if (type == ETHERTYPE_VLAN && bytes >= 18) {
-		type = half(head + 16);
+		type = pv_net_get16(head + 16);
 		at = 18;
 	}
 	if (type == ETHERTYPE_IPV4)
