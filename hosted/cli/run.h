@@ -10,6 +10,9 @@
 #include "hosted/control/remote_device.h"
 #include "hosted/vmm/machine.h"
 
+/* Where a device may be, as enum pv_disk_bus has them: a choice of the keys of each kind. */
+extern const char *const pv_run_buses[];
+
 /* What the texts, one of each --disk, say; they are written to. False with a sentence. */
 bool pv_run_plan_disks(struct pv_disk_set *set, const struct pv_option_texts *texts, uint64_t cpus,
                        char sentence[static PV_SENTENCE_BYTES]);

@@ -10,7 +10,7 @@
 #define QUEUE_SIZE     256u
 #define KEYS_MAX       64u
 
-static const char *const buses[] = { [PV_DISK_ON_PCI] = "pci", [PV_DISK_ON_MMIO] = "mmio", NULL };
+const char *const pv_run_buses[] = { [PV_DISK_ON_PCI] = "pci", [PV_DISK_ON_MMIO] = "mmio", NULL };
 
 /* What a key is called here, and in the table of disks. */
 static const struct {
@@ -21,7 +21,7 @@ static const struct {
 #define PLAN          struct pv_disk_plan
 static const struct pv_option plan_keys[] = {
 	{ "id", "NAME", "its name", PV_OPTION_TEXT_AT(PLAN, export.name) },
-	{ "bus", "pci|mmio", "where it is", PV_OPTION_CHOICE_AT(PLAN, bus, buses) },
+	{ "bus", "pci|mmio", "where it is", PV_OPTION_CHOICE_AT(PLAN, bus, pv_run_buses) },
 	{ "iothreads", "N", "event loops of its own",
 	  PV_OPTION_NUMBER_AT(PLAN, export.own_loops, 0, IOTHREADS_MAX) },
 	{ 0 },

@@ -8,12 +8,10 @@
 #include "abi/pci.h"
 #include "hosted/cli/run.h"
 
-static const char *const buses[] = { [PV_DISK_ON_PCI] = "pci", [PV_DISK_ON_MMIO] = "mmio", NULL };
-
 #define PLAN struct pv_run_remote_plan
 static const struct pv_option plan_keys[] = {
 	{ "id", "NAME", "its name", PV_OPTION_TEXT_AT(PLAN, export.name) },
-	{ "bus", "pci|mmio", "where it is", PV_OPTION_CHOICE_AT(PLAN, bus, buses) },
+	{ "bus", "pci|mmio", "where it is", PV_OPTION_CHOICE_AT(PLAN, bus, pv_run_buses) },
 	{ 0 },
 };
 
