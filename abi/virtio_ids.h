@@ -5,6 +5,7 @@
 
 #define VIRTIO_ID_NET     1u
 #define VIRTIO_ID_BLOCK   2u
+#define VIRTIO_ID_CONSOLE 3u
 #define VIRTIO_ID_ENTROPY 4u
 
 #endif

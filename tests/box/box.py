@@ -14,6 +14,7 @@ at /tmp, /run and /dev/shm.
                    the machine is
   --disk FILE      the box has a disk, /dev/vda, which goes past the host's page cache
   --kernels FOLDER where the box's kernel is kept (default build/tests/guests)
+  --package NAME   Debian's package of the box's kernel (default linux-image-amd64)
 
 What the command prints is printed, its exit status is that of this program; 125 when the box itself
 failed, after one more try where it hung or fell over.
@@ -91,7 +92,8 @@ class Box:
         self.folder = tempfile.mkdtemp(prefix="box-", dir=options.kernels)
         with open(os.path.join(self.folder, "command"), "w", encoding="utf-8") as script:
             script.write(f"cd {shlex.quote(os.getcwd())}\nexec {shlex.join(command)}\n")
-        vmlinuz, modules = initramfs.kernel(options.kernels, "box-kernel", PACKAGE, MODULES)
+        vmlinuz, modules = initramfs.kernel(options.kernels, "box-" + options.package, options.package,
+                                            MODULES)
         ramdisk = os.path.join(self.folder, "initramfs")
         make_ramdisk(ramdisk, modules)
         self.argv = [
@@ -192,7 +194,7 @@ class Box:
 def default_options(**others):
     return argparse.Namespace(**{
         "memory": "3072M", "cpus": 2, "seconds": 300, "icount": False, "disk": None,
-        "kernels": os.path.join(ROOT, "build", "tests", "guests"), **others})
+        "package": PACKAGE, "kernels": os.path.join(ROOT, "build", "tests", "guests"), **others})
 
 
 def options_and_command():
@@ -203,6 +205,7 @@ def options_and_command():
     parser.add_argument("--icount", action="store_true")
     parser.add_argument("--disk")
     parser.add_argument("--kernels")
+    parser.add_argument("--package")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(namespace=default_options())
     if not options.command:

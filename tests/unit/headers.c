@@ -11,6 +11,7 @@
 #include "abi/vhost_inflight.h"
 #include "abi/vhost_user.h"
 #include "abi/virtio_blk.h"
+#include "abi/virtio_console.h"
 #include "abi/virtio_net.h"
 #include "abi/virtio_features.h"
 #include "abi/virtio_ids.h"
