@@ -12,7 +12,7 @@ bench="fio qemu-system-common qemu-system-x86 gnuplot-nox kmod busybox-static
 demo="user-mode-linux fio e2fsprogs util-linux kmod busybox-static
 	qemu-system-x86 qemu-system-common iproute2 ethtool iperf3"
 check="clang libclang-rt-dev llvm clang-format g++ qemu-utils
-	iproute2 passt python3-scapy tcpdump tshark"
+	iproute2 passt python3-scapy tcpdump tshark qemu-guest-agent"
 cross="gcc-i686-linux-gnu libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
 	qemu-user-static"
 

@@ -197,3 +197,21 @@ class Entropy(Backend):
 
     def served(self):
         return ["--socket-path", self.path]
+
+
+class Serial(Backend):
+    """One `paravane serve serial` process with a console on a pty, and named ports on sockets."""
+
+    DEVICE = "serial"
+
+    def __init__(self, report, log_path, names, options=()):
+        super().__init__(report, None, log_path, options)
+        self.names = names
+
+    def port(self, name):
+        return os.path.join(self.directory, name)
+
+    def served(self):
+        named = [word for name in self.names
+                 for word in ("--port", f"name={name},socket={self.port(name)},server=on")]
+        return ["--socket-path", self.path, "--port", "console,pty,id=console", *named]

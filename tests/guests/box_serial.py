@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""paravane run, in the box, with ports of a serial device under a stock kernel: a console on which somebody logs
+in through `paravane attach`, ports with random bytes, ports that come and go, and the driver put to sleep."""
+
+import os
+
+import harness
+import in_box
+import initramfs
+
+PACKAGE = "linux-image-amd64"
+MODULES = ["ext4", *initramfs.MODULES, "virtio_console"]
+LIMIT_S = 600
+PORTS, BYTES = 8, 200_000
+STOPPED = "124"
+
+
+def body(report, test):
+    kernel, modules = initramfs.kernel(test.guests, "kernel-serial", PACKAGE, MODULES)
+    ramdisk = os.path.join(test.work, "initramfs")
+    initramfs.initramfs(ramdisk, modules, "serial.sh")
+    tools = initramfs.tools_image(test.guests)
+    append = (f"console=null quiet panic=-1 LINE=/dev/ttyS0 LEGACY=0 no_console_suspend PORTS={PORTS} "
+              f"BYTES={BYTES} AGENT=no FREEZE=yes")
+    command = ["env", f"PARAVANE={os.environ['PARAVANE']}", "python3",
+               os.path.join(initramfs.HERE, "serial_machine.py"), str(PORTS), str(BYTES),
+               "--kernel", kernel, "--initrd", ramdisk, "--cpus", "2", "--memory", "512M", "--append", append,
+               "--disk", f"path={tools},readonly=on,serial=tools,locking=off,queues=1"]
+    values = in_box.judge(report, in_box.run(test, command, "3072M", LIMIT_S)).get("serial", {})
+    report.equal(values.get("quiet"), STOPPED, "who writes to a port that nobody reads waits")
+
+
+harness.main(body, long_rounds=1)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The ports of a serial device: a console on which somebody logs in, an agent, many ports with random bytes
+# both ways, ports that come and go while others work.
+# Set: PORTS (how many that exchange bytes: p0, p1 ...), BYTES (each way of each), AGENT (yes: there is one),
+# FREEZE (yes: the driver can be put to sleep and woken up).
+# shellcheck shell=sh disable=SC2154
+CLASS=/sys/class/virtio-ports
+
+port_of() {
+	for port in "$CLASS"/*; do
+		if [ "$(cat "$port/name" 2>/dev/null)" = "$1" ]; then
+			echo "/dev/${port##*/}"
+			return
+		fi
+	done
+	return 1
+}
+
+# waits_for COMMAND...: until it succeeds, for ten seconds.
+waits_for() {
+	for turn in 1 2 3 4 5 6 7 8 9 10; do
+		for part in 1 2 3 4 5 6 7 8 9 10; do
+			"$@" >/dev/null 2>&1 && return
+			sleep 0.1
+		done
+	done
+	return 1
+}
+is_gone() { ! port_of "$1"; }
+
+# Sends and receives at once; both digests are said.
+exchange() {
+	dev=$(port_of "$1")
+	head -c "$2" /dev/urandom >"$SCRATCH/$1.out"
+	(
+		exec 4<>"$dev"
+		cat "$SCRATCH/$1.out" >&4 &
+		head -c "$2" <&4 >"$SCRATCH/$1.in"
+		wait
+	)
+	value "$1.sent $(sha256sum <"$SCRATCH/$1.out" | cut -d' ' -f1)"
+	value "$1.received $(sha256sum <"$SCRATCH/$1.in" | cut -d' ' -f1)"
+	rm -f "$SCRATCH/$1.out" "$SCRATCH/$1.in"
+}
+
+check "the console is there" waits_for test -c /dev/hvc0
+check "so is the last port" waits_for port_of "p$((PORTS - 1))"
+same "there are as many ports as we were given" "$(cat "$CLASS"/*/name 2>/dev/null | grep -c '^p[0-9]')" "$PORTS"
+
+# Who logs in.
+cat >"$SCRATCH/enter" <<'END'
+#!/bin/sh
+echo "welcome $*"
+PS1='guest# ' exec sh -i
+END
+chmod +x "$SCRATCH/enter"
+(exec setsid busybox getty -L -l "$SCRATCH/enter" 0 hvc0 vt100 </dev/null >/dev/null 2>&1) &
+getty=$!
+ask visit
+kill $getty 2>/dev/null
+
+if [ "$AGENT" = yes ]; then
+	mkdir -p "$SCRATCH/agent"
+	qemu-ga -m virtio-serial -p "$(port_of org.qemu.guest_agent.0)" -t "$SCRATCH/agent" \
+		-f "$SCRATCH/agent/pid" >"$SCRATCH/agent.log" 2>&1 &
+	agent=$!
+	ask agent
+	kill $agent
+fi
+
+# All of them at once, and one that comes and goes meanwhile.
+ask exchange
+i=0 jobs=
+while [ $i -lt "$PORTS" ]; do
+	exchange "p$i" "$BYTES" &
+	jobs="$jobs $!"
+	i=$((i + 1))
+done
+for turn in 1 2 3; do
+	ask plug
+	check "a new port comes under traffic, time $turn" waits_for port_of extra
+	exchange extra 100000
+	ask unplug
+	check "and goes again, time $turn" waits_for is_gone extra
+done
+# shellcheck disable=SC2086
+wait $jobs
+
+# The driver sleeps and wakes up, with a port open on which bytes are under way.
+if [ "$FREEZE" = yes ]; then
+	echo devices >/sys/power/pm_test
+	ask exchange p0
+	exchange p0 "$BYTES" &
+	check "the driver goes to sleep and wakes up" sh -c 'echo freeze >/sys/power/state'
+	wait $!
+	ask exchange p1
+	exchange p1 "$BYTES"
+	check "the console is there still" test -c /dev/hvc0
+fi
+
+# A port without anybody at the other end: whoever writes waits, and the processor does not.
+quiet=$(port_of quiet)
+(exec timeout 2 dd if=/dev/zero of="$quiet" bs=1k count=1) >/dev/null 2>&1
+value "quiet $?"
+
+same "the kernel has nothing to complain about" \
+	"$(dmesg | grep -E 'BUG:|WARNING: CPU|lockup|virtio_console.*(rror|bad)|virtio-ports' | grep -v 'fpu/xstate.c')" ""
