@@ -25,20 +25,26 @@
 
 static struct net_rig rig;
 
-/* Buffers that are merged, big ones, small ones, with hashes and without, and no extras at all. */
+/*
+ * Buffers that are merged, big ones, small ones, with hashes and without, no extras at all, and
+ * wires that know headers.
+ */
 static const struct {
 	uint64_t without;
 	bool has_own_buffers;
 	uint16_t pairs;
 	bool has_source_for_each_pair;
+	bool knows_headers;
 } kinds[] = {
-	{ 0, false, 1, false },
-	{ VIRTIO_NET_F_HASH_REPORT, true, 1, false },
-	{ VIRTIO_NET_F_MRG_RXBUF, false, 1, false },
-	{ VIRTIO_NET_F_MRG_RXBUF | GUEST_GSO, true, 1, false },
-	{ ~0ull & ~(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET), false, 1, false },
-	{ VIRTIO_NET_F_RSS, false, 4, true },
-	{ 0, true, 3, false },
+	{ 0, false, 1, false, false },
+	{ VIRTIO_NET_F_HASH_REPORT, true, 1, false, false },
+	{ VIRTIO_NET_F_MRG_RXBUF, false, 1, false, false },
+	{ VIRTIO_NET_F_MRG_RXBUF | GUEST_GSO, true, 1, false, false },
+	{ ~0ull & ~(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET), false, 1, false, false },
+	{ VIRTIO_NET_F_RSS, false, 4, true, false },
+	{ 0, true, 3, false, false },
+	{ VIRTIO_NET_F_HASH_REPORT, false, 1, false, true },
+	{ VIRTIO_NET_F_MRG_RXBUF, true, 2, true, true },
 };
 
 static void on_every_kind(void (*body)(void))
@@ -51,6 +57,7 @@ static void on_every_kind(void (*body)(void))
 			.pairs = kinds[i / net_rig_ring_kinds].pairs,
 			.has_source_for_each_pair =
 				kinds[i / net_rig_ring_kinds].has_source_for_each_pair,
+			.knows_headers = kinds[i / net_rig_ring_kinds].knows_headers,
 			.number = i,
 		};
 
@@ -103,6 +110,8 @@ static void run_steps(bool may_move)
 	net_rig_settle(&rig);
 	assert_int_equal(rig.couple.needs_resets, 0);
 	assert_true(rig.frames_in > 10 && rig.frames_out > 10);
+	if (rig.wire.wire.knows_headers)
+		assert_true(rig.uncut_in > 1 && rig.uncut_out > 1);
 	for (uint16_t pair = 0; pair < rig.pairs; pair++)
 		assert_int_equal(pv_netdrv_queue_counters(pv_netdrv_rx(rig.driver, pair)).malformed,
 		                 0);

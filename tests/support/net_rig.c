@@ -19,6 +19,10 @@
 #define RING_BITS                                                                                  \
 	(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
 
+#define CAN_SEGMENT                                                                                \
+	(VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6 | VIRTIO_NET_F_HOST_ECN |                 \
+	 VIRTIO_NET_F_HOST_UFO | VIRTIO_NET_F_HOST_USO)
+
 static const uint8_t our_mac[VIRTIO_NET_MAC_BYTES] = { 0x52, 0x54, 0, 1, 2, 3 };
 
 const uint64_t net_rig_rings[] = {
@@ -61,6 +65,28 @@ static uint32_t check_frame(const uint8_t *frame, uint32_t bytes, uint16_t *pair
 	assert_memory_equal(frame, expected, bytes);
 	assert_in_range(id, 1, NET_RIG_FRAMES - 1);
 	return id;
+}
+
+/* What is left to do to a frame where the wire knows of that: nothing, a checksum, or cuts as well.
+ */
+static struct virtio_net_hdr work_of(const struct net_rig *rig, uint32_t id, uint32_t bytes)
+{
+	static const uint8_t kinds[] = { VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6,
+		                         VIRTIO_NET_HDR_GSO_UDP_L4,
+		                         VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN };
+	struct virtio_net_hdr hdr = { 0 };
+
+	if (!rig->wire.wire.knows_headers || id % 3 == 0)
+		return hdr;
+	hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	hdr.csum_start = pv_le16_of((uint16_t)(14 + id % (bytes - 19)));
+	hdr.csum_offset = pv_le16_of((uint16_t)(id % 4));
+	if (id % 3 == 1)
+		return hdr;
+	hdr.gso_type = kinds[id / 3 % sizeof(kinds)];
+	hdr.gso_size = pv_le16_of((uint16_t)(1 + id % 1000));
+	hdr.hdr_len = pv_le16_of((uint16_t)(pv_le16_get(hdr.csum_start) + 4));
+	return hdr;
 }
 
 static uint32_t any_bytes(struct net_rig *rig)
@@ -108,18 +134,30 @@ static void lay_out(struct net_rig *rig, struct net_rig_slot *slot, const uint8_
 	slot->part[2] = (struct pv_buffer){ memory + first + second, bytes - first - second };
 }
 
+static void leave_work(struct pv_netdrv_packet *packet, const struct virtio_net_hdr *hdr)
+{
+	packet->needs_checksum = hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	packet->gso_type = hdr->gso_type;
+	packet->hdr_len = pv_le16_get(hdr->hdr_len);
+	packet->gso_size = pv_le16_get(hdr->gso_size);
+	packet->csum_start = pv_le16_get(hdr->csum_start);
+	packet->csum_offset = pv_le16_get(hdr->csum_offset);
+}
+
 bool net_rig_send(struct net_rig *rig, uint16_t pair)
 {
 	struct net_rig_slot *slot = &rig->slot[pv_random_below(&rig->random, NET_RIG_PACKETS)];
 	struct pv_netdrv_queue *tx = pv_netdrv_tx(rig->driver, pair);
 	uint8_t frame[NET_RIG_FRAME_BYTES];
 	uint32_t bytes = any_bytes(rig);
+	struct virtio_net_hdr hdr = work_of(rig, rig->next_out, bytes);
 	int error;
 
 	if (slot->is_out || rig->next_out == NET_RIG_FRAMES)
 		return false;
 	make_frame(frame, bytes, rig->next_out, pair);
 	lay_out(rig, slot, frame, bytes);
+	leave_work(&slot->packet, &hdr);
 	error = pv_netdrv_send(tx, &slot->packet);
 	if (error) {
 		assert_int_equal(error, -PV_ENOSPC);
@@ -141,7 +179,10 @@ static void look_at_sent(struct net_rig *rig)
 	while (pv_memory_wire_get(&rig->wire, &frame)) {
 		uint16_t pair;
 		uint32_t id = check_frame(frame.data, frame.bytes, &pair);
+		struct virtio_net_hdr hdr = work_of(rig, id, frame.bytes);
 
+		assert_memory_equal(&frame.hdr, &hdr, sizeof(hdr));
+		rig->uncut_out += hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE;
 		assert_int_equal(pair, frame.pair);
 		assert_int_equal(rig->sent[id]++, 0);
 		if (!rig->is_mixed)
@@ -166,14 +207,29 @@ void net_rig_put(struct net_rig *rig, uint16_t pair)
 {
 	uint8_t frame[NET_RIG_FRAME_BYTES];
 	uint32_t bytes = any_bytes(rig), id = rig->next_in;
+	struct virtio_net_hdr hdr = work_of(rig, id, bytes);
 
 	if (id == NET_RIG_FRAMES || rig->wire.coming.count == PV_MEMORY_FRAMES)
 		return;
 	rig->next_in++;
 	rig->in_bytes[id] = (uint16_t)bytes;
 	make_frame(frame, bytes, id, pair);
-	pv_memory_wire_put(&rig->wire, pair, NULL, frame, bytes);
+	pv_memory_wire_put(&rig->wire, pair, &hdr, frame, bytes);
 	watch(rig);
+}
+
+static void check_work(struct net_rig *rig, const struct pv_netdrv_received *packet, uint32_t id)
+{
+	struct virtio_net_hdr hdr = work_of(rig, id, packet->bytes);
+
+	assert_int_equal(packet->checksum,
+	                 hdr.flags ? PV_NETDRV_CHECKSUM_PARTIAL : PV_NETDRV_CHECKSUM_UNKNOWN);
+	assert_int_equal(packet->csum_start, pv_le16_get(hdr.csum_start));
+	assert_int_equal(packet->csum_offset, pv_le16_get(hdr.csum_offset));
+	assert_int_equal(packet->gso_type, hdr.gso_type);
+	assert_int_equal(packet->gso_size, pv_le16_get(hdr.gso_size));
+	rig->uncut_in += hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE;
+	rig->checksums[packet->checksum]++;
 }
 
 static void received(struct pv_netdrv_queue *rx, const struct pv_netdrv_received *packet, void *arg)
@@ -203,7 +259,7 @@ static void received(struct pv_netdrv_queue *rx, const struct pv_netdrv_received
 	rig->last_in[on] = id;
 	rig->frames_in++;
 	rig->hashes += packet->hash_report != VIRTIO_NET_HASH_REPORT_NONE;
-	rig->checksums[packet->checksum]++;
+	check_work(rig, packet, id);
 	assert_true(on < rig->pairs);
 	if (rig->wire.wire.sources > 1)
 		assert_int_equal(on, pair);
@@ -354,6 +410,9 @@ void net_rig_open(struct net_rig *rig, const struct net_rig_options *options)
 	pv_memory_wire_open(&rig->wire);
 	if (options->has_source_for_each_pair)
 		rig->wire.wire.sources = rig->pairs;
+	rig->wire.wire.knows_headers = options->knows_headers;
+	if (options->knows_headers)
+		rig->wire.wire.can_segment = CAN_SEGMENT;
 	pv_couple_open(&rig->couple, memory_bytes(rig, options), rig->random);
 	rig->couple.has_whole_lines = true;
 	pv_couple_set_device(&rig->couple, make_device(rig), PV_VIEW_DEVICE);

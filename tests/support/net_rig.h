@@ -27,6 +27,7 @@ struct net_rig_options {
 	uint64_t number;  /* of the sequence of random numbers */
 	uint16_t pairs;   /* 0: 1 */
 	bool has_source_for_each_pair;
+	bool knows_headers; /* the wire; both ends leave work to do then */
 	bool has_own_buffers;
 	uint32_t buffer_bytes; /* 0: as few as may be */
 	bool is_link_down;
@@ -69,8 +70,9 @@ struct net_rig {
 	uint32_t last_in[NET_RIG_PAIRS_MAX];
 	uint32_t last_out[NET_RIG_PAIRS_MAX];
 	uint64_t frames_in, frames_out;
-	uint32_t hashes;       /* that came with packets */
-	uint32_t checksums[3]; /* of those that came in: enum pv_netdrv_checksum */
+	uint32_t hashes;              /* that came with packets */
+	uint32_t checksums[3];        /* of those that came in: enum pv_netdrv_checksum */
+	uint32_t uncut_in, uncut_out; /* of them, to be cut */
 };
 
 void net_rig_open(struct net_rig *rig, const struct net_rig_options *options);
