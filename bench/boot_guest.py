@@ -21,8 +21,8 @@ MEMORY_MIB = 256
 STAMP = re.compile(r"\[ *(\d+\.\d+)\] (.*)")
 
 
-def prepare(folder, kernels):
-    """Makes the initramfs; returns the paths of kernel and initramfs."""
+def prepare(kernels):
+    """Makes the initramfs, where the box sees it too; returns the paths of kernel and initramfs."""
     vmlinuz, modules = initramfs.kernel(kernels, "boot-kernel",
                                         modules=["virtio_pci", "virtio_mmio", "virtio_blk"])
     archive = initramfs.Cpio()
@@ -33,10 +33,10 @@ def prepare(folder, kernels):
     archive.add_file("init", os.path.join(ROOT, "bench", "boot-init.sh"))
     for module in modules:
         archive.add_file("modules/" + os.path.basename(module), module)
-    path = os.path.join(folder, "boot-initramfs")
+    path = os.path.join(kernels, "boot-initramfs")
     with open(path, "wb") as file:
         file.write(archive.finish())
-    return os.path.abspath(vmlinuz), path
+    return os.path.abspath(vmlinuz), os.path.abspath(path)
 
 
 class Disk:
