@@ -35,12 +35,12 @@ struct dgram {
 	char *path;        /* of the peer's end, or NULL */
 	char *local_path;  /* of ours */
 	uint64_t retry_ns; /* when the peer may be looked for again; relaxed atomic */
-	struct pv_wire_gate *gate;
+	struct pv_gate *gate;
 
 	/* Pair 0's lane. */
 	struct pv_loop *loop;
 	struct pv_watch *watch;
-	struct pv_wire_bell bell;
+	struct pv_bell bell;
 	bool is_readable;
 	uint16_t next, count; /* of the messages that came */
 	struct mmsghdr message[RECEIVE_BATCH];
@@ -90,7 +90,7 @@ static bool find_peer(struct dgram *dgram)
 	if (!dgram->path || now_ns < __atomic_load_n(&dgram->retry_ns, __ATOMIC_RELAXED))
 		return false;
 	__atomic_store_n(&dgram->retry_ns, now_ns + RETRY_NS, __ATOMIC_RELAXED);
-	if (pv_wire_socket_connect(dgram->fd, dgram->path))
+	if (pv_socket_connect(dgram->fd, dgram->path))
 		return false;
 	pv_wire_count(&dgram->wire.counters.reconnects, 1);
 	return true;
@@ -100,13 +100,12 @@ static bool find_peer(struct dgram *dgram)
  * A call failed at the first of these frames. Returns how many of them are done with, which is none
  * when they are to be tried again.
  */
-static uint16_t mind_failure(struct dgram *dgram, struct pv_wire_gate *gate, int err,
-                             uint16_t frames)
+static uint16_t mind_failure(struct dgram *dgram, struct pv_gate *gate, int err, uint16_t frames)
 {
 	uint16_t lost = 1;
 
 	if (err == -EAGAIN) {
-		if (pv_wire_gate_shut(gate, dgram->fd))
+		if (pv_gate_shut(gate, dgram->fd))
 			return 0;
 		lost = frames;
 	} else if (is_absence(err)) {
@@ -122,7 +121,7 @@ static uint16_t send_frames(struct pv_net_wire *net, uint16_t pair,
                             const struct pv_net_frame *frame, uint16_t frames)
 {
 	struct dgram *dgram = (struct dgram *)net;
-	struct pv_wire_gate *gate = &dgram->gate[pair];
+	struct pv_gate *gate = &dgram->gate[pair];
 	uint16_t done = 0;
 
 	while (done < frames && !gate->watch) {
@@ -184,7 +183,7 @@ static uint32_t receive(struct pv_net_wire *net, uint16_t pair, const struct pv_
 	(void)hdr;
 	for (unsigned int i = 0; bytes == 0 && dgram->is_readable; i++) {
 		if (i == BATCHES_AT_A_TIME) {
-			pv_wire_bell_ring(&dgram->bell);
+			pv_bell_ring(&dgram->bell);
 			break;
 		}
 		fill(dgram);
@@ -201,7 +200,7 @@ static void close_dgram(struct pv_wire *wire)
 
 	if (dgram->watch)
 		pv_loop_unwatch(dgram->loop, dgram->watch);
-	pv_wire_bell_fini(&dgram->bell);
+	pv_bell_fini(&dgram->bell);
 	pv_wire_gates_destroy(dgram->gate, dgram->pairs);
 	if (dgram->fd >= 0)
 		close(dgram->fd);
@@ -248,7 +247,7 @@ static struct dgram *create(const struct pv_net_wire_options *options)
 static int open_paths(struct dgram *dgram, struct pv_wire_opening *opening)
 {
 	const struct pv_net_wire_options *options = opening->options;
-	int fd = pv_wire_socket_bind(opening, SOCK_DGRAM, "local-path", options->local_path);
+	int fd = pv_socket_bind(&opening->refusal, SOCK_DGRAM, "local-path", options->local_path);
 
 	if (fd < 0)
 		return fd;
@@ -258,7 +257,7 @@ static int open_paths(struct dgram *dgram, struct pv_wire_opening *opening)
 	if (!dgram->path || (options->local_path && !dgram->local_path))
 		return pv_wire_refuse(opening, -ENOMEM, "no memory for the network");
 	/* Where nobody is there yet somebody will be later. */
-	pv_wire_socket_connect(fd, dgram->path);
+	pv_socket_connect(fd, dgram->path);
 	snprintf(dgram->wire.text, sizeof(dgram->wire.text), "datagram socket %s", dgram->path);
 	return 0;
 }
@@ -268,14 +267,14 @@ static int start_watching(struct dgram *dgram)
 	dgram->watch = pv_loop_watch(dgram->loop, dgram->fd, POLLIN, see, dgram);
 	if (!dgram->watch)
 		return -ENOMEM;
-	return pv_wire_bell_init(&dgram->bell, dgram->loop, NULL, NULL);
+	return pv_bell_init(&dgram->bell, dgram->loop, NULL, NULL);
 }
 
 /* The passed descriptor becomes ours when nothing can fail any more. */
 static int open_passed(struct dgram *dgram, struct pv_wire_opening *opening)
 {
 	int fd = opening->options->fd[0];
-	int err = pv_wire_socket_check(opening, fd, SOCK_DGRAM);
+	int err = pv_socket_check(&opening->refusal, fd, SOCK_DGRAM);
 
 	if (err)
 		return err;

@@ -50,7 +50,7 @@ struct record {
 struct pcap {
 	struct pv_wire wire;
 	char *path;
-	struct pv_wire_timer timer;
+	struct pv_timer timer;
 
 	pthread_mutex_t lock;
 	int fd;          /* -1: it is written no more */
@@ -115,7 +115,7 @@ static void write_down(struct pcap *pcap, const struct pv_net_frame *frame)
 	if (pcap->fd < 0)
 		return;
 	if (pcap->used == 0)
-		pv_wire_timer_set(&pcap->timer, FLUSH_NS);
+		pv_timer_set(&pcap->timer, FLUSH_NS);
 	if (BUFFER_BYTES - pcap->used < sizeof(record) + frame->bytes)
 		flush(pcap);
 	record.seconds = (uint32_t)(now_ns / 1000000000u);
@@ -190,7 +190,7 @@ static void close_pcap(struct pv_wire *wire)
 {
 	struct pcap *pcap = (struct pcap *)wire;
 
-	pv_wire_timer_fini(&pcap->timer);
+	pv_timer_fini(&pcap->timer);
 	flush(pcap);
 	if (pcap->fd >= 0)
 		close(pcap->fd);
@@ -242,7 +242,7 @@ static struct pcap *create(const struct pv_net_wire_options *options)
 	pthread_mutex_init(&pcap->lock, NULL);
 	pcap->path = strdup(options->pcap);
 	if (pcap->path &&
-	    pv_wire_timer_init(&pcap->timer, pv_wire_loop(options, 0), flush_later, pcap) == 0)
+	    pv_timer_init(&pcap->timer, pv_wire_loop(options, 0), flush_later, pcap) == 0)
 		return pcap;
 	close_pcap(&pcap->wire);
 	return NULL;

@@ -137,10 +137,10 @@ static void end_sending(struct pv_stream *stream)
  * The call failed with no byte sent. Memory of the driver's that went away costs one frame; what is
  * not want of room is the end of the connection.
  */
-static uint16_t mind_failure(struct pv_stream *stream, struct pv_wire_gate *gate, int err,
+static uint16_t mind_failure(struct pv_stream *stream, struct pv_gate *gate, int err,
                              uint16_t frames)
 {
-	if (err == -EAGAIN && pv_wire_gate_shut(gate, stream->fd))
+	if (err == -EAGAIN && pv_gate_shut(gate, stream->fd))
 		return 0;
 	if (err == -EFAULT && frames)
 		return lose(stream, 1);
@@ -149,7 +149,7 @@ static uint16_t mind_failure(struct pv_stream *stream, struct pv_wire_gate *gate
 }
 
 /* Whatever remains of a frame goes as soon as it can, be there another one or not. */
-static uint16_t send_locked(struct pv_stream *stream, struct pv_wire_gate *gate,
+static uint16_t send_locked(struct pv_stream *stream, struct pv_gate *gate,
                             const struct pv_net_frame *frame, uint16_t frames)
 {
 	uint16_t done = 0;
@@ -182,7 +182,7 @@ static uint16_t send_frames(struct pv_net_wire *net, uint16_t pair,
                             const struct pv_net_frame *frame, uint16_t frames)
 {
 	struct pv_stream *stream = (struct pv_stream *)net;
-	struct pv_wire_gate *gate = &stream->gate[pair];
+	struct pv_gate *gate = &stream->gate[pair];
 	uint16_t done;
 
 	if (gate->watch)
@@ -261,7 +261,7 @@ static int dial(const struct pv_stream *stream)
 
 	if (fd < 0)
 		return -errno;
-	err = pv_wire_socket_connect(fd, stream->path);
+	err = pv_socket_connect(fd, stream->path);
 	if (!err)
 		return fd;
 	close(fd);
@@ -270,7 +270,7 @@ static int dial(const struct pv_stream *stream)
 
 static void dial_later(struct pv_stream *stream)
 {
-	pv_wire_timer_set(&stream->timer, stream->delay_ms * 1000000ull);
+	pv_timer_set(&stream->timer, stream->delay_ms * 1000000ull);
 	if (stream->delay_ms < RETRY_MS_MAX / 2)
 		stream->delay_ms *= 2;
 	else if (stream->delay_ms < RETRY_MS_MAX)
@@ -316,7 +316,7 @@ static void close_stream(struct pv_wire *wire)
 		pv_loop_unwatch(stream->loop, stream->watch);
 	if (stream->listen_watch)
 		pv_loop_unwatch(stream->loop, stream->listen_watch);
-	pv_wire_timer_fini(&stream->timer);
+	pv_timer_fini(&stream->timer);
 	pv_wire_gates_destroy(stream->gate, stream->pairs);
 	if (stream->fd >= 0)
 		close(stream->fd);
@@ -367,7 +367,7 @@ static int no_memory(struct pv_wire_opening *opening)
 
 static int open_server(struct pv_stream *stream, struct pv_wire_opening *opening)
 {
-	int fd = pv_wire_socket_bind(opening, SOCK_STREAM, "path", stream->path);
+	int fd = pv_socket_bind(&opening->refusal, SOCK_STREAM, "path", stream->path);
 
 	if (fd < 0)
 		return fd;
@@ -383,8 +383,7 @@ static int open_client(struct pv_stream *stream, struct pv_wire_opening *opening
 {
 	int fd, err;
 
-	if (stream->reconnect_ms &&
-	    pv_wire_timer_init(&stream->timer, stream->loop, dial_again, stream))
+	if (stream->reconnect_ms && pv_timer_init(&stream->timer, stream->loop, dial_again, stream))
 		return no_memory(opening);
 	fd = dial(stream);
 	if (fd < 0 && !stream->reconnect_ms)
@@ -411,7 +410,7 @@ static int open_kind(struct pv_stream *stream, struct pv_wire_opening *opening)
 	if (options->fds) {
 		snprintf(stream->wire.text, sizeof(stream->wire.text), "stream socket %d",
 		         options->fd[0]);
-		err = pv_wire_socket_check(opening, options->fd[0], SOCK_STREAM);
+		err = pv_socket_check(&opening->refusal, options->fd[0], SOCK_STREAM);
 		if (err)
 			return err;
 		return take_on(stream, options->fd[0]) ? no_memory(opening) : 0;

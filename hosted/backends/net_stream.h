@@ -16,7 +16,7 @@
 struct pv_stream {
 	struct pv_wire wire;
 	uint16_t pairs;
-	struct pv_wire_gate *gate;
+	struct pv_gate *gate;
 
 	/* Under the lock, which pair 0's loop may read without. */
 	pthread_mutex_t lock;
@@ -40,7 +40,7 @@ struct pv_stream {
 	struct pv_watch *listen_watch;
 	uint32_t reconnect_ms; /* of a client; 0: never */
 	uint32_t delay_ms;
-	struct pv_wire_timer timer;
+	struct pv_timer timer;
 };
 
 uint32_t pv_stream_receive(struct pv_net_wire *net, uint16_t pair, const struct pv_iov *iov,

@@ -98,12 +98,12 @@ static int send_one(const struct pv_tap *tap, const struct pv_tap_queue *queue,
  * The first of these frames was not sent. Returns how many are done with: one that the kernel finds
  * fault with costs itself, an interface that is down or gone all.
  */
-static uint16_t mind_failure(struct pv_tap *tap, struct pv_wire_gate *gate, int fd, int err,
+static uint16_t mind_failure(struct pv_tap *tap, struct pv_gate *gate, int fd, int err,
                              uint16_t frames)
 {
 	uint16_t lost = 1;
 
-	if (err == EAGAIN && pv_wire_gate_shut(gate, fd))
+	if (err == EAGAIN && pv_gate_shut(gate, fd))
 		return 0;
 	pv_tap_mind_gone(tap, err);
 	if (err == EAGAIN || err == EIO || says_gone(err))
@@ -135,7 +135,7 @@ static uint16_t put_frames(const struct pv_tap *tap, struct iovec iov[static IOV
  * Returns how many are done with. Where the last ones found no room they come again; one before
  * them that failed is lost, whatever it failed at, for what is behind it has overtaken it.
  */
-static uint16_t account(struct pv_tap *tap, struct pv_wire_gate *gate, int fd,
+static uint16_t account(struct pv_tap *tap, struct pv_gate *gate, int fd,
                         const struct pv_tap_transfer *transfer, uint16_t count)
 {
 	uint16_t done = count;
@@ -143,7 +143,7 @@ static uint16_t account(struct pv_tap *tap, struct pv_wire_gate *gate, int fd,
 
 	while (done > 0 && transfer[done - 1].result == -EAGAIN)
 		done--;
-	if (done < count && !pv_wire_gate_shut(gate, fd))
+	if (done < count && !pv_gate_shut(gate, fd))
 		done = count;
 	for (uint16_t i = 0; i < done; i++) {
 		lost += transfer[i].result < 0;

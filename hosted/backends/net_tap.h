@@ -40,7 +40,7 @@ struct pv_tap {
 	char name[IFNAMSIZ];
 	struct pv_tap_spread spread;
 	/* Of each pair. */
-	struct pv_wire_gate *gate;
+	struct pv_gate *gate;
 	struct pv_tap_ring *ring;
 	struct pv_tap_queue queue[];
 };

@@ -205,7 +205,7 @@ static void set_timer(struct pv_user *user, uint32_t wait_ms)
 	if (due_ns == UINT64_MAX || (user->timer_ns > now_ns && user->timer_ns <= due_ns))
 		return;
 	user->timer_ns = due_ns;
-	pv_wire_timer_set(&user->timer, due_ns > now_ns ? due_ns - now_ns : 1);
+	pv_timer_set(&user->timer, due_ns > now_ns ? due_ns - now_ns : 1);
 }
 
 /* ---- a turn: pair 0's loop ---- */
@@ -293,7 +293,7 @@ static void run_locked(struct pv_user *user)
 		is_more = take_turn(user, &wait_ms);
 	set_timer(user, wait_ms);
 	if (is_more && !user->is_throttled)
-		pv_wire_bell_ring(&user->bell);
+		pv_bell_ring(&user->bell);
 }
 
 void pv_user_run(void *arg)
@@ -320,7 +320,7 @@ static uint16_t send_frames(struct pv_net_wire *net, uint16_t pair,
 	if (user->loop_of[pair] == user->loop)
 		run_locked(user);
 	else
-		pv_wire_bell_ring(&user->bell);
+		pv_bell_ring(&user->bell);
 	pthread_mutex_unlock(&user->lock);
 	return frames;
 }

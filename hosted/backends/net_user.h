@@ -40,8 +40,8 @@ struct pv_user {
 	uint8_t frame[PV_NET_FRAME_MAX];
 
 	/* Pair 0's loop. */
-	struct pv_wire_bell bell;
-	struct pv_wire_timer timer;
+	struct pv_bell bell;
+	struct pv_timer timer;
 	uint64_t timer_ns; /* when it is due; 0: it is not set */
 	struct pollfd *poll;
 	int polls, polls_max;

@@ -229,8 +229,8 @@ static void close_user(struct pv_wire *wire)
 	if (user->slirp)
 		user->api->cleanup(user->slirp);
 	pv_user_forget(user);
-	pv_wire_timer_fini(&user->timer);
-	pv_wire_bell_fini(&user->bell);
+	pv_timer_fini(&user->timer);
+	pv_bell_fini(&user->bell);
 	pv_wire_fifo_fini(&user->fifo);
 	pthread_mutex_destroy(&user->lock);
 	free(user->loop_of);
@@ -252,8 +252,8 @@ static struct pv_user *create(const struct pv_net_wire_options *options)
 	pthread_mutex_init(&user->lock, NULL);
 	user->loop_of = calloc(options->pairs, sizeof(struct pv_loop *));
 	if (!user->loop_of || !pv_wire_fifo_init(&user->fifo) ||
-	    pv_wire_bell_init(&user->bell, user->loop, pv_user_run, user) ||
-	    pv_wire_timer_init(&user->timer, user->loop, pv_user_run, user)) {
+	    pv_bell_init(&user->bell, user->loop, pv_user_run, user) ||
+	    pv_timer_init(&user->timer, user->loop, pv_user_run, user)) {
 		close_user(&user->wire);
 		return NULL;
 	}

@@ -2,19 +2,27 @@
 #include "hosted/backends/net_wire_internal.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "ring/err.h"
 
-int pv_wire_refuse(struct pv_wire_opening *opening, int err, const char *format, ...)
+struct pv_gate *pv_wire_gates_create(const struct pv_net_wire_options *options,
+                                     void (*opened)(void *arg, uint16_t pair), void *arg)
 {
-	va_list arguments;
+	struct pv_gate *gate = calloc(options->pairs, sizeof(*gate));
 
-	va_start(arguments, format);
-	vsnprintf(opening->error, opening->error_bytes, format, arguments);
-	va_end(arguments);
-	return err;
+	for (uint16_t i = 0; gate && i < options->pairs; i++)
+		gate[i] = (struct pv_gate){
+			.loop = pv_wire_loop(options, i), .number = i, .opened = opened, .arg = arg
+		};
+	return gate;
+}
+
+void pv_wire_gates_destroy(struct pv_gate *gate, uint16_t pairs)
+{
+	for (uint16_t i = 0; gate && i < pairs; i++)
+		pv_gate_fini(&gate[i]);
+	free(gate);
 }
 
 static int open_kind(struct pv_wire_opening *opening)
@@ -58,9 +66,7 @@ static int open_traced(struct pv_wire_opening *opening)
 int pv_net_wire_open(struct pv_net_wire **wire, const struct pv_net_wire_options *options,
                      char *error, size_t error_bytes)
 {
-	struct pv_wire_opening opening = { .options = options,
-		                           .error = error,
-		                           .error_bytes = error_bytes };
+	struct pv_wire_opening opening = { .options = options, .refusal = { error, error_bytes } };
 	int err;
 
 	pv_bug_on(options->pairs == 0 || options->loops == 0);

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "hosted/backends/net_wire.h"
+#include "hosted/backends/refuse.h"
+#include "hosted/backends/socket.h"
+#include "hosted/backends/wait.h"
 
 /* What all kinds have in common, and begin with. */
 struct pv_wire {
@@ -20,13 +23,12 @@ struct pv_wire {
 
 /*
  * What a kind's opening works with. It allocates its wire, fills in `net`, `close` and `text`, and
- * returns it in `wire`; or returns -errno and puts a sentence into `error`.
+ * returns it in `wire`; or returns -errno and puts a sentence into `refusal`.
  */
 struct pv_wire_opening {
 	const struct pv_net_wire_options *options;
 	struct pv_wire *wire;
-	char *error;
-	size_t error_bytes;
+	struct pv_refusal refusal;
 };
 
 /* The wire that traces; then, which cannot fail, around another one, which it will close. */
@@ -41,8 +43,7 @@ int pv_wire_null_open(struct pv_wire_opening *opening);
 int pv_wire_echo_open(struct pv_wire_opening *opening);
 
 /* Writes the sentence. Returns `err`. */
-int pv_wire_refuse(struct pv_wire_opening *opening, int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+#define pv_wire_refuse(opening, ...) pv_refuse(&(opening)->refusal, __VA_ARGS__)
 
 /* The loop of a pair's lanes. */
 static inline struct pv_loop *pv_wire_loop(const struct pv_net_wire_options *options, uint16_t pair)
@@ -61,77 +62,10 @@ static inline void pv_wire_count(uint64_t *counter, uint64_t more)
 	__atomic_fetch_add(counter, more, __ATOMIC_RELAXED);
 }
 
-/* ---- waiting (net_wait.c) ---- */
-
-/* Of a lane: shut while a descriptor takes no more. */
-struct pv_wire_gate {
-	struct pv_loop *loop;
-	struct pv_watch *watch; /* NULL: it is open */
-	uint16_t pair;
-	/* The lane: it has opened. May be NULL. */
-	void (*opened)(void *arg, uint16_t pair);
-	void *arg;
-};
-
-/* The lane. Shuts it until `fd` takes more. Returns false without memory. */
-bool pv_wire_gate_shut(struct pv_wire_gate *gate, int fd);
-void pv_wire_gate_fini(struct pv_wire_gate *gate);
-
 /* An array of gates, one for each pair, open. NULL without memory. */
-struct pv_wire_gate *pv_wire_gates_create(const struct pv_net_wire_options *options,
-                                          void (*opened)(void *arg, uint16_t pair), void *arg);
-void pv_wire_gates_destroy(struct pv_wire_gate *gate, uint16_t pairs);
-
-/* Lets a loop run its queues once more. */
-struct pv_wire_bell {
-	struct pv_loop *loop;
-	struct pv_watch *watch;
-	int fd;
-	/* On the loop; may be NULL. */
-	void (*rung)(void *arg);
-	void *arg;
-};
-
-/* Returns 0 or -errno. */
-int pv_wire_bell_init(struct pv_wire_bell *bell, struct pv_loop *loop, void (*rung)(void *arg),
-                      void *arg);
-void pv_wire_bell_fini(struct pv_wire_bell *bell);
-
-/* Any thread. */
-void pv_wire_bell_ring(struct pv_wire_bell *bell);
-
-/* Calls back once after a while, on a loop. */
-struct pv_wire_timer {
-	struct pv_loop *loop;
-	struct pv_watch *watch;
-	int fd;
-	void (*due)(void *arg);
-	void *arg;
-};
-
-/* Returns 0 or -errno. */
-int pv_wire_timer_init(struct pv_wire_timer *timer, struct pv_loop *loop, void (*due)(void *arg),
-                       void *arg);
-void pv_wire_timer_fini(struct pv_wire_timer *timer);
-
-/* Any thread. In so long, which takes the place of what was set before; 0: never. */
-void pv_wire_timer_set(struct pv_wire_timer *timer, uint64_t ns);
-
-/* ---- sockets (net_socket.c) ---- */
-
-/*
- * Opens a Unix socket of this type that never waits, bound to `path`, which only our user may
- * reach, or to none where that is NULL. A socket at `path` that nobody listens on is replaced.
- * Returns it, or -errno with a sentence that begins with `key`.
- */
-int pv_wire_socket_bind(struct pv_wire_opening *opening, int type, const char *key,
-                        const char *path);
-
-/* Returns 0 or -errno. */
-int pv_wire_socket_connect(int fd, const char *path);
-
-/* A passed descriptor: is it a socket of this type? Returns 0, or -errno with a sentence. */
-int pv_wire_socket_check(struct pv_wire_opening *opening, int fd, int type);
+struct pv_gate *pv_wire_gates_create(const struct pv_net_wire_options *options,
+                                     void (*opened)(void *arg, uint16_t pair), void *arg);
+void pv_wire_gates_destroy(struct pv_gate *gate, uint16_t pairs);
 
 /* ---- frames ---- */
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Unix sockets of wires. */
 #define _GNU_SOURCE
+#include "hosted/backends/socket.h"
+
 #include <errno.h>
-#include <stdio.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "hosted/backends/net_wire_internal.h"
 
 static bool set_address(struct sockaddr_un *address, const char *path)
 {
@@ -19,7 +19,7 @@ static bool set_address(struct sockaddr_un *address, const char *path)
 	return true;
 }
 
-int pv_wire_socket_connect(int fd, const char *path)
+int pv_socket_connect(int fd, const char *path)
 {
 	struct sockaddr_un address;
 
@@ -39,7 +39,7 @@ static bool is_stale(int type, const char *path)
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
-	err = pv_wire_socket_connect(fd, path);
+	err = pv_socket_connect(fd, path);
 	close(fd);
 	return err == -ECONNREFUSED;
 }
@@ -73,32 +73,31 @@ static const char *why(int err)
 	}
 }
 
-int pv_wire_socket_bind(struct pv_wire_opening *opening, int type, const char *key,
-                        const char *path)
+int pv_socket_bind(const struct pv_refusal *refusal, int type, const char *key, const char *path)
 {
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err;
 
 	if (fd < 0)
-		return pv_wire_refuse(opening, -errno, "%s: cannot make a socket: %s", key,
-		                      strerror(errno));
+		return pv_refuse(refusal, -errno, "%s: cannot make a socket: %s", key,
+		                 strerror(errno));
 	err = path ? bind_to(fd, type, path) : 0;
 	if (!err)
 		return fd;
 	close(fd);
-	return pv_wire_refuse(opening, err, "%s=%s: cannot be made: %s", key, path, why(err));
+	return pv_refuse(refusal, err, "%s=%s: cannot be made: %s", key, path, why(err));
 }
 
-int pv_wire_socket_check(struct pv_wire_opening *opening, int fd, int type)
+int pv_socket_check(const struct pv_refusal *refusal, int fd, int type)
 {
 	socklen_t bytes = sizeof(int);
 	int found;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &found, &bytes) < 0)
-		return pv_wire_refuse(opening, -errno, "fd=%d: %s", fd,
-		                      errno == EBADF ? "is not open" : "is no socket");
+		return pv_refuse(refusal, -errno, "fd=%d: %s", fd,
+		                 errno == EBADF ? "is not open" : "is no socket");
 	if (found != type)
-		return pv_wire_refuse(opening, -EINVAL, "fd=%d: is no %s socket", fd,
-		                      type == SOCK_STREAM ? "stream" : "datagram");
+		return pv_refuse(refusal, -EINVAL, "fd=%d: is no %s socket", fd,
+		                 type == SOCK_STREAM ? "stream" : "datagram");
 	return 0;
 }
