@@ -49,6 +49,7 @@
 #define PCI_CLASS_STORAGE_SCSI     0x0100u
 #define PCI_CLASS_NETWORK_ETHERNET 0x0200u
 #define PCI_CLASS_BRIDGE_HOST      0x0600u
+#define PCI_CLASS_COMMUNICATION    0x0780u /* that is neither serial nor a modem */
 #define PCI_CLASS_OTHERS           0x00ffu
 
 /* Capabilities: an id, the offset of the next, and what is the capability's own. */

@@ -72,6 +72,12 @@ struct pv_virtio_ops {
 	void (*queue_event)(struct pv_queue *queue);
 
 	/*
+	 * Control side. The lane has let go of a queue, which is paused now, or idle. NULL: it does
+	 * not matter.
+	 */
+	void (*queue_rested)(struct pv_queue *queue);
+
+	/*
 	 * Control side, queue quiet. Writes the chains that it holds (pv_queue_chain_save). Loading
 	 * happens in a new device, right after queue_start: the chains are held again, and taken up
 	 * by the first run; what cannot be marks the state bad. NULL, both: it never holds any.

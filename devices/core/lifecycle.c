@@ -208,6 +208,8 @@ void pv_queue_stopped(struct pv_queue *queue)
 		queue->position = queue->ring.at;
 	if (queue->is_finishing)
 		pv_queue_finish(queue);
+	if (queue->device->ops->virtio->queue_rested)
+		queue->device->ops->virtio->queue_rested(queue);
 	settle(queue->device);
 }
 

@@ -60,6 +60,8 @@ bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 void pv_queue_put_back(struct pv_queue *queue, const struct pv_chain *chain)
 {
 	pv_uncount(&queue->counters.requests);
+	if (chain->is_incomplete)
+		pv_uncount(&queue->counters.bad_chains);
 	pv_dev_ring_put_back(&queue->ring, chain);
 }
 

@@ -26,5 +26,7 @@
 #include "devices/net/net.h"
 #include "abi/virtio_rng.h"
 #include "devices/rng/rng.h"
+#include "abi/virtio_console.h"
+#include "devices/serial/serial.h"
 
 #endif

@@ -36,6 +36,8 @@
 #include "devices/transport/mmio/virtio.h"
 #include "devices/rng/rng.h"
 #include "devices/rng/source.h"
+#include "devices/serial/line.h"
+#include "devices/serial/serial.h"
 #include "devices/transport/pci/function.h"
 #include "devices/transport/pci/msix.h"
 #include "devices/transport/pci/virtio.h"

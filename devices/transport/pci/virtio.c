@@ -264,6 +264,8 @@ static uint16_t transitional_id(uint16_t virtio_id)
 		return VIRTIO_PCI_DEVICE_NET;
 	case VIRTIO_ID_BLOCK:
 		return VIRTIO_PCI_DEVICE_BLOCK;
+	case VIRTIO_ID_CONSOLE:
+		return VIRTIO_PCI_DEVICE_CONSOLE;
 	case VIRTIO_ID_ENTROPY:
 		return VIRTIO_PCI_DEVICE_ENTROPY;
 	default:

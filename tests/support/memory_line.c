@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/support/memory_line.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ring/err.h"
+
+static struct pv_memory_line *line_of(struct pv_line *line)
+{
+	return (struct pv_memory_line *)line;
+}
+
+static size_t min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t write_some(struct pv_line *of, const struct pv_iov *iov, uint16_t pieces)
+{
+	struct pv_memory_line *line = line_of(of);
+	size_t done = 0;
+
+	line->writes++;
+	for (uint16_t i = 0; i < pieces; i++) {
+		size_t bytes = min(iov[i].bytes, line->room);
+
+		pv_bug_on(line->written_bytes + bytes > PV_MEMORY_LINE_BYTES);
+		memcpy(line->written + line->written_bytes, iov[i].base, bytes);
+		line->written_bytes += bytes;
+		line->room -= bytes;
+		done += bytes;
+		if (bytes < iov[i].bytes) {
+			of->has_room = false;
+			break;
+		}
+	}
+	return done;
+}
+
+static size_t read_some(struct pv_line *of, const struct pv_iov *iov, uint16_t pieces)
+{
+	struct pv_memory_line *line = line_of(of);
+	size_t done = 0;
+
+	line->reads++;
+	for (uint16_t i = 0; i < pieces; i++) {
+		size_t bytes = min(iov[i].bytes, line->coming_bytes - line->read_bytes);
+
+		memcpy(iov[i].base, line->coming + line->read_bytes, bytes);
+		line->read_bytes += bytes;
+		done += bytes;
+	}
+	of->has_input = line->read_bytes < line->coming_bytes;
+	return done;
+}
+
+static void write_emergency(struct pv_line *of, uint8_t byte)
+{
+	struct pv_memory_line *line = line_of(of);
+
+	line->emergencies++;
+	line->emergency = byte;
+}
+
+static const struct pv_line_ops line_ops = {
+	.write = write_some,
+	.read = read_some,
+	.write_emergency = write_emergency,
+};
+
+void pv_memory_line_open(struct pv_memory_line *line)
+{
+	*line = (struct pv_memory_line){
+		.line = { .ops = &line_ops, .has_room = true, .is_open = true },
+		.written = malloc(PV_MEMORY_LINE_BYTES),
+		.coming = malloc(PV_MEMORY_LINE_BYTES),
+		.room = SIZE_MAX,
+	};
+	pv_bug_on(!line->written || !line->coming);
+}
+
+void pv_memory_line_close(struct pv_memory_line *line)
+{
+	free(line->written);
+	free(line->coming);
+}
+
+void pv_memory_line_allow(struct pv_memory_line *line, size_t bytes)
+{
+	line->room = bytes;
+	line->line.has_room = bytes > 0;
+}
+
+void pv_memory_line_put(struct pv_memory_line *line, const void *data, size_t bytes)
+{
+	if (line->read_bytes == line->coming_bytes)
+		line->read_bytes = line->coming_bytes = 0;
+	pv_bug_on(line->coming_bytes + bytes > PV_MEMORY_LINE_BYTES);
+	memcpy(line->coming + line->coming_bytes, data, bytes);
+	line->coming_bytes += bytes;
+	line->line.has_input = true;
+}
+
+void pv_memory_line_forget(struct pv_memory_line *line)
+{
+	line->written_bytes = 0;
+}
+
+static void changed(struct pv_memory_line *line)
+{
+	if (line->line.changed)
+		line->line.changed(line->line.arg);
+}
+
+void pv_memory_line_set_open(struct pv_memory_line *line, bool is_open)
+{
+	line->line.is_open = is_open;
+	changed(line);
+}
+
+void pv_memory_line_set_size(struct pv_memory_line *line, uint16_t columns, uint16_t rows)
+{
+	line->line.columns = columns;
+	line->line.rows = rows;
+	changed(line);
+}
