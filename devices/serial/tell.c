@@ -185,6 +185,14 @@ static bool give(struct pv_queue *queue, const struct message *message, bool *is
 	return true;
 }
 
+/* One that changes all the time does not keep the others waiting. */
+static void pass_turn(struct pv_serial_slot *slot)
+{
+	struct pv_serial *serial = slot->serial;
+
+	serial->turn = (uint16_t)((index_of(slot) + 1u) % serial->options.ports_max);
+}
+
 /* Returns whether there may be more to do about it in this run. */
 static bool tell(struct pv_queue *queue, struct pv_serial_slot *slot)
 {
@@ -200,6 +208,8 @@ static bool tell(struct pv_queue *queue, struct pv_serial_slot *slot)
 	}
 	if (is_given)
 		pv_serial_unmark(slot, mark);
+	if (!slot->marks)
+		pass_turn(slot);
 	return true;
 }
 

@@ -294,7 +294,7 @@ void serial_rig_start(struct serial_rig *rig, uint64_t features)
 		serial_rig_start_queue(rig, i);
 }
 
-static bool run_once(struct serial_rig *rig)
+bool serial_rig_run_once(struct serial_rig *rig)
 {
 	bool has_worked = false;
 
@@ -311,38 +311,86 @@ void serial_rig_run(struct serial_rig *rig)
 {
 	int runs = 0;
 
-	while (run_once(rig))
+	while (serial_rig_run_once(rig))
 		assert_in_range(++runs, 0, RUNS_MAX);
 }
 
-static void was_paused(void *arg)
+static void was_reached(void *arg)
 {
 	*(bool *)arg = true;
 }
 
-void serial_rig_move(struct serial_rig *rig, void (*add)(struct serial_rig *rig))
+#define WAITS 10
+
+static void wait_for(struct serial_rig *rig, const bool *is_reached)
+{
+	for (int i = 0; i < WAITS && !*is_reached; i++)
+		serial_rig_run_once(rig);
+	assert_true(*is_reached);
+}
+
+void serial_rig_stop_queue(struct serial_rig *rig, uint16_t index)
+{
+	bool is_stopped = false;
+
+	assert_int_equal(pv_device_queue_stop(rig->device, index,
+	                                      (struct pv_waiter){ was_reached, &is_stopped }),
+	                 0);
+	wait_for(rig, &is_stopped);
+}
+
+void serial_rig_continue_queue(struct serial_rig *rig, uint16_t index)
+{
+	const struct pv_ring_position position = rig->device->queue[index].position;
+
+	assert_int_equal(
+		pv_device_queue_set(rig->device, index, &rig->queue[index].config, &position), 0);
+	assert_int_equal(pv_device_queue_start(rig->device, index), 0);
+}
+
+void serial_rig_pause(struct serial_rig *rig)
+{
+	bool is_paused = false;
+
+	assert_int_equal(
+		pv_device_pause(rig->device, (struct pv_waiter){ was_reached, &is_paused }), 0);
+	wait_for(rig, &is_paused);
+}
+
+uint8_t *serial_rig_save(struct serial_rig *rig, size_t *bytes)
 {
 	struct pv_state_writer to = { 0 };
-	bool is_paused = false;
-	void *storage = rig->storage;
-	struct pv_device *from = rig->device;
 
-	assert_int_equal(pv_device_pause(from, (struct pv_waiter){ was_paused, &is_paused }), 0);
-	for (int i = 0; i < 10 && !is_paused; i++)
-		run_once(rig);
-	assert_true(is_paused);
-	assert_int_equal(pv_device_save(from, &to), -PV_ENOSPC);
+	assert_int_equal(pv_device_save(rig->device, &to), -PV_ENOSPC);
 	to = (struct pv_state_writer){ .data = malloc(to.bytes), .capacity = to.bytes };
-	assert_int_equal(pv_device_save(from, &to), 0);
-	assert_int_equal(pv_device_abandon(from), 0);
+	assert_int_equal(pv_device_save(rig->device, &to), 0);
+	*bytes = to.bytes;
+	return to.data;
+}
+
+void serial_rig_replace(struct serial_rig *rig, void (*add)(struct serial_rig *rig))
+{
+	void *storage = rig->storage;
+
+	assert_int_equal(pv_device_abandon(rig->device), 0);
 	for (uint32_t i = 0; i < SERIAL_RIG_LINES; i++)
 		rig->line[i].line.changed = NULL;
 	make_device(rig);
 	add(rig);
-	assert_int_equal(pv_device_load(rig->device, to.data, to.bytes), 0);
-	pv_device_resume(rig->device);
-	free(to.data);
 	free(storage);
+}
+
+void serial_rig_move(struct serial_rig *rig, void (*add)(struct serial_rig *rig))
+{
+	uint8_t *state;
+	size_t bytes;
+
+	serial_rig_pause(rig);
+	state = serial_rig_save(rig, &bytes);
+	serial_rig_replace(rig, add);
+	assert_int_equal(pv_device_load(rig->device, state, bytes), 0);
+	pv_device_resume(rig->device);
+	free(state);
 }
 
 /* ---- what the driver does ---- */

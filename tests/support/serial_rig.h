@@ -76,10 +76,29 @@ void serial_rig_start(struct serial_rig *rig, uint64_t features);
 /* A fresh ring for a queue, which is idle, and its start. */
 void serial_rig_start_queue(struct serial_rig *rig, uint16_t index);
 
+/* Stops it; it goes on, with what is on its ring, where it stopped. */
+void serial_rig_stop_queue(struct serial_rig *rig, uint16_t index);
+void serial_rig_continue_queue(struct serial_rig *rig, uint16_t index);
+
 /* Lets all lanes run until they have nothing to do any more. */
 void serial_rig_run(struct serial_rig *rig);
 
-/* The device, saved and loaded into a fresh one, whose ports `add` adds. */
+/* Lets each run once. */
+bool serial_rig_run_once(struct serial_rig *rig);
+
+/* Pauses it. */
+void serial_rig_pause(struct serial_rig *rig);
+
+/* The state of a device that is at rest: to be freed. */
+uint8_t *serial_rig_save(struct serial_rig *rig, size_t *bytes);
+
+/*
+ * A fresh device in place of this one, which is over, with the ports that `add` adds. The driver's
+ * rings are as they were.
+ */
+void serial_rig_replace(struct serial_rig *rig, void (*add)(struct serial_rig *rig));
+
+/* The device, saved and loaded into a fresh one. */
 void serial_rig_move(struct serial_rig *rig, void (*add)(struct serial_rig *rig));
 
 /* ---- what the driver does ---- */
