@@ -442,10 +442,10 @@ static void every_port_has_its_turn(void **state)
 {
 	(void)state;
 	open_rig(PORTS);
-	serial_rig_add(&rig, 0, 0, NULL, false);
-	serial_rig_add(&rig, 3, 3, NULL, false);
 	start(0);
+	serial_rig_add(&rig, 0, 0, NULL, false);
 	bring_up(0);
+	serial_rig_add(&rig, 3, 3, NULL, false);
 	bring_up(3);
 	pv_memory_line_set_open(&rig.line[3], false);
 	pv_memory_line_set_open(&rig.line[0], false);
