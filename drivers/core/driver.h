@@ -207,6 +207,9 @@ int pv_driver_queue_begin_again(struct pv_driver_queue *queue);
  */
 void pv_driver_queue_repeat(struct pv_driver_queue *queue, bool fails);
 
+/* Or ends what was set aside, while the queue works. */
+void pv_driver_queue_end_aside(struct pv_driver_queue *queue, int error);
+
 /* Ends all requests, of which the device has no hold any more. */
 void pv_driver_queue_end_all(struct pv_driver_queue *queue, int error);
 

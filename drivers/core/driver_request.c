@@ -91,12 +91,19 @@ void pv_driver_queue_repeat(struct pv_driver_queue *queue, bool fails)
 	end_list(queue, failed, -PV_EBROKEN);
 }
 
-void pv_driver_queue_end_all(struct pv_driver_queue *queue, int error)
+void pv_driver_queue_end_aside(struct pv_driver_queue *queue, int error)
 {
-	struct pv_driver_request *aside = queue->aside, *request;
+	struct pv_driver_request *aside = queue->aside;
 
 	queue->aside = NULL;
 	end_list(queue, aside, error);
+}
+
+void pv_driver_queue_end_all(struct pv_driver_queue *queue, int error)
+{
+	struct pv_driver_request *request;
+
+	pv_driver_queue_end_aside(queue, error);
 	while ((request = pv_drv_ring_detach(&queue->ring)))
 		queue->requests->end(queue, request, error);
 }

@@ -189,7 +189,7 @@ static void measure(struct run *run)
 {
 	struct pv_bench_run *workers = &run->bench.run;
 
-	workers->seconds = run->options->seconds;
+	workers->milliseconds = run->options->milliseconds;
 	workers->unit = "kIOPS";
 	workers->unit_bytes = run->bench.plan.block_bytes;
 	if (run->options->is_reconnecting)

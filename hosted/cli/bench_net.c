@@ -249,7 +249,7 @@ static void run_device(struct run *run)
 	plan_addresses(run);
 	if (!loads_create(&run->bench))
 		return;
-	workers->seconds = run->options->seconds;
+	workers->milliseconds = run->options->milliseconds;
 	workers->unit = "kpackets/s";
 	workers->unit_bytes = run->bench.plan.frame_bytes;
 	pv_bench_run_measure(workers);

@@ -5,7 +5,6 @@
 #include "hosted/control/nic.h"
 
 #define QUEUE_SIZE_MAX 1024u
-#define SECONDS_MAX    86400u
 
 const char *const pv_bench_net_modes[] = { [PV_BENCH_NET_ECHO] = "echo",
 	                                   [PV_BENCH_NET_SEND] = "send",
@@ -41,8 +40,8 @@ static const struct pv_option load_options[] = {
 	  PV_OPTION_NUMBER_AT(OPTIONS, depth, 1, QUEUE_SIZE_MAX) },
 	{ "burst", "N", "frames that are handed to the back-end at once, at most (default 32)",
 	  PV_OPTION_NUMBER_AT(OPTIONS, burst, 1, QUEUE_SIZE_MAX) },
-	{ "seconds", "N", "how long to measure (default 5)",
-	  PV_OPTION_NUMBER_AT(OPTIONS, seconds, 1, SECONDS_MAX) },
+	{ "seconds", "N", "how long to measure, such as 0.2 (default 5)",
+	  PV_OPTION_SECONDS_AT(OPTIONS, milliseconds, PV_BENCH_MS_MIN, PV_BENCH_MS_MAX) },
 	{ "check", NULL,
 	  "number the frames and fill them with patterns, and find out what was lost, doubled, "
 	  "reordered or altered; both ends must do so",

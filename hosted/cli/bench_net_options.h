@@ -13,7 +13,7 @@ struct pv_bench_net_options {
 	uint64_t frame_bytes;
 	uint64_t depth;
 	uint64_t burst;
-	uint64_t seconds;
+	uint64_t milliseconds;
 	unsigned int mode; /* enum pv_bench_net_mode */
 	bool is_blocking;
 	bool is_checking;
@@ -28,7 +28,7 @@ struct pv_bench_net_options {
 #define PV_BENCH_NET_OPTIONS_DEFAULT                                                               \
 	{                                                                                          \
 		.pairs = 1, .queue_size = 256, .frame_bytes = 64, .depth = 32, .burst = 32,        \
-		.seconds = 5,                                                                      \
+		.milliseconds = 5000,                                                              \
 	}
 
 extern const struct pv_command_line pv_cli_bench_net_command;

@@ -2,11 +2,11 @@
 #include "hosted/cli/bench_options.h"
 
 #include "abi/virtio_blk.h"
+#include "hosted/cli/bench_run.h"
 
 #define BLOCK_BYTES_MAX (16u << 20)
 #define DEPTH_MAX       1024u
 #define QUEUES_MAX      256u
-#define SECONDS_MAX     86400u
 
 static const char *const patterns[] = { "random", "sequential", NULL };
 
@@ -35,8 +35,9 @@ static const struct pv_option load_options[] = {
 	  PV_OPTION_NUMBER_AT(struct pv_bench_options, mix, 0, 100) },
 	{ "pattern", "KIND", "random or sequential (default random)",
 	  PV_OPTION_CHOICE_AT(struct pv_bench_options, pattern, patterns) },
-	{ "seconds", "N", "how long to measure (default 5)",
-	  PV_OPTION_NUMBER_AT(struct pv_bench_options, seconds, 1, SECONDS_MAX) },
+	{ "seconds", "N", "how long to measure, such as 0.2 (default 5)",
+	  PV_OPTION_SECONDS_AT(struct pv_bench_options, milliseconds, PV_BENCH_MS_MIN,
+	                       PV_BENCH_MS_MAX) },
 	{ "size-limit", "SIZE", "use only the beginning of the disk (default all of it)",
 	  PV_OPTION_SIZE_AT(struct pv_bench_options, size_limit, VIRTIO_BLK_SECTOR_BYTES,
 	                    UINT64_MAX) },

@@ -12,7 +12,7 @@ struct pv_bench_options {
 	uint64_t queues;
 	uint64_t mix;
 	unsigned int pattern;
-	uint64_t seconds;
+	uint64_t milliseconds;
 	uint64_t size_limit;
 	bool is_verifying;
 	bool is_blocking;
@@ -25,7 +25,7 @@ struct pv_bench_options {
 #define PV_BENCH_OPTIONS_DEFAULT                                                                   \
 	{                                                                                          \
 		.block_bytes = 4096, .depth = 32, .queues = 1, .mix = PV_OPTION_UNSET,             \
-		.seconds = 5, .size_limit = PV_OPTION_UNSET,                                       \
+		.milliseconds = 5000, .size_limit = PV_OPTION_UNSET,                               \
 	}
 
 extern const struct pv_command_line pv_cli_bench_blk_command;

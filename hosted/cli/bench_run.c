@@ -18,7 +18,8 @@
 /* A back-end that finishes nothing for so long is given up. */
 #define STALL_NS 15000000000ull
 
-#define NS_PER_S 1000000000ull
+#define NS_PER_S  1000000000ull
+#define NS_PER_MS 1000000ull
 
 #define IDLE_SPINS 400u
 
@@ -103,10 +104,10 @@ static void reconnect(struct pv_bench_run *run)
 		run->reconnects++;
 }
 
-/* Is the back-end there, and does it get on? */
-static void watch(struct pv_bench_run *run)
+/* Is the back-end there, and does it get on? Sleeps for so long, or less. */
+static void watch(struct pv_bench_run *run, uint64_t ns)
 {
-	struct timespec nap = { 0, WATCH_NS };
+	struct timespec nap = { 0, ns < WATCH_NS ? (long)ns : WATCH_NS };
 	uint64_t progress = progress_of(run);
 	uint64_t now = monotonic_ns();
 
@@ -146,9 +147,10 @@ static void load_watch(struct pv_bench_run *run)
 	uint64_t shown = 0;
 
 	while (!pv_bench_is_aborted(run)) {
+		uint64_t all = run->milliseconds * NS_PER_MS;
 		uint64_t passed = monotonic_ns() - run->begin_ns;
 
-		if (passed >= run->seconds * NS_PER_S)
+		if (passed >= all)
 			break;
 		if (passed >= second * NS_PER_S) {
 			uint64_t progress = progress_of(run);
@@ -156,7 +158,7 @@ static void load_watch(struct pv_bench_run *run)
 			progress_show(run, second++, progress - shown);
 			shown = progress;
 		}
-		watch(run);
+		watch(run, all - passed);
 	}
 }
 
@@ -227,6 +229,6 @@ void pv_bench_run_measure(struct pv_bench_run *run)
 	stop(run);
 	progress_clear();
 	while (!have_all_ended(run) && !pv_bench_is_aborted(run))
-		watch(run);
+		watch(run, WATCH_NS);
 	workers_join(run);
 }

@@ -21,6 +21,10 @@ enum pv_bench_phase {
 	PV_BENCH_ABORT, /* leave everything as it is: something has failed */
 };
 
+/* How long one may last. */
+#define PV_BENCH_MS_MIN 1u
+#define PV_BENCH_MS_MAX 86400000u
+
 struct pv_bench_run;
 
 /* One of the threads. */
@@ -35,7 +39,7 @@ struct pv_bench_worker {
 struct pv_bench_run {
 	/* The caller's, before pv_bench_run_measure(). */
 	struct pv_vhu_bus *bus;
-	uint64_t seconds;
+	uint64_t milliseconds;
 	const char *reconnect_path; /* where another back-end may come; NULL: it may not */
 	const char *unit;           /* of progress, thousands of it, "kIOPS" */
 	uint32_t unit_bytes;        /* what one is worth */

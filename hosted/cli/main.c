@@ -21,12 +21,14 @@ struct command {
 static const struct command commands[] = {
 	{ PROGRAM "bench blk", "measure a vhost-user block device", pv_cli_bench_blk },
 	{ PROGRAM "bench net", "measure a vhost-user network device", pv_cli_bench_net },
+	{ PROGRAM "bench serial", "measure a vhost-user serial device", pv_cli_bench_serial },
 	{ PROGRAM "ctl", "give a running program a command", pv_cli_ctl },
 	{ PROGRAM "doctor", "say what this host can do", pv_cli_doctor },
 	{ PROGRAM "run", "run a virtual machine", pv_cli_run },
 	{ PROGRAM "serve blk", "serve a disk to virtual machines", pv_cli_serve_blk },
 	{ PROGRAM "serve net", "serve a network to virtual machines", pv_cli_serve_net },
 	{ PROGRAM "serve rng", "serve random bytes to virtual machines", pv_cli_serve_rng },
+	{ PROGRAM "serve serial", "serve consoles and named ports", pv_cli_serve_serial },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -8,6 +8,7 @@
 #include "hosted/cli/cli.h"
 #include "hosted/cli/run.h"
 #include "hosted/control/net_commands.h"
+#include "hosted/control/port_commands.h"
 #include "hosted/control/sandbox.h"
 #include "hosted/vmm/machine_commands.h"
 
@@ -23,10 +24,10 @@ static const char *const on_reboots[] = { "reset", "exit", NULL };
 static const char *const on_panics[] = { "reset", "exit", "pause", "ignore", NULL };
 
 struct machine_options {
-	const char *kernel, *initrd, *append, *console, *memory, *name, *rng;
+	const char *kernel, *initrd, *append, *console, *memory, *name, *rng, *serial_device;
 	uint64_t cpus;
 	unsigned int on_panic, on_reboot;
-	struct pv_option_texts devices, disks, nets;
+	struct pv_option_texts devices, disks, nets, serials;
 };
 
 #define MACHINE struct machine_options
@@ -43,7 +44,8 @@ static const struct pv_option machine_options[] = {
 	  PV_OPTION_TEXT_AT(MACHINE, memory) },
 	{ "name", "TEXT", "its name, for query-name", PV_OPTION_TEXT_AT(MACHINE, name) },
 	{ "console", "stdio|pty|file=PATH|off",
-	  "where the serial port COM1 leads to (default stdio); a pty's path is said on stderr",
+	  "where the serial port COM1 leads to (default stdio, or off where --serial has it); a "
+	  "pty's path is said on stderr",
 	  PV_OPTION_TEXT_AT(MACHINE, console) },
 	{ "on-panic", "exit|pause|reset|ignore",
 	  "what becomes of a guest whose kernel says that it has panicked (default exit)",
@@ -70,6 +72,16 @@ static const struct pv_option machine_options[] = {
 	{ "rng", "on|off[,KEY=VALUE...]",
 	  "an entropy device (default on); max-bytes=SIZE,period=MILLISECONDS limit it",
 	  PV_OPTION_TEXT_AT(MACHINE, rng) },
+	{ "serial", "console|name=NAME,LINE[,KEY=VALUE...]",
+	  "a port of a serial device (virtio-serial), and where its bytes go: pty, stdio, "
+	  "socket=PATH and so on, with any of the keys of 'serve serial'; may be given more than "
+	  "once",
+	  PV_OPTION_TEXTS_AT(MACHINE, serials) },
+	{ "serial-device", "KEY=VALUE,...",
+	  "the device of these ports: ports-max=N (default 31), bus=pci|mmio, id=NAME, "
+	  "iothreads=1 for an event loop of its own, queue-size=N, and hot-plug=on to let "
+	  "chardev-add open files, terminals and sockets",
+	  PV_OPTION_TEXT_AT(MACHINE, serial_device) },
 	{ 0 },
 };
 
@@ -134,10 +146,12 @@ struct board {
 	struct pv_run_nics nics;
 	struct pv_run_remotes remotes;
 	struct pv_run_rng rng;
+	struct pv_run_serial serial;
 };
 
 static void clear_board(struct board *board)
 {
+	pv_run_close_serial(&board->serial);
 	pv_entropy_close(&board->rng.entropy);
 	pv_run_close_remotes(&board->remotes);
 	pv_run_close_nics(&board->nics);
@@ -151,13 +165,15 @@ static bool fill_board(struct board *board, struct pv_machine *machine, struct p
 	       pv_run_add_disks(machine, &board->disks, sentence) &&
 	       pv_run_add_nics(machine, &board->nics, service, sentence) &&
 	       pv_run_add_remotes(machine, &board->remotes, service, sentence) &&
-	       pv_run_add_rng(machine, &board->rng, service, sentence);
+	       pv_run_add_rng(machine, &board->rng, service, sentence) &&
+	       pv_run_add_serial(machine, &board->serial, service, sentence);
 }
 
 static bool run_service(struct pv_service *service, struct pv_machine *machine, const char *name,
                         struct board *board, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_machine_commands commands;
+	struct pv_port_commands of_ports;
 	struct pv_net_commands of_nets;
 	struct pv_qmp *qmp = pv_service_qmp(service);
 	bool is_good;
@@ -168,12 +184,18 @@ static bool run_service(struct pv_service *service, struct pv_machine *machine, 
 	                          board->nics.count, sentence))
 		return false;
 	pv_net_commands_add_remotes(&of_nets, board->remotes.device, board->remotes.count);
+	if (!pv_port_commands_init(&of_ports, board->serial.is_on ? qmp : NULL,
+	                           pv_service_control(service), &board->serial.ports, sentence)) {
+		pv_net_commands_fini(&of_nets);
+		return false;
+	}
 	if (qmp) {
 		pv_machine_commands_register(&commands, qmp, machine, name, &board->disks);
 		pv_service_set_status(service, pv_machine_commands_status, &commands);
 	}
 	is_good = pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
 	          pv_disk_set_sync(&board->disks, sentence);
+	pv_port_commands_fini(&of_ports);
 	pv_net_commands_fini(&of_nets);
 	return is_good;
 }
@@ -188,6 +210,7 @@ static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
 	pv_run_extend_by_nics(&extent, &board->nics);
 	pv_run_extend_by_remotes(&extent, &board->remotes);
 	pv_run_extend_by_rng(&extent, &board->rng);
+	pv_run_extend_by_serial(&extent, &board->serial);
 	extent.is_for_guest = true;
 	extent.lock = pv_machine_lock(machine);
 	is_made = pv_service_create(&service, &wishes->service, &extent, sentence);
@@ -239,15 +262,35 @@ static bool plan_board(struct board *board, const struct machine_options *option
                        char sentence[static PV_SENTENCE_BYTES])
 {
 	if (!pv_run_plan_rng(&board->rng, options->rng, sentence) ||
-	    !pv_run_plan_remotes(&board->remotes, &options->devices, &options->nets, sentence))
+	    !pv_run_plan_serial(&board->serial, &options->serials, options->serial_device,
+	                        sentence))
 		return false;
 	board->nics = (struct pv_run_nics){ 0 };
-	if (pv_run_plan_nics(&board->nics, &options->nets, options->name, sentence) &&
+	board->remotes = (struct pv_run_remotes){ 0 };
+	if (pv_run_plan_remotes(&board->remotes, &options->devices, &options->nets, sentence) &&
+	    pv_run_plan_nics(&board->nics, &options->nets, options->name, sentence) &&
 	    pv_run_plan_disks(&board->disks, &options->disks, options->cpus, sentence))
 		return true;
 	pv_run_close_nics(&board->nics);
 	pv_run_close_remotes(&board->remotes);
+	pv_run_close_serial(&board->serial);
 	return false;
+}
+
+/* There is one terminal: it is COM1's unless a port has it. */
+static bool open_console(struct pv_console *console, const char *wanted,
+                         const struct pv_run_serial *serial,
+                         char sentence[static PV_SENTENCE_BYTES])
+{
+	bool is_taken = pv_run_serial_has_stdio(serial);
+
+	if (is_taken && wanted && strcmp(wanted, "stdio") == 0)
+		return pv_sentence_wrong(sentence,
+		                         "'--console stdio' and '--serial' with stdio want the "
+		                         "same terminal; leave '--console' out");
+	if (!wanted)
+		wanted = is_taken ? "off" : "stdio";
+	return pv_console_open(console, wanted, sentence);
 }
 
 static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
@@ -258,7 +301,7 @@ static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYT
 
 	if (!plan_board(&board, &wishes->machine, sentence))
 		return fail(sentence);
-	if (!pv_console_open(&console, wishes->machine.console, sentence)) {
+	if (!open_console(&console, wishes->machine.console, &board.serial, sentence)) {
 		clear_board(&board);
 		return fail(sentence);
 	}
@@ -269,10 +312,8 @@ static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYT
 
 int pv_cli_run(int argc, char **argv)
 {
-	struct wishes wishes = {
-		.machine = { .console = "stdio", .cpus = 1, .on_panic = PV_MACHINE_ENDS },
-		.service = PV_SERVICE_DEFAULTS
-	};
+	struct wishes wishes = { .machine = { .cpus = 1, .on_panic = PV_MACHINE_ENDS },
+		                 .service = PV_SERVICE_DEFAULTS };
 	void *const values[] = { &wishes.machine, &wishes.service };
 	char sentence[PV_SENTENCE_BYTES];
 

@@ -7,6 +7,7 @@
 #include "hosted/control/entropy.h"
 #include "hosted/control/nic.h"
 #include "hosted/control/options.h"
+#include "hosted/control/ports.h"
 #include "hosted/control/remote_device.h"
 #include "hosted/vmm/machine.h"
 
@@ -65,6 +66,32 @@ bool pv_run_add_nics(struct pv_machine *machine, struct pv_run_nics *nics,
 
 /* The service's loops may have gone no further than their threads. */
 void pv_run_close_nics(struct pv_run_nics *nics);
+
+struct pv_run_serial {
+	bool is_on;
+	struct pv_ports_options options;
+	struct pv_export_options export;
+	unsigned int bus; /* enum pv_disk_bus */
+	struct pv_ports_plan *plan;
+	unsigned int plans;
+	struct pv_ports ports; /* all zero until it is open */
+};
+
+/*
+ * What the texts, one of each --serial, say, and that of --serial-device, which may be NULL; they
+ * are written to. False with a sentence; nothing is left then.
+ */
+bool pv_run_plan_serial(struct pv_run_serial *serial, const struct pv_option_texts *texts,
+                        const char *device, char sentence[static PV_SENTENCE_BYTES]);
+
+/* Does one of its ports have the program's terminal? */
+bool pv_run_serial_has_stdio(const struct pv_run_serial *serial);
+
+/* As of the entropy device. */
+void pv_run_extend_by_serial(struct pv_service_extent *extent, const struct pv_run_serial *serial);
+bool pv_run_add_serial(struct pv_machine *machine, struct pv_run_serial *serial,
+                       struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
+void pv_run_close_serial(struct pv_run_serial *serial);
 
 /* A device that somebody else works on. */
 struct pv_run_remote_plan {

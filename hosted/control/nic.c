@@ -165,7 +165,9 @@ static void show_counters(const struct pv_nic *nic, struct pv_export *export)
 		{ "reconnects", offsetof(struct pv_net_wire_counters, reconnects) },
 		{ 0 },
 	};
-	const struct pv_stats_ground ground = { names, read_counters, nic->wire };
+	const struct pv_stats_ground ground = { .names = names,
+		                                .read = read_counters,
+		                                .arg = nic->wire };
 
 	pv_export_set_ground(export, &ground);
 }

@@ -34,17 +34,18 @@
 #define PV_OPTION_UNSET_FD (-1)
 
 enum pv_option_type {
-	PV_OPTION_FLAG,   /* bool: set to true */
-	PV_OPTION_TEXT,   /* const char *: into argv, or the file's object */
-	PV_OPTION_NUMBER, /* uint64_t within bounds */
-	PV_OPTION_SIZE,   /* uint64_t bytes within bounds; 4096, 4k, 512M, 1GiB: powers of 1024 */
-	PV_OPTION_CHOICE, /* unsigned int: the index of one of a list of words */
-	PV_OPTION_FD,     /* int: a descriptor that is open */
-	PV_OPTION_LIST,   /* struct pv_option_list: numbers within bounds, as 0,1,1 */
-	PV_OPTION_TEXTS,  /* struct pv_option_texts: may be given more than once */
+	PV_OPTION_FLAG,    /* bool: set to true */
+	PV_OPTION_TEXT,    /* const char *: into argv, or the file's object */
+	PV_OPTION_NUMBER,  /* uint64_t within bounds */
+	PV_OPTION_SECONDS, /* uint64_t milliseconds within bounds; 5, 0.25 */
+	PV_OPTION_SIZE,    /* uint64_t bytes within bounds; 4096, 4k, 512M, 1GiB: powers of 1024 */
+	PV_OPTION_CHOICE,  /* unsigned int: the index of one of a list of words */
+	PV_OPTION_FD,      /* int: a descriptor that is open */
+	PV_OPTION_LIST,    /* struct pv_option_list: numbers within bounds, as 0,1,1 */
+	PV_OPTION_TEXTS,   /* struct pv_option_texts: may be given more than once */
 };
 
-#define PV_OPTION_TEXTS_MAX 32u
+#define PV_OPTION_TEXTS_MAX 128u
 
 struct pv_option_texts {
 	uint16_t count;
@@ -64,7 +65,7 @@ struct pv_option {
 	const char *help;     /* a few words, with the default */
 	enum pv_option_type type;
 	size_t offset;              /* of the value in the caller's structure */
-	uint64_t min, max;          /* number, size, list */
+	uint64_t min, max;          /* number, seconds (in milliseconds), size, list */
 	const char *const *choices; /* choice: ended by NULL */
 };
 
@@ -78,6 +79,8 @@ struct pv_option {
 	PV_OPTION_TEXT, PV_OPTION_OFFSET(type, field, const char *), 0, 0, NULL
 #define PV_OPTION_NUMBER_AT(type, field, min, max)                                                 \
 	PV_OPTION_NUMBER, PV_OPTION_OFFSET(type, field, uint64_t), min, max, NULL
+#define PV_OPTION_SECONDS_AT(type, field, min, max)                                                \
+	PV_OPTION_SECONDS, PV_OPTION_OFFSET(type, field, uint64_t), min, max, NULL
 #define PV_OPTION_SIZE_AT(type, field, min, max)                                                   \
 	PV_OPTION_SIZE, PV_OPTION_OFFSET(type, field, uint64_t), min, max, NULL
 #define PV_OPTION_CHOICE_AT(type, field, choices)                                                  \
@@ -134,7 +137,8 @@ const char *pv_options_first_of(const struct pv_command_line *command,
 /*
  * Takes in the value of an option that is a list of its own, key=value,key=value, by a table: a
  * flag is on or off, or on where the key stands alone, and a comma in a value is written twice.  A
- * key is given once, but for one of texts.
+ * text whose argument is called [=NAME] is empty where its key stands alone.  A key is given once,
+ * but for one of texts.
  * `values` is what the table's offsets are in, `text` is changed, and texts point into it. False
  * with a sentence that names `option`.
  */

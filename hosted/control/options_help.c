@@ -52,7 +52,8 @@ static void print_key(FILE *to, const struct pv_option *key)
 {
 	char start[64];
 
-	snprintf(start, sizeof(start), "  %s=%s", key->name,
+	snprintf(start, sizeof(start), "  %s%s%s", key->name,
+	         key->argument && strncmp(key->argument, "[=", 2) == 0 ? "" : "=",
 	         key->argument ? key->argument : "on|off");
 	print_entry(to, start, key->help);
 }

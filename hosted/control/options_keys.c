@@ -53,6 +53,12 @@ static bool set_flag(const char *label, void *to, const char *value,
 	       pv_sentence_wrong(sentence, "%s is on or off, not '%.64s'", label, value);
 }
 
+/* Its argument is written [=NAME]: it may be left out, and is empty then. */
+static bool may_stand_alone(const struct pv_option *o)
+{
+	return o->type == PV_OPTION_TEXT && strncmp(o->argument, "[=", 2) == 0;
+}
+
 static bool set_key(struct reading *reading, const struct pv_option *o, const char *value,
                     char sentence[static PV_SENTENCE_BYTES])
 {
@@ -67,7 +73,9 @@ static bool set_key(struct reading *reading, const struct pv_option *o, const ch
 	found = (struct pv_option_found){ .option = o, .to = (char *)reading->values + o->offset };
 	if (o->type == PV_OPTION_FLAG)
 		return set_flag(label, found.to, value, sentence);
-	if (!value || !*value)
+	if (!value && may_stand_alone(o))
+		value = "";
+	else if (!value || !*value)
 		return pv_sentence_wrong(sentence, "%s needs a value: %s=%s", label, o->name,
 		                         o->argument);
 	return pv_option_set(&found, label, value, sentence);

@@ -112,6 +112,47 @@ static bool set_number(const struct pv_option_found *found, const char *label, c
 	return true;
 }
 
+#define MS_PER_S 1000u
+
+/* Digits, and perhaps a point and up to three more. */
+static bool parse_seconds(const char *text, uint64_t *ms)
+{
+	const char *point = strchr(text, '.');
+	uint64_t worth = MS_PER_S;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*ms = strtoull(text, &end, 10);
+	if (errno || *ms > UINT64_MAX / MS_PER_S - 1 || (*end && (end != point || !end[1])))
+		return false;
+	*ms *= MS_PER_S;
+	for (const char *at = point ? point + 1 : end; *at; at++) {
+		worth /= 10;
+		if (*at < '0' || *at > '9' || worth == 0)
+			return false;
+		*ms += worth * (uint64_t)(*at - '0');
+	}
+	return true;
+}
+
+static bool set_seconds(const struct pv_option_found *found, const char *label, const char *text,
+                        char sentence[static PV_SENTENCE_BYTES])
+{
+	const struct pv_option *o = found->option;
+	uint64_t ms;
+
+	if (!parse_seconds(text, &ms) || ms < o->min || ms > o->max)
+		return pv_sentence_wrong(sentence,
+		                         "%s takes seconds from %g to %g, such as 5 or 0.25, not "
+		                         "'%s'",
+		                         label, (double)o->min / MS_PER_S,
+		                         (double)o->max / MS_PER_S, text);
+	*(uint64_t *)found->to = ms;
+	return true;
+}
+
 static bool set_size(const struct pv_option_found *found, const char *label, const char *text,
                      char sentence[static PV_SENTENCE_BYTES])
 {
@@ -231,6 +272,8 @@ bool pv_option_set(const struct pv_option_found *found, const char *label, const
 		return true;
 	case PV_OPTION_NUMBER:
 		return set_number(found, label, text, sentence);
+	case PV_OPTION_SECONDS:
+		return set_seconds(found, label, text, sentence);
 	case PV_OPTION_SIZE:
 		return set_size(found, label, text, sentence);
 	case PV_OPTION_CHOICE:

@@ -117,7 +117,8 @@ static const char *status(void *arg)
  */
 static rlim_t descriptors_of(const struct pv_service_extent *extent)
 {
-	return 4 * (rlim_t)extent->queues + 24 * (rlim_t)extent->devices + 256;
+	return 4 * (rlim_t)extent->queues + 24 * (rlim_t)extent->devices + extent->descriptors +
+	       256;
 }
 
 static void raise_limit(const struct pv_service *service)

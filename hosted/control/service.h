@@ -73,6 +73,7 @@ struct pv_service_extent {
 	unsigned int queues;                         /* of all devices together, ... */
 	unsigned int queues_on_own_loops, own_loops; /* ... of those that share none, ... */
 	unsigned int queues_with_others; /* ... and that are to run where another one does */
+	unsigned int descriptors;        /* that are open beside all this */
 };
 
 struct pv_service;

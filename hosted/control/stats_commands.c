@@ -81,6 +81,22 @@ static void add_ground(const struct collection *collection, const struct pv_stat
 	add_entry(collection, path, stats);
 }
 
+static void add_part(const struct collection *collection, const struct pv_stats_device *from,
+                     unsigned int part)
+{
+	const struct pv_stats_ground *ground = &from->ground;
+	uint64_t counters[PV_STATS_GROUND_MAX] = { 0 };
+	struct json_object *stats;
+	char path[128];
+
+	if (!ground->read_part(ground->arg, part, counters))
+		return;
+	stats = json_object_new_array();
+	snprintf(path, sizeof(path), "/%s/%s%u", from->name, ground->part_name, part);
+	add_counters(collection, stats, ground->names, counters);
+	add_entry(collection, path, stats);
+}
+
 static void add_device(const struct collection *collection, const struct pv_stats_device *from)
 {
 	const struct pv_device *device = from->device;
@@ -98,6 +114,8 @@ static void add_device(const struct collection *collection, const struct pv_stat
 		add_entry(collection, path, stats);
 	}
 	add_ground(collection, from);
+	for (unsigned int i = 0; from->ground.part_name && i < from->ground.parts; i++)
+		add_part(collection, from, i);
 }
 
 static void add_loop(const struct collection *collection, const struct pv_stats_loop *from)

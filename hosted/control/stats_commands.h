@@ -17,6 +17,11 @@ struct pv_stats_ground {
 	const struct pv_counter_name *names; /* offsets are those of PV_STATS_GROUND_MAX numbers */
 	void (*read)(void *arg, uint64_t *counters);
 	void *arg;
+
+	/* Where it stands on several things, each has a path below: "port" makes it port0. */
+	const char *part_name; /* NULL: it does not */
+	unsigned int parts;
+	bool (*read_part)(void *arg, unsigned int part, uint64_t *counters); /* is it there? */
 };
 
 #define PV_STATS_GROUND_MAX 8u

@@ -196,7 +196,7 @@ struct pv_loop_lock *pv_machine_lock(struct pv_machine *machine)
 bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
                      char sentence[static PV_SENTENCE_BYTES])
 {
-	const struct pv_io_range serial = { SERIAL_PORT, PV_SERIAL_PORTS, &pv_serial_io_ops,
+	const struct pv_io_range serial = { SERIAL_PORT, PV_SERIAL_PORTS, &pv_uart_io_ops,
 		                            &machine->serial };
 	const struct pv_pci_bus_options pci = {
 		.kvm = &machine->kvm,
@@ -224,8 +224,8 @@ bool pv_machine_join(struct pv_machine *machine, struct pv_service *service,
 	pv_platform_init(&machine->platform, &machine->ports, &platform_ops, machine);
 	machine->serial.set_line = set_serial_line;
 	machine->serial.arg = machine;
-	error = pv_serial_init(&machine->serial, pv_service_control(service),
-	                       machine->options.console);
+	error = pv_uart_init(&machine->serial, pv_service_control(service),
+	                     machine->options.console);
 	if (error)
 		return pv_sentence_wrong(sentence, "no console: %s", strerror(-error));
 	pv_bug_on(!pv_io_add(&machine->ports, &serial));

@@ -68,7 +68,7 @@ static void reset_machine(struct pv_machine *machine)
 
 	machine->is_resetting = true;
 	pv_platform_reset(&machine->platform);
-	pv_serial_reset(&machine->serial);
+	pv_uart_reset(&machine->serial);
 	pv_machine_pci_reset(&machine->pci);
 	pv_machine_mmio_reset(&machine->mmio_bus);
 	machine->resetting = machine->devices + 1;
@@ -92,7 +92,7 @@ static void device_stopped(void *arg)
 
 	if (--machine->ending > 0)
 		return;
-	pv_serial_flush(&machine->serial);
+	pv_uart_flush(&machine->serial);
 	pv_service_guest_ended(machine->service);
 }
 

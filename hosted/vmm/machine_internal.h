@@ -9,7 +9,7 @@
 #include "hosted/vmm/mmio_bus.h"
 #include "hosted/vmm/pci_bus.h"
 #include "hosted/vmm/platform.h"
-#include "hosted/vmm/serial.h"
+#include "hosted/vmm/uart.h"
 #include "hosted/vmm/vcpu.h"
 
 /* What the guest asked for, for the control loop to do: of several what comes later here. */
@@ -26,7 +26,7 @@ struct pv_machine {
 	struct pv_boot boot;
 	struct pv_io_space ports, mmio;
 	struct pv_platform platform;
-	struct pv_serial serial;
+	struct pv_uart serial;
 	struct pv_machine_pci pci;
 	struct pv_machine_mmio mmio_bus;
 	struct pv_vcpus vcpus;

@@ -70,11 +70,11 @@ class ServeNet(unittest.TestCase):
         return server
 
     @staticmethod
-    def bench_words(server, *options, seconds=1):
+    def bench_words(server, *options, seconds=0.3):
         return [PARAVANE, "bench", "net", "--socket-path", server.path, "--seconds", str(seconds),
                 *options]
 
-    def bench(self, server, *options, seconds=1):
+    def bench(self, server, *options, seconds=0.3):
         return subprocess.run(self.bench_words(server, *options, seconds=seconds),
                               capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
@@ -89,7 +89,7 @@ class ServeNet(unittest.TestCase):
 
     @staticmethod
     def at_once(work, cases):
-        """Of all cases together: each measures for a second, whatever it is."""
+        """Of all cases together: each measures for its time, whatever it is."""
         with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
             return list(pool.map(work, range(len(cases)), cases))
 

@@ -97,7 +97,7 @@ class Words(Ctl):
                 (("s", "c", "a=[1"), "argument 'a' is no JSON: unexpected end of data"),
                 (("s", "c", "a=[1]2"), "argument 'a' is no JSON: unexpected character"),
                 (("s", "c", "{1}"), "is no JSON"),
-                (("s", "c", *["a"] * 40), "may be given 32 times at most"),
+                (("s", "c", *["a"] * 140), "may be given 128 times at most"),
                 (("s", "c", "--timeout", "0"), "option '--timeout'"),
                 (("s", "c", "--evnts"), "unknown option '--evnts'; did you mean '--events'?")):
             self.refused(sentence, *words)

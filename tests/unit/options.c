@@ -16,6 +16,7 @@ struct values {
 	bool is_quiet;
 	const char *path;
 	uint64_t depth;
+	uint64_t ms;
 	uint64_t bytes;
 	unsigned int mode;
 	int fd;
@@ -37,6 +38,7 @@ static const struct pv_option first_options[] = {
 	{ "quiet", NULL, "say nothing", PV_OPTION_FLAG_AT(struct values, is_quiet) },
 	{ "path", "PATH", "where it is", PV_OPTION_TEXT_AT(struct values, path) },
 	{ "depth", "N", "how deep", PV_OPTION_NUMBER_AT(struct values, depth, 1, 100) },
+	{ "seconds", "N", "how long", PV_OPTION_SECONDS_AT(struct values, ms, 1, 60000) },
 	{ "block-size", "SIZE", "how large",
 	  PV_OPTION_SIZE_AT(struct values, bytes, 512, 1 << 20) },
 	{ "mode", "MODE", "how", PV_OPTION_CHOICE_AT(struct values, mode, modes) },
@@ -233,6 +235,39 @@ static void numbers_are_checked_against_their_bounds(void **state)
 	assert_int_equal(parse("--depth", "100", NULL), PV_OPTIONS_GOOD);
 }
 
+static void seconds_may_have_decimals(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} good[] = { { "5", 5000 },   { "0.2", 200 },      { "0.25", 250 },    { "0.001", 1 },
+		     { "1.0", 1000 }, { "59.999", 59999 }, { "60.000", 60000 } };
+	static const char *const bad[] = { "0",
+		                           "0.0",
+		                           "0.0001",
+		                           ".5",
+		                           "1.",
+		                           "1.2.3",
+		                           "-1",
+		                           "1e",
+		                           "1,5",
+		                           "60.001",
+		                           "1s",
+		                           "0x1",
+		                           "18446744073709551615" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(parse("--seconds", good[i].text, NULL), PV_OPTIONS_GOOD);
+		assert_int_equal(values.ms, good[i].ms);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse("--seconds", bad[i], NULL), PV_OPTIONS_WRONG);
+	assert_refused("option '--seconds' takes seconds from 0.001 to 60, such as 5 or 0.25, not "
+	               "'61'",
+	               "--seconds", "61");
+}
+
 static void sizes_take_suffixes_of_powers_of_1024(void **state)
 {
 	static const struct {
@@ -324,6 +359,7 @@ static void help_is_sorted_within_groups_and_wrapped(void **state)
 		"  --mode MODE                 how\n"
 		"  --path PATH                 where it is\n"
 		"  --quiet                     say nothing\n"
+		"  --seconds N                 how long\n"
 		"\n"
 		"Second:\n"
 		"  --level N                   a level that needs more words than a single line\n"
@@ -413,6 +449,7 @@ int main(void)
 		cmocka_unit_test(a_missing_value_is_named),
 		cmocka_unit_test(an_option_is_given_once),
 		cmocka_unit_test(numbers_are_checked_against_their_bounds),
+		cmocka_unit_test(seconds_may_have_decimals),
 		cmocka_unit_test(sizes_take_suffixes_of_powers_of_1024),
 		cmocka_unit_test(sizes_are_written_for_people),
 		cmocka_unit_test(choices_and_descriptors_are_checked),

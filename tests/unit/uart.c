@@ -11,12 +11,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "hosted/vmm/serial.h"
+#include "hosted/vmm/uart.h"
 
 #define PIPE_BYTES 4096
 
 static struct rig {
-	struct pv_serial serial;
+	struct pv_uart serial;
 	struct pv_loop *loop;
 	struct pv_console console;
 	int in[2], out[2];
@@ -46,7 +46,7 @@ static int setup(void **state)
 	rig.serial.set_line = set_line;
 	rig.serial.arg = &rig;
 	rig.console = (struct pv_console){ .in_fd = rig.in[0], .out_fd = rig.out[1], .pty_fd = -1 };
-	assert_int_equal(pv_serial_init(&rig.serial, rig.loop, &rig.console), 0);
+	assert_int_equal(pv_uart_init(&rig.serial, rig.loop, &rig.console), 0);
 	return 0;
 }
 
@@ -64,12 +64,12 @@ static int teardown(void **state)
 
 static uint8_t in(unsigned int offset)
 {
-	return (uint8_t)pv_serial_io_ops.read(&rig.serial, offset, 1);
+	return (uint8_t)pv_uart_io_ops.read(&rig.serial, offset, 1);
 }
 
 static void out(unsigned int offset, uint8_t value)
 {
-	pv_serial_io_ops.write(&rig.serial, offset, 1, value);
+	pv_uart_io_ops.write(&rig.serial, offset, 1, value);
 }
 
 struct once {
@@ -196,11 +196,11 @@ static void any_access_is_answered(void **state)
 	for (unsigned int bytes = 1; bytes <= 8; bytes *= 2)
 		for (unsigned int offset = 0; offset + bytes <= PV_SERIAL_PORTS; offset++)
 			for (int i = 0; i < 300; i++) {
-				pv_serial_io_ops.write(&rig.serial, offset, bytes,
-				                       (uint64_t)i * 0x0101010101010101u);
-				pv_serial_io_ops.read(&rig.serial, offset, bytes);
+				pv_uart_io_ops.write(&rig.serial, offset, bytes,
+				                     (uint64_t)i * 0x0101010101010101u);
+				pv_uart_io_ops.read(&rig.serial, offset, bytes);
 			}
-	pv_serial_reset(&rig.serial);
+	pv_uart_reset(&rig.serial);
 	assert_false(rig.is_line_high);
 	out(4, 0x10);
 	out(0, 'a');
@@ -238,17 +238,17 @@ static void what_is_typed_at_a_pty_is_read_as_it_is(void **state)
 {
 	char sentence[PV_SENTENCE_BYTES], text[8];
 	struct pv_console console;
-	struct pv_serial serial = { .set_line = set_line, .arg = &rig };
+	struct pv_uart serial = { .set_line = set_line, .arg = &rig };
 	int fd;
 
 	(void)state;
 	assert_true(pv_console_open(&console, "pty", sentence));
-	assert_int_equal(pv_serial_init(&serial, rig.loop, &console), 0);
+	assert_int_equal(pv_uart_init(&serial, rig.loop, &console), 0);
 	fd = open(console.pty.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
 	assert_int_equal(write(fd, "\003\r", 2), 2);
 	run_loop();
-	assert_int_equal(pv_serial_io_ops.read(&serial, 0, 1), 3);
-	assert_int_equal(pv_serial_io_ops.read(&serial, 0, 1), '\r');
+	assert_int_equal(pv_uart_io_ops.read(&serial, 0, 1), 3);
+	assert_int_equal(pv_uart_io_ops.read(&serial, 0, 1), '\r');
 	assert_int_equal(read(fd, text, sizeof(text)), -1); /* no echo */
 	close(fd);
 	pv_loop_destroy(rig.loop);

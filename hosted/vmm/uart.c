@@ -2,7 +2,7 @@
 /*
  * #syscalls read write poll
  */
-#include "hosted/vmm/serial.h"
+#include "hosted/vmm/uart.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -45,13 +45,13 @@
 #define FLUSH_TRIES 100
 #define FLUSH_MS    10
 
-static bool has_room(const struct pv_serial *serial)
+static bool has_room(const struct pv_uart *serial)
 {
 	/* As much as a driver sends at once when it is told that there is room. */
 	return PV_SERIAL_OUT_MAX - serial->outs >= PV_SERIAL_IN_MAX;
 }
 
-static uint8_t identify(const struct pv_serial *serial)
+static uint8_t identify(const struct pv_uart *serial)
 {
 	if (serial->enabled & ENABLE_RECEIVED && serial->ins > 0)
 		return IDENTIFY_RECEIVED;
@@ -61,7 +61,7 @@ static uint8_t identify(const struct pv_serial *serial)
 	return IDENTIFY_NONE;
 }
 
-static void update_line(struct pv_serial *serial)
+static void update_line(struct pv_uart *serial)
 {
 	bool is_high = identify(serial) != IDENTIFY_NONE && serial->modem_control & MODEM_OUT2;
 
@@ -73,7 +73,7 @@ static void update_line(struct pv_serial *serial)
 
 /* ---- the host's end ---- */
 
-static void write_out(struct pv_serial *serial)
+static void write_out(struct pv_uart *serial)
 {
 	bool has_dropped = false;
 
@@ -101,14 +101,14 @@ static void write_out(struct pv_serial *serial)
 
 static void writable(void *arg, int events)
 {
-	struct pv_serial *serial = arg;
+	struct pv_uart *serial = arg;
 
 	(void)events;
 	write_out(serial);
 	update_line(serial);
 }
 
-static void read_in(struct pv_serial *serial)
+static void read_in(struct pv_uart *serial)
 {
 	ssize_t got = 0;
 
@@ -132,7 +132,7 @@ static void readable(void *arg, int events)
 
 /* ---- the guest's end ---- */
 
-static uint8_t take_in(struct pv_serial *serial)
+static uint8_t take_in(struct pv_uart *serial)
 {
 	uint8_t byte;
 
@@ -147,13 +147,13 @@ static uint8_t take_in(struct pv_serial *serial)
 	return byte;
 }
 
-static void put_in(struct pv_serial *serial, uint8_t byte)
+static void put_in(struct pv_uart *serial, uint8_t byte)
 {
 	if (serial->ins < PV_SERIAL_IN_MAX)
 		serial->in[serial->ins++] = byte;
 }
 
-static void send(struct pv_serial *serial, uint8_t byte)
+static void send(struct pv_uart *serial, uint8_t byte)
 {
 	serial->is_transmitter_told = false;
 	if (serial->modem_control & MODEM_LOOP) {
@@ -170,7 +170,7 @@ static void send(struct pv_serial *serial, uint8_t byte)
 	write_out(serial);
 }
 
-static uint8_t read_identify(struct pv_serial *serial)
+static uint8_t read_identify(struct pv_uart *serial)
 {
 	uint8_t what = identify(serial);
 
@@ -180,7 +180,7 @@ static uint8_t read_identify(struct pv_serial *serial)
 }
 
 /* In loop mode the modem's inputs are its outputs (section 8.6.7 of the data sheet). */
-static uint8_t modem_status(const struct pv_serial *serial)
+static uint8_t modem_status(const struct pv_uart *serial)
 {
 	uint8_t control = serial->modem_control;
 
@@ -189,7 +189,7 @@ static uint8_t modem_status(const struct pv_serial *serial)
 	return (uint8_t)((control & 0x0c) << 4 | (control & 0x02) << 3 | (control & 0x01) << 5);
 }
 
-static uint8_t read_register(struct pv_serial *serial, uint64_t offset)
+static uint8_t read_register(struct pv_uart *serial, uint64_t offset)
 {
 	bool is_divisor = serial->line_control & LINE_DLAB;
 
@@ -216,13 +216,13 @@ static uint8_t read_register(struct pv_serial *serial, uint64_t offset)
 	}
 }
 
-static void set_divisor(struct pv_serial *serial, unsigned int shift, uint8_t value)
+static void set_divisor(struct pv_uart *serial, unsigned int shift, uint8_t value)
 {
 	serial->divisor =
 		(uint16_t)((serial->divisor & ~(0xffu << shift)) | (unsigned)value << shift);
 }
 
-static void write_register(struct pv_serial *serial, uint64_t offset, uint8_t value)
+static void write_register(struct pv_uart *serial, uint64_t offset, uint8_t value)
 {
 	bool is_divisor = serial->line_control & LINE_DLAB;
 
@@ -264,7 +264,7 @@ static void write_register(struct pv_serial *serial, uint64_t offset, uint8_t va
 
 static uint64_t io_read(void *arg, uint64_t offset, unsigned int bytes)
 {
-	struct pv_serial *serial = arg;
+	struct pv_uart *serial = arg;
 	uint64_t value = 0;
 
 	for (unsigned int i = 0; i < bytes; i++)
@@ -275,23 +275,23 @@ static uint64_t io_read(void *arg, uint64_t offset, unsigned int bytes)
 
 static void io_write(void *arg, uint64_t offset, unsigned int bytes, uint64_t value)
 {
-	struct pv_serial *serial = arg;
+	struct pv_uart *serial = arg;
 
 	for (unsigned int i = 0; i < bytes; i++)
 		write_register(serial, offset + i, (uint8_t)(value >> 8 * i));
 	update_line(serial);
 }
 
-const struct pv_io_ops pv_serial_io_ops = { io_read, io_write };
+const struct pv_io_ops pv_uart_io_ops = { io_read, io_write };
 
 /* ---- its life ---- */
 
-int pv_serial_init(struct pv_serial *serial, struct pv_loop *loop, const struct pv_console *console)
+int pv_uart_init(struct pv_uart *serial, struct pv_loop *loop, const struct pv_console *console)
 {
 	int in_fd = console->in_fd, out_fd = console->out_fd;
 
 	serial->console = console;
-	pv_serial_reset(serial);
+	pv_uart_reset(serial);
 	if (in_fd >= 0 && !pv_loop_watch(loop, in_fd, POLLIN, readable, serial))
 		return -ENOMEM;
 	if (out_fd >= 0 && !pv_loop_watch(loop, out_fd, POLLOUT, writable, serial))
@@ -299,7 +299,7 @@ int pv_serial_init(struct pv_serial *serial, struct pv_loop *loop, const struct 
 	return 0;
 }
 
-void pv_serial_reset(struct pv_serial *serial)
+void pv_uart_reset(struct pv_uart *serial)
 {
 	serial->enabled = serial->line_control = serial->modem_control = 0;
 	serial->scratch = serial->fifo_control = 0;
@@ -309,7 +309,7 @@ void pv_serial_reset(struct pv_serial *serial)
 	update_line(serial);
 }
 
-void pv_serial_flush(struct pv_serial *serial)
+void pv_uart_flush(struct pv_uart *serial)
 {
 	struct pollfd room = { .fd = serial->console->out_fd, .events = POLLOUT };
 

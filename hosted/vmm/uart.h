@@ -7,8 +7,8 @@
  * is not empty, so that the guest waits, and nothing is lost, unless the console would rather drop
  * what nobody reads.  What comes from the host is taken as fast as the guest reads it.
  */
-#ifndef PV_HOSTED_VMM_SERIAL_H
-#define PV_HOSTED_VMM_SERIAL_H
+#ifndef PV_HOSTED_VMM_UART_H
+#define PV_HOSTED_VMM_UART_H
 
 #include "hosted/loop/loop.h"
 #include "hosted/vmm/console.h"
@@ -18,7 +18,7 @@
 #define PV_SERIAL_OUT_MAX 4096u
 #define PV_SERIAL_IN_MAX  16u
 
-struct pv_serial {
+struct pv_uart {
 	/* Pulls the interrupt's line. */
 	void (*set_line)(void *arg, bool is_high);
 	void *arg;
@@ -36,19 +36,18 @@ struct pv_serial {
 	unsigned int out_begin, outs;
 };
 
-extern const struct pv_io_ops pv_serial_io_ops;
+extern const struct pv_io_ops pv_uart_io_ops;
 
 /*
  * Control side. The console stays the caller's, and is watched as long as there is the loop.
  * Returns 0 or -ENOMEM.
  */
-int pv_serial_init(struct pv_serial *serial, struct pv_loop *loop,
-                   const struct pv_console *console);
+int pv_uart_init(struct pv_uart *serial, struct pv_loop *loop, const struct pv_console *console);
 
 /* As when the power came on; what was sent already is still written. */
-void pv_serial_reset(struct pv_serial *serial);
+void pv_uart_reset(struct pv_uart *serial);
 
 /* Writes what is left, as far as that can be done without waiting long. */
-void pv_serial_flush(struct pv_serial *serial);
+void pv_uart_flush(struct pv_uart *serial);
 
 #endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* paravane bench serial: our driver as a load of ports. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/virtio_ids.h"
+#include "hosted/cli/bench_serial_options.h"
+#include "hosted/cli/bench_serial_report.h"
+#include "hosted/cli/cli.h"
+#include "ring/err.h"
+
+/* Rings and tables of one port, at most, and of the control queues with the driver's own. */
+#define PORT_BYTES     (128u << 10)
+#define BYTES_OF_PLACE 1024u
+#define CONTROL_BYTES  (4u << 20)
+
+#define PORTS_COME_NS 5000000000ull
+
+#define FEATURES                                                                                   \
+	((PV_SERDRV_FEATURES & ~(VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)) |                      \
+	 VIRTIO_CONSOLE_F_MULTIPORT)
+
+struct run {
+	struct pv_bench_serial bench;
+	const struct pv_bench_serial_options *options;
+};
+
+static int complain(const char *sentence)
+{
+	fprintf(stderr, "%s: %s\n", pv_cli_bench_serial_command.name, sentence);
+	return EXIT_FAILURE;
+}
+
+/* ---- the device ---- */
+
+static uint64_t required_of(const struct pv_bench_serial_options *options)
+{
+	return (options->is_packed ? VIRTIO_F_RING_PACKED : 0) |
+	       (options->is_in_order ? VIRTIO_F_IN_ORDER : 0);
+}
+
+static const char *missing(uint64_t features)
+{
+	if (features & VIRTIO_F_RING_PACKED)
+		return "packed rings; leave out --packed";
+	if (features & VIRTIO_F_IN_ORDER)
+		return "IN_ORDER; leave out --in-order";
+	return "virtio 1";
+}
+
+static void driver_failed(struct pv_bench_serial *bench, uint64_t required, int error)
+{
+	uint64_t offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bench->run.bus));
+
+	if (error == -PV_EFEATURES)
+		pv_bench_fail(&bench->run, "the back-end does not offer %s",
+		              missing(required & ~offered));
+	else if (error == -PV_EBROKEN)
+		pv_bench_fail(&bench->run, "the back-end's configuration makes no sense");
+	else if (error == -PV_ENOMEM)
+		pv_bench_fail(&bench->run, "no memory for the rings; a smaller --depth needs less");
+	else
+		pv_bench_fail(&bench->run, "the device does not start: %s",
+		              pv_vhu_bus_error(bench->run.bus));
+}
+
+static bool driver_start(struct run *run)
+{
+	struct pv_bench_serial *bench = &run->bench;
+	const struct pv_bench_serial_options *options = run->options;
+	uint64_t without = options->no_indirect ? VIRTIO_F_INDIRECT_DESC : 0;
+	const struct pv_serdrv_options wish = {
+		.required = required_of(options),
+		.wanted = (FEATURES & ~without) | required_of(options),
+		.ports_max = (uint16_t)(options->port + options->ports),
+		.queue_size = (uint16_t)options->queue_size,
+	};
+	int error = pv_serdrv_create(&bench->serial, pv_vhu_bus_bus(bench->run.bus),
+	                             pv_vhu_bus_os(bench->run.bus), &wish);
+
+	if (error)
+		driver_failed(bench, wish.required, error);
+	return !error;
+}
+
+/* Waits until the device has told of the port, and opens it. */
+static bool port_open(struct pv_bench_serial *bench, uint32_t number)
+{
+	struct pv_serdrv_port *port = pv_serdrv_port(bench->serial, number);
+	uint64_t end_ns = pv_clock_ns(CLOCK_MONOTONIC) + PORTS_COME_NS;
+	uint32_t spins = 0;
+
+	while (port && !pv_serdrv_state(port)->is_there && pv_clock_ns(CLOCK_MONOTONIC) < end_ns) {
+		if (pv_serdrv_poll(bench->serial) == 0)
+			pv_bench_idle(&spins);
+	}
+	if (!port || !pv_serdrv_state(port)->is_there)
+		pv_bench_fail(&bench->run, "the device has no port %u", number);
+	else if (pv_serdrv_open(port))
+		pv_bench_fail(&bench->run, "port %u cannot be opened", number);
+	else
+		return true;
+	return false;
+}
+
+static bool ports_open(struct pv_bench_serial *bench)
+{
+	for (uint32_t i = 0; i < bench->plan.ports; i++)
+		if (!port_open(bench, bench->plan.port + i))
+			return false;
+	return true;
+}
+
+/* ---- the run ---- */
+
+static void plan_load(struct run *run)
+{
+	const struct pv_bench_serial_options *options = run->options;
+
+	run->bench.sent_out = run->bench.sent_in = PV_BENCH_SERIAL_GOING_ON;
+	run->bench.plan = (struct pv_bench_serial_plan){
+		.mode = (enum pv_bench_serial_mode)options->mode,
+		.port = (uint16_t)options->port,
+		.ports = (uint16_t)options->ports,
+		.write_bytes = (uint32_t)options->write_bytes,
+		.depth = (uint16_t)options->depth,
+		.is_blocking = options->is_blocking,
+		.is_checking = options->is_checking,
+		.peer = options->peer,
+	};
+}
+
+static bool workers_create(struct pv_bench_serial *bench, struct pv_bench_worker **worker)
+{
+	struct pv_bench_run *run = &bench->run;
+
+	run->worker = worker;
+	bench->load = pv_bench_serial_load_create(bench);
+	if (!bench->load)
+		return false;
+	worker[run->workers++] = pv_bench_serial_load_worker(bench->load);
+	if (!bench->plan.peer)
+		return true;
+	bench->peer = pv_bench_serial_peer_create(bench);
+	if (!bench->peer)
+		return false;
+	worker[run->workers++] = pv_bench_serial_peer_worker(bench->peer);
+	return true;
+}
+
+static void report(struct run *run)
+{
+	struct pv_bench_serial *bench = &run->bench;
+	const struct pv_bench_serial_report report = {
+		.plan = &bench->plan,
+		.run = &bench->run,
+		.result = pv_bench_serial_load_result(bench->load),
+		.features = pv_serdrv_info(bench->serial)->features,
+		.checked = pv_bench_serial_load_result(bench->load)->checked +
+		           (bench->peer ? pv_bench_serial_peer_checked(bench->peer) : 0),
+	};
+
+	if (run->options->is_json)
+		pv_bench_serial_report_json(&report, stdout);
+	else
+		pv_bench_serial_report_text(&report, stdout);
+}
+
+static void run_device(struct run *run)
+{
+	struct pv_bench_serial *bench = &run->bench;
+	struct pv_bench_worker *worker[2];
+
+	if (!driver_start(run) || !ports_open(bench) || !workers_create(bench, worker))
+		return;
+	bench->run.milliseconds = run->options->milliseconds;
+	bench->run.unit = "kB/s";
+	bench->run.unit_bytes = 1;
+	pv_bench_run_measure(&bench->run);
+	if (!pv_bench_is_aborted(&bench->run))
+		report(run);
+}
+
+/* The device lets go of the buffers before they go. */
+static void run_fini(struct pv_bench_serial *bench)
+{
+	if (bench->serial)
+		pv_serdrv_destroy(bench->serial);
+	if (bench->load)
+		pv_bench_serial_load_destroy(bench->load);
+	if (bench->peer)
+		pv_bench_serial_peer_destroy(bench->peer);
+	pv_vhu_bus_destroy(bench->run.bus);
+}
+
+static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
+{
+	const struct pv_bench_serial_options *options = run->options;
+	/* The driver sets up all ports up to the last that is used. */
+	size_t of_queues = (options->port + options->ports) *
+	                   (PORT_BYTES + options->queue_size * BYTES_OF_PLACE);
+	const struct pv_vhu_bus_options wish = {
+		.path = options->socket_path,
+		.device_id = VIRTIO_ID_CONSOLE,
+		.queue_size_max = (uint16_t)options->queue_size,
+		.protocol_features = PV_VHU_BUS_FEATURES & ~VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
+		.memory_bytes =
+			CONTROL_BYTES + of_queues + pv_bench_serial_load_memory(&run->bench.plan),
+	};
+
+	return pv_vhu_bus_create(&run->bench.run.bus, &wish, sentence, sentence_bytes) == 0;
+}
+
+static int bench(const struct pv_bench_serial_options *options)
+{
+	static struct run run;
+	char sentence[256];
+
+	memset(&run, 0, sizeof(run));
+	run.options = options;
+	run.bench.run.are_ticks_cheap = pv_ticks_are_cheap();
+	plan_load(&run);
+	if (!connect_to(&run, sentence, sizeof(sentence))) {
+		fprintf(stderr, "%s: --socket-path %s\n", pv_cli_bench_serial_command.name,
+		        sentence);
+		return EXIT_FAILURE;
+	}
+	run_device(&run);
+	run_fini(&run.bench);
+	return pv_bench_is_aborted(&run.bench.run) ? complain(run.bench.run.failure) : EXIT_SUCCESS;
+}
+
+int pv_cli_bench_serial(int argc, char **argv)
+{
+	struct pv_bench_serial_options options = PV_BENCH_SERIAL_OPTIONS_DEFAULT;
+	void *const values[] = { &options, &options, &options };
+	char sentence[PV_SENTENCE_BYTES];
+	const char *wrong;
+
+	switch (pv_options_parse(&pv_cli_bench_serial_command, values, argc, argv, sentence)) {
+	case PV_OPTIONS_HELP:
+		pv_options_help(&pv_cli_bench_serial_command, stdout);
+		return EXIT_SUCCESS;
+	case PV_OPTIONS_WRONG:
+		return complain(sentence);
+	case PV_OPTIONS_GOOD:
+		break;
+	}
+	wrong = pv_bench_serial_options_check(&options);
+	return wrong ? complain(wrong) : bench(&options);
+}
