@@ -447,5 +447,6 @@ int main(void)
 		cmocka_unit_test(a_write_of_many_pieces_goes_out_whole),
 	};
 
+	line_rig_enter_folder();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

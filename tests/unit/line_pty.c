@@ -281,5 +281,6 @@ int main(void)
 		cmocka_unit_test(a_link_that_is_anothers_by_now_is_not_removed),
 	};
 
+	line_rig_enter_folder();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

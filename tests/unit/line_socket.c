@@ -605,5 +605,6 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_opened_is_refused_with_a_remedy),
 	};
 
+	line_rig_enter_folder();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
