@@ -43,6 +43,12 @@ static void put_back(void)
 	}
 }
 
+void pv_terminal_put_back(void)
+{
+	if (is_taken)
+		put_back();
+}
+
 bool pv_terminal_is_raw(void)
 {
 	return is_taken && is_terminal;

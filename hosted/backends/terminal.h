@@ -32,6 +32,9 @@ bool pv_terminal_take(const struct pv_terminal_wish *wish);
 /* Nothing when nobody has it. */
 void pv_terminal_give_back(void);
 
+/* Signal handlers that will end the process: it is as it was, if we have it. */
+void pv_terminal_put_back(void);
+
 /* Is standard input a terminal, which is raw now? */
 bool pv_terminal_is_raw(void);
 

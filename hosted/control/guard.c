@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hosted/backends/terminal.h"
 #include "hosted/control/guard.h"
 
 /* `base` is 0 in a free place; it is stored last and cleared first. */
@@ -28,7 +29,6 @@ static size_t ranges_max;
 static atomic_size_t ranges;
 static atomic_int wake_fd = -1;
 static uintptr_t page_bytes;
-static struct sigaction before; /* what others do about the signal */
 
 static size_t known_ranges(void)
 {
@@ -86,7 +86,10 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 		atomic_store_explicit(&hit->is_tripped, true, memory_order_release);
 		wake();
 	} else {
-		sigaction(SIGBUS, &before, NULL);
+		struct sigaction standard = { .sa_handler = SIG_DFL };
+
+		pv_terminal_put_back();
+		sigaction(SIGBUS, &standard, NULL);
 		raise(signal);
 	}
 	errno = saved_errno;
@@ -94,7 +97,7 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 
 int pv_guard_install(int fd, size_t front_ends)
 {
-	struct sigaction action = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO }, was;
+	struct sigaction action = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO };
 	size_t bytes = front_ends * PV_GUARD_RANGES * sizeof(*range);
 
 	range = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -105,8 +108,6 @@ int pv_guard_install(int fd, size_t front_ends)
 	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	atomic_store_explicit(&wake_fd, fd, memory_order_relaxed);
 	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGBUS, NULL, &was) == 0 && was.sa_sigaction != bus_error)
-		before = was;
 	return sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0;
 }
 
