@@ -42,7 +42,7 @@ static bool is_outdated(const struct pv_serial_slot *slot)
  */
 static bool is_waking(const struct pv_serial_slot *slot)
 {
-	return !slot->is_known && !slot->serial->was_ready_said && !(slot->marks & PV_MARK_ADD);
+	return !slot->is_known && !slot->serial->was_ready_said;
 }
 
 static void begin_port(struct pv_serial_slot *slot)

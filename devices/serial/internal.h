@@ -241,6 +241,12 @@ bool pv_serial_transmit(struct pv_queue *queue);
 
 /* burst.c */
 
+/* What of so many bytes is for one run: others on the loop have their turn too. */
+static inline uint64_t pv_serial_turn_of(uint64_t bytes)
+{
+	return bytes < PV_SERIAL_BURST_BYTES ? bytes : PV_SERIAL_BURST_BYTES;
+}
+
 /*
  * Takes up to `chains` chains, all whose pieces may be written, or read. The pieces of all of them
  * lie one after the other. A chain that is no such thing ends the burst, as its last.

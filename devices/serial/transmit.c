@@ -58,15 +58,15 @@ static void note(struct pv_serial_slot *slot, const struct pv_serial_burst *burs
 static uint64_t write_line(struct pv_queue *queue, struct pv_serial_slot *slot,
                            struct pv_serial_burst *burst)
 {
-	struct pv_line *line = slot->line;
 	uint64_t gone = gone_before(slot, burst);
+	uint64_t given = pv_serial_turn_of(burst->bytes - gone);
 	struct pv_iov *iov = burst->iov;
 	uint16_t pieces = burst->pieces;
 	size_t written = 0;
 
-	if (pieces > 0 && pv_iov_cut(&iov, &pieces, gone, burst->bytes - gone))
-		written = line->ops->write(line, iov, pieces);
-	pv_bug_on(written > burst->bytes - gone);
+	if (pieces > 0 && pv_iov_cut(&iov, &pieces, gone, given))
+		written = slot->line->ops->write(slot->line, iov, pieces);
+	pv_bug_on(written > given);
 	pv_count_add(&pv_serial_counters_of(queue)->bytes, written);
 	return gone + written;
 }
