@@ -136,17 +136,23 @@ void *pv_line_begin(struct pv_line_opening *opening, size_t bytes, const struct 
 static int open_kind(struct pv_line_opening *opening)
 {
 	switch (opening->options->kind) {
-	case PV_LINE_NULL:
-		return pv_line_null_open(opening);
-	case PV_LINE_ECHO:
-		return pv_line_echo_open(opening);
+	case PV_LINE_STDIO:
+		return pv_line_stdio_open(opening);
 	case PV_LINE_PTY:
 		return pv_line_pty_open(opening);
 	case PV_LINE_SOCKET:
 	case PV_LINE_TCP:
 		return pv_line_socket_open(opening);
-	default:
-		break;
+	case PV_LINE_FILE:
+		return pv_line_file_open(opening);
+	case PV_LINE_PIPE:
+		return pv_line_pipe_open(opening);
+	case PV_LINE_RINGBUF:
+		return pv_line_ringbuf_open(opening);
+	case PV_LINE_NULL:
+		return pv_line_null_open(opening);
+	case PV_LINE_ECHO:
+		return pv_line_echo_open(opening);
 	}
 	return pv_refuse(&opening->refusal, -EINVAL, "no such kind of line");
 }

@@ -18,7 +18,7 @@ enum pv_line_kind {
 	PV_LINE_SOCKET,  /* a Unix stream socket */
 	PV_LINE_TCP,     /* a socket of the Internet */
 	PV_LINE_FILE,    /* output goes to a file */
-	PV_LINE_PIPE,    /* two named pipes, PATH.in and PATH.out, or one for both */
+	PV_LINE_PIPE,    /* named pipes, PATH.in and PATH.out, or PATH, for output alone */
 	PV_LINE_RINGBUF, /* memory, for control commands to read and write */
 	PV_LINE_NULL,    /* takes everything, gives nothing */
 	PV_LINE_ECHO,    /* gives back what it takes */

@@ -69,23 +69,28 @@ static void await_room(struct pv_line_fd *fd)
 		pv_bell_ring(&fd->base.bell);
 }
 
+static size_t lose(struct pv_line_fd *fd, uint64_t bytes)
+{
+	pv_line_count(&fd->base.counters.dropped, bytes);
+	return bytes;
+}
+
 /*
  * Writes what one call takes. Returns how many bytes are done with; when these are not all the line
- * has no room, or, with none of them, nobody is at its other end any more.
+ * has no room, or, with none of them, nobody is at its other end any more. Of memory of the
+ * driver's that went away what was in it cannot be had.
  */
 static size_t write_once(struct pv_line_fd *fd, const struct pv_iov *iov, uint16_t pieces)
 {
 	uint64_t bytes = pv_line_bytes(iov, pieces);
 	ssize_t sent = put(fd, iov, pieces);
 
-	if (sent == -EFAULT) {
-		/* Memory of the driver's that went away: what was in it cannot be had. */
-		pv_line_count(&fd->base.counters.dropped, bytes);
-		return bytes;
+	if (sent < 0 && sent != -EAGAIN) {
+		if (sent != -EFAULT)
+			fd->ops->output_failed(fd);
+		return fd->out_fd >= 0 ? lose(fd, bytes) : 0;
 	}
-	if (sent < 0 && sent != -EAGAIN)
-		fd->ops->output_failed(fd);
-	else if (sent < 0 || (uint64_t)sent < bytes)
+	if (sent < 0 || (uint64_t)sent < bytes)
 		await_room(fd);
 	return sent < 0 ? 0 : (size_t)sent;
 }
@@ -108,7 +113,7 @@ static void write_kept(struct pv_line_fd *fd)
 	__atomic_store_n(&fd->base.counters.kept, kept->bytes, __ATOMIC_RELAXED);
 }
 
-static size_t write_pieces(struct pv_line *line, const struct pv_iov *iov, uint16_t pieces)
+size_t pv_line_fd_write(struct pv_line *line, const struct pv_iov *iov, uint16_t pieces)
 {
 	struct pv_line_fd *fd = (struct pv_line_fd *)line;
 	size_t written = 0;
@@ -158,7 +163,7 @@ static size_t read_once(struct pv_line_fd *fd, const struct pv_iov *iov, uint16_
 	return 0;
 }
 
-static size_t read_pieces(struct pv_line *line, const struct pv_iov *iov, uint16_t pieces)
+size_t pv_line_fd_read(struct pv_line *line, const struct pv_iov *iov, uint16_t pieces)
 {
 	struct pv_line_fd *fd = (struct pv_line_fd *)line;
 	size_t got = 0;
@@ -171,9 +176,9 @@ static size_t read_pieces(struct pv_line *line, const struct pv_iov *iov, uint16
 	return got;
 }
 
-const struct pv_line_ops pv_line_fd_ops = {
-	.write = write_pieces,
-	.read = read_pieces,
+static const struct pv_line_ops line_ops = {
+	.write = pv_line_fd_write,
+	.read = pv_line_fd_read,
 	.write_emergency = pv_line_write_emergency,
 };
 
@@ -232,7 +237,7 @@ void pv_line_fd_rung(struct pv_line_base *base)
 void *pv_line_fd_begin(struct pv_line_opening *opening, size_t bytes,
                        const struct pv_line_fd_ops *ops, const struct pv_line_kind_ops *kind)
 {
-	struct pv_line_fd *fd = pv_line_begin(opening, bytes, &pv_line_fd_ops, kind);
+	struct pv_line_fd *fd = pv_line_begin(opening, bytes, &line_ops, kind);
 
 	if (!fd)
 		return NULL;

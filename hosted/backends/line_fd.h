@@ -12,7 +12,7 @@ struct pv_line_fd_ops {
 	void (*seen)(struct pv_line_fd *fd, int events);
 	/* There is no more to read, ever. If it finds another to read from it sets has_input. */
 	void (*input_ended)(struct pv_line_fd *fd);
-	/* Nothing can be written any more: with pv_line_fd_lose() or for ever. */
+	/* What was to be written is lost, or, after pv_line_fd_lose() or the like, is nobody's. */
 	void (*output_failed)(struct pv_line_fd *fd);
 };
 
@@ -27,7 +27,8 @@ struct pv_line_fd {
 	struct pv_gate gate; /* shut: out_fd takes no more */
 };
 
-extern const struct pv_line_ops pv_line_fd_ops;
+size_t pv_line_fd_write(struct pv_line *line, const struct pv_iov *iov, uint16_t pieces);
+size_t pv_line_fd_read(struct pv_line *line, const struct pv_iov *iov, uint16_t pieces);
 
 /* What all of these do when their bell was rung. */
 void pv_line_fd_rung(struct pv_line_base *base);

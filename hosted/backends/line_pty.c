@@ -24,7 +24,8 @@
 struct line_pty {
 	struct pv_line_fd fd;
 	struct pv_pty pty;
-	int opened_fd; /* inotify */
+	struct winsize size; /* as it was when we last looked */
+	int opened_fd;       /* inotify */
 	struct pv_watch *opened_watch;
 	char *link;
 };
@@ -41,8 +42,11 @@ static void look_at_size(struct line_pty *line)
 {
 	struct winsize size;
 
-	if (ioctl(line->pty.fd, TIOCGWINSZ, &size) == 0 && size.ws_col && size.ws_row)
-		pv_line_set_size(&line->fd.base, size.ws_col, size.ws_row);
+	if (ioctl(line->pty.fd, TIOCGWINSZ, &size) < 0 ||
+	    (size.ws_col == line->size.ws_col && size.ws_row == line->size.ws_row))
+		return;
+	line->size = size;
+	pv_line_set_size(&line->fd.base, size.ws_col, size.ws_row);
 }
 
 static void look_who_is_there(struct line_pty *line)

@@ -248,8 +248,8 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 		clear_board(board);
 		return fail(sentence);
 	}
-	if (console->path[0])
-		fprintf(stderr, "%s: the console is %s\n", command.name, console->path);
+	if (console->pty.path[0])
+		fprintf(stderr, "%s: the console is %s\n", command.name, console->pty.path);
 	is_good = run_machine(machine, wishes, board, sentence);
 	status = statuses[pv_machine_how_ended(machine)];
 	pv_machine_destroy(machine);

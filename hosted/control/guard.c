@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hosted/backends/terminal.h"
 #include "hosted/control/guard.h"
 
 /* `base` is 0 in a free place; it is stored last and cleared first. */
@@ -87,6 +88,7 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 	} else {
 		struct sigaction standard = { .sa_handler = SIG_DFL };
 
+		pv_terminal_put_back();
 		sigaction(SIGBUS, &standard, NULL);
 		raise(signal);
 	}

@@ -39,7 +39,8 @@ static unsigned int parts;
 
 /*
  * The types of requests to a block device (linux/fs.h), to KVM and to vhost: not to a terminal,
- * whose type a tap interface has too, so that of that one the very requests are named.
+ * to which one can write what its user did not type, and whose type a tap interface has too, so
+ * that of these two the very requests are named.
  */
 #define IOCTL_TYPE_MASK  0xff00u
 #define IOCTL_TYPE_BLK   0x1200u
@@ -55,6 +56,11 @@ static int allow(scmp_filter_ctx filter, int call, unsigned int part)
 		{ 0,
 		  SCMP_SYS(ioctl),
 		  { 1, SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK, IOCTL_TYPE_VHOST } },
+		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TCGETS, 0 } },
+		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TCSETS, 0 } },
+		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TCFLSH, 0 } },
+		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TIOCGPGRP, 0 } },
+		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TIOCGWINSZ, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETOFFLOAD, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETQUEUE, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETSTEERINGEBPF, 0 } },

@@ -1,44 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * #syscalls ioctl fcntl close
+ * #syscalls ioctl close
  */
 #define _GNU_SOURCE
 #include "hosted/vmm/console.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
-/* ---- the program's own terminal, or what stands in its place ---- */
+#include "hosted/backends/terminal.h"
 
-/* Its keys are the guest's, all of them but what the program's own signals need. */
-static void open_stdio(struct pv_console *console)
+/* The program's own terminal: its keys are the guest's, all but what our signals need. */
+static bool open_stdio(struct pv_console *console, char sentence[static PV_SENTENCE_BYTES])
 {
-	struct termios raw;
+	const struct pv_terminal_wish wish = { .keeps_signal_keys = true };
 
-	console->is_stdio = true;
+	console->is_stdio = pv_terminal_take(&wish);
+	if (!console->is_stdio)
+		return pv_sentence_wrong(sentence, "option '--console': stdio is in use already");
 	console->in_fd = STDIN_FILENO;
 	console->out_fd = STDOUT_FILENO;
-	console->in_flags = fcntl(STDIN_FILENO, F_GETFL);
-	console->out_flags = fcntl(STDOUT_FILENO, F_GETFL);
-	fcntl(STDIN_FILENO, F_SETFL, console->in_flags | O_NONBLOCK);
-	fcntl(STDOUT_FILENO, F_SETFL, console->out_flags | O_NONBLOCK);
-	if (tcgetattr(STDIN_FILENO, &console->before) < 0)
-		return;
-	raw = console->before;
-	raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
-	raw.c_iflag &= (tcflag_t)~ICRNL;
-	console->is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-}
-
-static void give_back_stdio(const struct pv_console *console)
-{
-	if (console->is_raw)
-		tcsetattr(STDIN_FILENO, TCSANOW, &console->before);
-	fcntl(STDIN_FILENO, F_SETFL, console->in_flags);
-	fcntl(STDOUT_FILENO, F_SETFL, console->out_flags);
+	return true;
 }
 
 /* ---- a terminal of our own ---- */
@@ -49,21 +34,15 @@ static void give_back_stdio(const struct pv_console *console)
  */
 static bool open_pty(struct pv_console *console, char sentence[static PV_SENTENCE_BYTES])
 {
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	struct termios raw;
+	char why[PV_SENTENCE_BYTES / 2];
+	const struct pv_refusal refusal = { why, sizeof(why) };
 
-	console->in_fd = console->out_fd = fd;
-	if (fd < 0 || grantpt(fd) < 0 || unlockpt(fd) < 0 ||
-	    ptsname_r(fd, console->path, sizeof(console->path)) != 0)
-		return pv_sentence_wrong(sentence, "option '--console': no pty is to be had: %s",
-		                         strerror(errno));
-	console->pty_fd = open(console->path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (console->pty_fd < 0 || tcgetattr(console->pty_fd, &raw) < 0)
-		return pv_sentence_wrong(sentence, "option '--console': %s: %s", console->path,
-		                         strerror(errno));
-	cfmakeraw(&raw);
-	tcsetattr(console->pty_fd, TCSANOW, &raw);
-	return true;
+	if (pv_pty_open(&console->pty, &refusal))
+		return pv_sentence_wrong(sentence, "option '--console': %s", why);
+	console->in_fd = console->out_fd = console->pty.fd;
+	console->pty_fd = open(console->pty.path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return console->pty_fd >= 0 || pv_sentence_wrong(sentence, "option '--console': %s: %s",
+	                                                 console->pty.path, strerror(errno));
 }
 
 bool pv_console_make_room(const struct pv_console *console)
@@ -92,9 +71,9 @@ bool pv_console_open(struct pv_console *console, const char *text,
 	size_t key = strlen(FILE_KEY);
 	bool is_good = true;
 
-	*console = (struct pv_console){ .in_fd = -1, .out_fd = -1, .pty_fd = -1 };
+	*console = (struct pv_console){ .in_fd = -1, .out_fd = -1, .pty.fd = -1, .pty_fd = -1 };
 	if (strcmp(text, "stdio") == 0)
-		open_stdio(console);
+		is_good = open_stdio(console, sentence);
 	else if (strcmp(text, "pty") == 0)
 		is_good = open_pty(console, sentence);
 	else if (strncmp(text, FILE_KEY, key) == 0 && text[key])
@@ -111,11 +90,13 @@ bool pv_console_open(struct pv_console *console, const char *text,
 void pv_console_close(struct pv_console *console)
 {
 	if (console->is_stdio) {
-		give_back_stdio(console);
+		pv_terminal_give_back();
 		return;
 	}
 	if (console->pty_fd >= 0)
 		close(console->pty_fd);
 	if (console->out_fd >= 0)
 		close(console->out_fd);
+	else
+		pv_pty_close(&console->pty);
 }

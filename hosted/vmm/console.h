@@ -5,22 +5,21 @@
 #define PV_HOSTED_VMM_CONSOLE_H
 
 #include <stdbool.h>
-#include <termios.h>
 
+#include "hosted/backends/pty.h"
 #include "hosted/control/sentence.h"
 
 struct pv_console {
 	int in_fd, out_fd; /* non-blocking; -1: none */
-	int pty_fd;        /* the terminal that others open, if it is one of our own; or -1 */
-	char path[64];     /* of that */
-	bool is_stdio, is_raw;
-	int in_flags, out_flags; /* of stdio, to be put back, as is ... */
-	struct termios before;   /* ... what it was while it was not raw */
+	struct pv_pty pty; /* the terminal that others open, if it is one of our own */
+	int pty_fd;        /* our own hold on that; or -1 */
+	bool is_stdio;
 };
 
 /*
  * Opens what the option --console names: stdio, pty, file=PATH, off. False with a sentence; nothing
- * is left then. A terminal on stdio is raw from here on, but for the keys that send signals.
+ * is left then. A terminal on stdio is raw from here on, but for the keys that send signals
+ * (hosted/backends/terminal.h).
  */
 bool pv_console_open(struct pv_console *console, const char *text,
                      char sentence[static PV_SENTENCE_BYTES]);

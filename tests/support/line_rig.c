@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -251,6 +253,21 @@ void line_rig_refuses(struct pv_line_options options, const char *words)
 	if (!strstr(error, words))
 		fail_msg("%s", error);
 	pv_loop_destroy(options.loop);
+}
+
+static char folder[] = "line-XXXXXX";
+
+static void leave_folder(void)
+{
+	if (chdir("..") < 0 || rmdir(folder) < 0)
+		fprintf(stderr, "%s: is left behind\n", folder);
+}
+
+void line_rig_enter_folder(void)
+{
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chdir(folder), 0);
+	atexit(leave_folder);
 }
 
 /* ---- peers ---- */

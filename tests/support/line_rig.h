@@ -60,6 +60,10 @@ void line_rig_is_quiet(struct line_rig *rig);
 /* Fails the test if this can be opened; a sentence with these words in it must say why. */
 void line_rig_refuses(struct pv_line_options options, const char *words);
 
+/* Goes to a folder of its own, which is removed at the end: the same test may run twice at a time.
+ */
+void line_rig_enter_folder(void);
+
 /* ---- a peer with a descriptor ---- */
 
 struct line_peer {

@@ -8,12 +8,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/support/descriptors.h"
@@ -27,17 +28,35 @@ static const struct pv_line_options server = {
 	.kind = PV_LINE_SOCKET, .path = PATH, .is_server = true, .fd = -1
 };
 
+static uint64_t a_lot(void)
+{
+	return getenv("PV_LONG") ? 1024 * MIB : 64 * MIB;
+}
+
 static bool has_peer(struct line_rig *rig)
 {
 	return pv_line_has_peer(rig->line);
 }
 
-static void join(struct line_rig *rig, struct line_peer *peer)
+static bool has_no_peer(struct line_rig *rig)
+{
+	return !pv_line_has_peer(rig->line);
+}
+
+/* A client, for what comes after these places in both streams. */
+static void join_at(struct line_rig *rig, struct line_peer *peer, uint64_t got, uint64_t sent)
 {
 	int fd = line_peer_connect(PATH);
 
 	line_peer_join(rig, peer, fd, fd);
+	peer->got_at = got;
+	peer->send_at = sent;
 	line_rig_run_until(rig, has_peer);
+}
+
+static void join(struct line_rig *rig, struct line_peer *peer)
+{
+	join_at(rig, peer, 0, 0);
 }
 
 static void bytes_go_both_ways_in_order_and_whole(void **state)
@@ -60,11 +79,532 @@ static void bytes_go_both_ways_in_order_and_whole(void **state)
 	assert_int_equal(descriptors_open(), before);
 }
 
+/* ---- ends that do not read, or leave ---- */
+
+static void a_peer_that_does_not_read_stalls_the_writer_and_nothing_is_lost(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+	uint64_t stalled_at;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	join(&rig, &peer);
+	peer.is_deaf = true;
+	rig.to_write = 10 * MIB;
+	line_rig_run_ms(&rig, 50);
+	stalled_at = rig.written;
+	assert_in_range(stalled_at, 1, 2 * MIB);
+	line_rig_is_quiet(&rig);
+	assert_int_equal(rig.written, stalled_at);
+	peer.is_deaf = false;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_close(&rig);
+}
+
+/* What does not fit into the socket stays with the peer, as much of it as it likes to send. */
+static void a_guest_that_does_not_read_stalls_the_peer_and_nothing_is_lost(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+	uint64_t stalled_at;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	rig.is_deaf = true;
+	join(&rig, &peer);
+	peer.to_send = a_lot();
+	line_rig_run_ms(&rig, 50);
+	stalled_at = peer.sent;
+	assert_in_range(stalled_at, 1, 2 * MIB);
+	line_rig_is_quiet(&rig);
+	assert_int_equal(peer.sent, stalled_at);
+	rig.is_deaf = false;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_close(&rig);
+}
+
+/*
+ * Of both directions each client gets, and gives, a part of the whole in order; only what was on
+ * its way when it left is missing.
+ */
+static void clients_that_vanish_a_thousand_times_leave_the_rest_to_the_next(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+	uint64_t sent = 0;
+	int before = descriptors_open();
+
+	(void)state;
+	line_rig_open(&rig, server);
+	for (unsigned int i = 0; i < 1000; i++) {
+		uint64_t at = rig.written;
+
+		join_at(&rig, &peer, at, sent);
+		peer.to_send = 1000 + i;
+		rig.to_write += 1000 + i;
+		line_rig_run_until(&rig, line_rig_has_written);
+		sent = peer.send_at;
+		line_peer_leave(&rig, &peer);
+	}
+	line_rig_run_until(&rig, has_no_peer);
+	assert_int_equal(rig.read_at, sent);
+	assert_int_equal(rig.comings, 1000);
+	assert_int_equal(rig.goings, 1000);
+	assert_int_equal(pv_line_counters(rig.line).refused, 0);
+	line_rig_is_quiet(&rig);
+	line_rig_close(&rig);
+	assert_int_equal(descriptors_open(), before);
+}
+
+static void a_client_that_leaves_a_full_socket_does_not_stall_the_next(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+	uint64_t stalled_at;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	join(&rig, &peer);
+	peer.is_deaf = true;
+	rig.to_write = 10 * MIB;
+	line_rig_run_ms(&rig, 20);
+	stalled_at = rig.written;
+	line_peer_leave(&rig, &peer);
+	line_rig_run_until(&rig, has_no_peer);
+	assert_int_equal(rig.written, stalled_at);
+	join_at(&rig, &peer, stalled_at, 0);
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_close(&rig);
+}
+
+static bool has_read_all(struct line_rig *rig)
+{
+	return rig->read_at == *(uint64_t *)rig->arg;
+}
+
+/* The guest reads when they are gone, and in the order in which they came. */
+static void what_clients_sent_before_they_left_is_read(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+	uint64_t sent = 0;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	rig.is_deaf = true;
+	for (unsigned int i = 0; i < 4; i++) {
+		join_at(&rig, &peer, 0, sent);
+		peer.to_send = 50000;
+		line_rig_run_ms(&rig, 10);
+		assert_int_equal(peer.sent, 50000);
+		sent = peer.send_at;
+		line_peer_leave(&rig, &peer);
+		line_rig_run_until(&rig, has_no_peer);
+	}
+	join_at(&rig, &peer, 0, sent);
+	peer.to_send = 50000;
+	line_rig_run_ms(&rig, 10);
+	rig.is_deaf = false;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_close(&rig);
+}
+
+/* Each leaves something, and nobody reads: memory and descriptors stay bounded. */
+static void clients_that_send_and_leave_do_not_pile_up(void **state)
+{
+	struct line_rig rig;
+	int before;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	rig.is_deaf = true;
+	before = descriptors_open();
+	for (unsigned int i = 0; i < 100; i++) {
+		int fd = line_peer_connect(PATH);
+
+		line_rig_run_until(&rig, has_peer);
+		assert_int_equal(write(fd, "something", 9), 9);
+		close(fd);
+		line_rig_run_until(&rig, has_no_peer);
+	}
+	/* The loop has some of its own, perhaps. */
+	assert_in_range(descriptors_open() - before, 0, 10);
+	line_rig_is_quiet(&rig);
+	line_rig_close(&rig);
+}
+
+static void a_peer_that_ends_its_own_direction_still_reads(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	join(&rig, &peer);
+	peer.to_send = 5000;
+	line_rig_run_until(&rig, line_peer_is_through);
+	shutdown(peer.in_fd, SHUT_WR);
+	line_rig_run_ms(&rig, 10);
+	assert_true(rig.line->is_open);
+	rig.to_write = MIB;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_rig_is_quiet(&rig);
+	line_peer_leave(&rig, &peer);
+	line_rig_run_until(&rig, has_no_peer);
+	line_rig_close(&rig);
+}
+
+/* Descriptors cut a read short: what is behind them is read too. */
+static void descriptors_that_a_peer_sends_along_stall_nothing(void **state)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	uint8_t byte[2] = { line_rig_byte(0), line_rig_byte(1) };
+	uint64_t all = 4;
+	struct line_rig rig;
+	int fd, before;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	fd = line_peer_connect(PATH);
+	rig.is_deaf = true;
+	line_rig_run_until(&rig, has_peer);
+	line_rig_run_ms(&rig, 1);
+	before = descriptors_open();
+	for (unsigned int i = 0; i < 4; i++) {
+		struct iovec iov = { byte, 1 };
+		struct msghdr message = { .msg_iov = &iov,
+			                  .msg_iovlen = 1,
+			                  .msg_control = &control,
+			                  .msg_controllen = sizeof(control) };
+
+		byte[0] = line_rig_byte(i);
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		assert_int_equal(sendmsg(fd, &message, 0), 1);
+	}
+	rig.is_deaf = false;
+	rig.arg = &all;
+	line_rig_run_until(&rig, has_read_all);
+	assert_int_equal(descriptors_open(), before);
+	close(fd);
+	line_rig_close(&rig);
+}
+
+static bool has_refused(struct line_rig *rig)
+{
+	return pv_line_counters(rig->line).refused == 3;
+}
+
+static void a_second_client_is_hung_up_and_the_first_goes_on(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+	int fd[3];
+	char byte;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	join(&rig, &peer);
+	rig.to_write = 5 * MIB;
+	for (int i = 0; i < 3; i++)
+		fd[i] = line_peer_connect(PATH);
+	line_rig_run_until(&rig, has_refused);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(read(fd[i], &byte, 1), 0);
+		close(fd[i]);
+	}
+	line_rig_run_until(&rig, line_peer_is_through);
+	assert_int_equal(pv_line_counters(rig.line).connections, 1);
+	line_peer_leave(&rig, &peer);
+	line_rig_close(&rig);
+}
+
+/* ---- while nobody is there ---- */
+
+static void with_wait_bytes_stay_with_the_guest(void **state)
+{
+	struct line_rig rig;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	rig.to_write = 1000;
+	line_rig_is_quiet(&rig);
+	assert_int_equal(rig.written, 0);
+	assert_false(rig.line->is_open);
+	line_rig_close(&rig);
+}
+
+static void with_drop_bytes_are_lost_and_counted(void **state)
+{
+	struct pv_line_options options = server;
+	struct line_peer peer;
+	struct line_rig rig;
+
+	(void)state;
+	options.on_closed = PV_LINE_DROP;
+	line_rig_open(&rig, options);
+	assert_true(rig.line->is_open);
+	rig.to_write = MIB;
+	line_rig_run_until(&rig, line_rig_has_written);
+	assert_int_equal(pv_line_counters(rig.line).dropped, MIB);
+	join_at(&rig, &peer, MIB, 0);
+	rig.to_write = 2 * MIB;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_run_until(&rig, has_no_peer);
+	rig.to_write = 3 * MIB;
+	line_rig_run_until(&rig, line_rig_has_written);
+	assert_int_equal(pv_line_counters(rig.line).dropped, 2 * MIB);
+	/* The guest was told nothing, the owner all. */
+	assert_int_equal(rig.changes, 0);
+	assert_int_equal(rig.comings + rig.goings, 2);
+	line_rig_close(&rig);
+}
+
+static void with_keep_the_newest_bytes_are_for_who_comes(void **state)
+{
+	struct pv_line_options options = server;
+	struct line_peer peer;
+	struct line_rig rig;
+
+	(void)state;
+	options.on_closed = PV_LINE_KEEP;
+	options.keep_bytes = MIB;
+	line_rig_open(&rig, options);
+	for (uint64_t i = 1; i < 6; i++) {
+		uint64_t dropped = pv_line_counters(rig.line).dropped;
+
+		assert_true(rig.line->is_open);
+		rig.to_write += i * 333333;
+		line_rig_run_until(&rig, line_rig_has_written);
+		assert_int_equal(pv_line_counters(rig.line).kept, i < 4 ? i * 333333 : MIB);
+		dropped = pv_line_counters(rig.line).dropped - dropped;
+		assert_int_equal(dropped, i < 4 ? 0 : i * 333333 - MIB);
+		join_at(&rig, &peer, rig.written - (i < 4 ? i * 333333 : MIB), 0);
+		line_rig_run_until(&rig, line_peer_is_through);
+		assert_int_equal(pv_line_counters(rig.line).kept, 0);
+		line_peer_leave(&rig, &peer);
+		line_rig_run_until(&rig, has_no_peer);
+	}
+	line_rig_close(&rig);
+}
+
+/* ---- other ways to be connected ---- */
+
+static void a_descriptor_that_was_passed_is_a_connection(void **state)
+{
+	struct pv_line_options options = { .kind = PV_LINE_SOCKET };
+	struct line_peer peer;
+	struct line_rig rig;
+	int fd[2], before = descriptors_open();
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	options.fd = fd[0];
+	line_rig_open(&rig, options);
+	assert_true(rig.line->is_open);
+	line_peer_join(&rig, &peer, fd[1], fd[1]);
+	rig.to_write = peer.to_send = MIB;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_run_until(&rig, has_no_peer);
+	line_rig_is_quiet(&rig);
+	line_rig_close(&rig);
+	assert_int_equal(descriptors_open(), before);
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	strcpy(address.sun_path, path);
+	unlink(path);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	return fd;
+}
+
+static void a_descriptor_that_listens_is_a_server(void **state)
+{
+	struct pv_line_options options = { .kind = PV_LINE_SOCKET };
+	struct line_peer peer;
+	struct line_rig rig;
+
+	(void)state;
+	options.fd = listen_at(PATH);
+	line_rig_open(&rig, options);
+	for (int i = 0; i < 2; i++) {
+		join_at(&rig, &peer, rig.written, rig.read_at);
+		rig.to_write += MIB;
+		peer.to_send = MIB;
+		line_rig_run_until(&rig, line_peer_is_through);
+		line_peer_leave(&rig, &peer);
+		line_rig_run_until(&rig, has_no_peer);
+	}
+	line_rig_close(&rig);
+	unlink(PATH);
+}
+
+static void a_client_comes_again_when_the_server_does(void **state)
+{
+	const struct pv_line_options client = {
+		.kind = PV_LINE_SOCKET, .path = PATH, .fd = -1, .reconnect_ms = 1
+	};
+	struct line_peer peer;
+	struct line_rig rig;
+	int before = descriptors_open();
+
+	(void)state;
+	unlink(PATH);
+	line_rig_open(&rig, client);
+	assert_int_equal(pv_line_needs(rig.line), PV_LINE_NEEDS_DIAL);
+	line_rig_run_ms(&rig, 20);
+	for (int i = 0; i < 3; i++) {
+		int listening = listen_at(PATH), fd;
+
+		line_rig_run_until(&rig, has_peer);
+		fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+		assert_true(fd >= 0);
+		line_peer_join(&rig, &peer, fd, fd);
+		peer.got_at = rig.written;
+		peer.send_at = rig.read_at;
+		rig.to_write += MIB;
+		peer.to_send = MIB;
+		line_rig_run_until(&rig, line_peer_is_through);
+		close(listening);
+		unlink(PATH);
+		line_peer_leave(&rig, &peer);
+		line_rig_run_until(&rig, has_no_peer);
+	}
+	line_rig_close(&rig);
+	assert_int_equal(descriptors_open(), before);
+}
+
+/* ---- the Internet ---- */
+
+static int tcp_connect(const char *text)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_non_null(strstr(text, "tcp:127.0.0.1:"));
+	address.sin_port = htons((uint16_t)atoi(text + strlen("tcp:127.0.0.1:")));
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static void tcp_is_on_the_loopback_and_behaves_the_same(void **state)
+{
+	const struct pv_line_options options = { .kind = PV_LINE_TCP, .is_server = true, .fd = -1 };
+	struct line_peer peer;
+	struct line_rig rig;
+
+	(void)state;
+	line_rig_open(&rig, options);
+	for (int i = 0; i < 3; i++) {
+		int fd = tcp_connect(pv_line_text(rig.line));
+
+		line_peer_join(&rig, &peer, fd, fd);
+		line_rig_run_until(&rig, has_peer);
+		peer.got_at = rig.written;
+		peer.send_at = rig.read_at;
+		rig.to_write += 5 * MIB;
+		peer.to_send = 5 * MIB;
+		line_rig_run_until(&rig, line_peer_is_through);
+		line_peer_leave(&rig, &peer);
+		line_rig_run_until(&rig, has_no_peer);
+	}
+	line_rig_is_quiet(&rig);
+	line_rig_close(&rig);
+}
+
+static void two_of_our_lines_meet_over_tcp(void **state)
+{
+	struct pv_line_options options = { .kind = PV_LINE_TCP, .is_server = true, .fd = -1 };
+	struct line_rig rig, other;
+
+	(void)state;
+	line_rig_open(&other, options);
+	options.is_server = false;
+	options.port = (uint16_t)atoi(pv_line_text(other.line) + strlen("tcp:127.0.0.1:"));
+	options.reconnect_ms = 1;
+	line_rig_open(&rig, options);
+	assert_int_equal(pv_line_needs(rig.line), PV_LINE_NEEDS_INTERNET);
+	line_rig_run_until(&rig, has_peer);
+	line_rig_run_until(&other, has_peer);
+	rig.to_write = 100;
+	line_rig_run_until(&rig, line_rig_has_written);
+	line_rig_run_ms(&other, 20);
+	assert_int_equal(other.read, 100);
+	line_rig_close(&other);
+	line_rig_run_until(&rig, has_no_peer);
+	line_rig_close(&rig);
+}
+
+/* ---- what is refused ---- */
+
+static void what_cannot_be_opened_is_refused_with_a_remedy(void **state)
+{
+	struct pv_line_options options = server;
+	struct line_rig rig;
+	char longer[200];
+
+	(void)state;
+	line_rig_open(&rig, server);
+	line_rig_refuses(server, "it is in use; end who uses it or choose another path");
+	line_rig_close(&rig);
+	options.path = NULL;
+	line_rig_refuses(options, "path: the socket is not named");
+	options.path = "nowhere/line.sock";
+	line_rig_refuses(options, "its folder does not exist");
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	options.path = longer;
+	line_rig_refuses(options, "choose a shorter one");
+	options = (struct pv_line_options){ .kind = PV_LINE_SOCKET, .path = PATH, .fd = -1 };
+	line_rig_refuses(options, "start the peer first, or give reconnect-ms");
+	options.fd = STDIN_FILENO;
+	line_rig_refuses(options, "fd=0: is no socket");
+	options = (struct pv_line_options){ .kind = PV_LINE_TCP, .fd = -1 };
+	line_rig_refuses(options, "port: it is not given");
+	options.port = 1;
+	line_rig_refuses(options, "nobody listens there");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_go_both_ways_in_order_and_whole),
+		cmocka_unit_test(a_peer_that_does_not_read_stalls_the_writer_and_nothing_is_lost),
+		cmocka_unit_test(a_guest_that_does_not_read_stalls_the_peer_and_nothing_is_lost),
+		cmocka_unit_test(clients_that_vanish_a_thousand_times_leave_the_rest_to_the_next),
+		cmocka_unit_test(a_client_that_leaves_a_full_socket_does_not_stall_the_next),
+		cmocka_unit_test(what_clients_sent_before_they_left_is_read),
+		cmocka_unit_test(clients_that_send_and_leave_do_not_pile_up),
+		cmocka_unit_test(a_peer_that_ends_its_own_direction_still_reads),
+		cmocka_unit_test(descriptors_that_a_peer_sends_along_stall_nothing),
+		cmocka_unit_test(a_second_client_is_hung_up_and_the_first_goes_on),
+		cmocka_unit_test(with_wait_bytes_stay_with_the_guest),
+		cmocka_unit_test(with_drop_bytes_are_lost_and_counted),
+		cmocka_unit_test(with_keep_the_newest_bytes_are_for_who_comes),
+		cmocka_unit_test(a_descriptor_that_was_passed_is_a_connection),
+		cmocka_unit_test(a_descriptor_that_listens_is_a_server),
+		cmocka_unit_test(a_client_comes_again_when_the_server_does),
+		cmocka_unit_test(tcp_is_on_the_loopback_and_behaves_the_same),
+		cmocka_unit_test(two_of_our_lines_meet_over_tcp),
+		cmocka_unit_test(what_cannot_be_opened_is_refused_with_a_remedy),
 	};
 
+	line_rig_enter_folder();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

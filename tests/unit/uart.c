@@ -222,7 +222,7 @@ static void a_pty_drops_what_nobody_reads(void **state)
 		assert_int_equal(in(5) & 0x20, 0x20);
 		out(0, (uint8_t)('a' + i % 26));
 	}
-	fd = open(console.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+	fd = open(console.pty.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
 	assert_true(fd >= 0);
 	while ((bytes = read(fd, text + got, sizeof(text) - (size_t)got)) > 0 || got == 0)
 		got += bytes > 0 ? bytes : 0;
@@ -244,7 +244,7 @@ static void what_is_typed_at_a_pty_is_read_as_it_is(void **state)
 	(void)state;
 	assert_true(pv_console_open(&console, "pty", sentence));
 	assert_int_equal(pv_uart_init(&serial, rig.loop, &console), 0);
-	fd = open(console.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+	fd = open(console.pty.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
 	assert_int_equal(write(fd, "\003\r", 2), 2);
 	run_loop();
 	assert_int_equal(pv_uart_io_ops.read(&serial, 0, 1), 3);
