@@ -94,10 +94,10 @@ static bool negotiate(struct pv_bus *bus)
 	       add_status(bus, VIRTIO_STATUS_FEATURES_OK);
 }
 
-/* One that a device looks at by itself: of a network device that which sends. */
+/* One that a device looks at by itself: of a network or serial device that which sends. */
 static uint16_t queue_of(const struct pv_bus *bus)
 {
-	return bus->device_id == VIRTIO_ID_NET ? 1 : 0;
+	return bus->device_id == VIRTIO_ID_NET || bus->device_id == VIRTIO_ID_CONSOLE ? 1 : 0;
 }
 
 static bool enable(struct pv_bus *bus, uint8_t *memory)

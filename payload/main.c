@@ -92,6 +92,7 @@ static const struct {
 	{ VIRTIO_ID_BLOCK, "block", payload_test_blk, payload_bench_blk },
 	{ VIRTIO_ID_ENTROPY, "entropy", payload_test_rng, payload_bench_rng },
 	{ VIRTIO_ID_NET, "network", payload_test_net, payload_bench_net },
+	{ VIRTIO_ID_CONSOLE, "serial", payload_test_serial, payload_bench_serial },
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -203,6 +204,7 @@ static void take_options(const struct words *words)
 		options.ring = RING_3;
 	options.depth = (uint32_t)option_of(words, "depth", 32);
 	options.bytes = (uint32_t)option_of(words, "bytes", 4096);
+	options.serial_bytes = (uint32_t)option_of(words, "bytes", 65536);
 	options.ms = option_of(words, "ms", 1000);
 	options.answers = (uint32_t)option_of(words, "answers", 1);
 	options.udp_port = (uint16_t)option_of(words, "udp", 0);

@@ -24,6 +24,7 @@ struct payload_options {
 	enum ring_wish ring; /* "ring=0", "ring=3"; otherwise what is faster (ring.h) */
 	/* "depth=", "bytes=", "ms=": requests in flight, bytes of each, how long to measure. */
 	uint32_t depth, bytes;
+	uint32_t serial_bytes; /* the same of serial ports, whose pieces are larger */
 	uint64_t ms;
 	/* "answers=": to each packet where there is an echo; "udp=": a port of the host's instead
 	 * of frames of a protocol for experiments, or 0. */
@@ -41,11 +42,13 @@ void payload_skip(const char *text, const char *why);
 void payload_test_blk(struct pv_bus *bus, const struct payload_options *options);
 void payload_test_rng(struct pv_bus *bus, const struct payload_options *options);
 void payload_test_net(struct pv_bus *bus, const struct payload_options *options);
+void payload_test_serial(struct pv_bus *bus, const struct payload_options *options);
 
 /* The same, and figures in notes. */
 void payload_bench_blk(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_net(struct pv_bus *bus, const struct payload_options *options);
+void payload_bench_serial(struct pv_bus *bus, const struct payload_options *options);
 
 /* A line that is no statement: a name and a number. */
 void payload_note(const char *name, uint64_t number);

@@ -136,6 +136,8 @@ void pv_serdrv_port_remove(struct pv_serdrv_port *port)
 	port->owes_ready = false;
 	port->owes_open = false;
 	port->is_missing = false;
+	/* What was not taken of it is no beginning of what comes when the port is there again. */
+	pv_serdrv_poll_port(port);
 	port->has_news = true;
 	let_go(port);
 	pv_serdrv_changed(port, PV_SERDRV_REMOVED);

@@ -25,21 +25,29 @@ static bool is_at_word(uint64_t at, size_t bytes)
 	return at % WORD_BYTES == 0 && bytes >= WORD_BYTES;
 }
 
+/* Whole words: the quick way. */
+static size_t fill_words(uint64_t at, uint8_t *byte, size_t bytes)
+{
+	uint64_t word = word_of(at);
+	size_t done = 0;
+
+	for (; bytes - done >= WORD_BYTES; done += WORD_BYTES, word += STEP)
+		memcpy(byte + done, &word, WORD_BYTES);
+	return done;
+}
+
 void pv_sequence_fill(uint64_t at, void *to, size_t bytes)
 {
 	uint8_t *byte = to;
+	size_t done = 0;
 
-	while (bytes > 0) {
-		uint64_t word = word_of(at);
-		size_t step = is_at_word(at, bytes) ? WORD_BYTES : 1;
-
-		if (step == WORD_BYTES)
-			memcpy(byte, &word, WORD_BYTES);
-		else
-			*byte = byte_of(at);
-		at += step;
-		byte += step;
-		bytes -= step;
+	while (done < bytes) {
+		if (is_at_word(at + done, bytes - done)) {
+			done += fill_words(at + done, byte + done, bytes - done);
+		} else {
+			byte[done] = byte_of(at + done);
+			done++;
+		}
 	}
 }
 

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* chardev-add and chardev-remove: QEMU's objects as plans of ports. */
+/*
+ * chardev-add and chardev-remove: QEMU's objects as plans of ports.
+ *
+ * What any new line needs, and what those do that open something (ports.h: may_plug):
+ *
+ * #syscalls eventfd2
+ * #syscalls [plug] openat newfstatat ioctl socket bind listen connect fchmod symlink rename
+ * #syscalls [plug] inotify_init1 inotify_add_watch
+ */
 #include <stdlib.h>
 #include <string.h>
 

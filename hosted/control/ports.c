@@ -103,13 +103,11 @@ static int make_device(struct pv_ports *ports, const PORTS *wanted, struct pv_ho
 
 /* ---- its ports ---- */
 
-static void allow_calls(const struct pv_ports *ports, const struct pv_line *line)
+static void allow_calls(unsigned int needs)
 {
-	unsigned int needs = pv_line_needs(line);
-
-	if (needs & PV_LINE_NEEDS_DIAL || ports->may_plug)
+	if (needs & PV_LINE_NEEDS_DIAL)
 		pv_sandbox_allow(PV_SANDBOX_DIAL);
-	if (needs & PV_LINE_NEEDS_INTERNET || ports->may_plug)
+	if (needs & PV_LINE_NEEDS_INTERNET)
 		pv_sandbox_allow(PV_SANDBOX_INTERNET);
 }
 
@@ -121,7 +119,11 @@ static bool begin_ports(struct pv_ports *ports, const struct pv_ports_plan *plan
 
 		if (!port || !pv_ports_port_begin(port, sentence))
 			return false;
-		allow_calls(ports, port->line);
+		allow_calls(pv_line_needs(port->line));
+	}
+	if (ports->may_plug) {
+		pv_sandbox_allow(PV_SANDBOX_PLUG);
+		allow_calls(PV_LINE_NEEDS_DIAL | PV_LINE_NEEDS_INTERNET);
 	}
 	return true;
 }

@@ -70,6 +70,9 @@ static int allow(scmp_filter_ctx filter, int call, unsigned int part)
 		{ 0, SCMP_SYS(prctl), { 0, SCMP_CMP_EQ, PR_SET_NAME, 0 } },
 		{ 0, SCMP_SYS(tgkill), { 0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0 } },
 		{ PV_SANDBOX_DIAL, SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
+		{ PV_SANDBOX_PLUG, SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
+		{ PV_SANDBOX_PLUG, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TIOCGPTN, 0 } },
+		{ PV_SANDBOX_PLUG, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TIOCSPTLCK, 0 } },
 		{ PV_SANDBOX_INTERNET, SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_INET, 0 } },
 		{ PV_SANDBOX_INTERNET, SCMP_SYS(socket), { 0, SCMP_CMP_EQ, AF_INET6, 0 } },
 		{ PV_SANDBOX_INTERNET, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
@@ -107,6 +110,7 @@ static int fill(scmp_filter_ctx filter)
 	static const int always[] = { PV_SYSCALLS_SERVE(CALL) };
 	static const int dial[] = { PV_SYSCALLS_SERVE_DIAL(CALL) };
 	static const int internet[] = { PV_SYSCALLS_SERVE_INTERNET(CALL) };
+	static const int plug[] = { PV_SYSCALLS_SERVE_PLUG(CALL) };
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
 	/* To be had only with newer kernels and libraries, and not necessary. */
@@ -118,6 +122,8 @@ static int fill(scmp_filter_ctx filter)
 		error = ALLOW_ALL(dial, PV_SANDBOX_DIAL);
 	if (!error && parts & PV_SANDBOX_INTERNET)
 		error = ALLOW_ALL(internet, PV_SANDBOX_INTERNET);
+	if (!error && parts & PV_SANDBOX_PLUG)
+		error = ALLOW_ALL(plug, PV_SANDBOX_PLUG);
 	return error;
 #undef ALLOW_ALL
 #undef CALL

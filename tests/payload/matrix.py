@@ -36,7 +36,8 @@ LIMITS_S = {"TCG": 60, "KVM": 120}
 SERVED_LIMIT_S = 30
 # Features by their bits, as the image says them.
 FEATURES = {"VERSION_1": 32, "ACCESS_PLATFORM": 33, "PACKED": 34, "RING_RESET": 40, "INDIRECT": 28,
-            "EVENT_IDX": 29, "MQ": 12, "IN_ORDER": 35, "MRG_RXBUF": 15, "CTRL_VQ": 17}
+            "EVENT_IDX": 29, "MQ": 12, "IN_ORDER": 35, "MRG_RXBUF": 15, "CTRL_VQ": 17, "MULTIPORT": 1,
+            "EMERG_WRITE": 2}
 
 MACHINES = {
     "q35": ["-M", "q35"],
@@ -107,6 +108,18 @@ ROWS = [
     ("net echo", RUN, "echo echo,bus=mmio", "VERSION_1 PACKED MRG_RXBUF CTRL_VQ", ""),
     ("net echo", RUN, "echo,packed=off echo,bus=mmio,packed=off", "VERSION_1", "PACKED"),
     ("bench net", "q35", "", "", ""),
+    ("serial", "q35", "", "VERSION_1 MULTIPORT EMERG_WRITE RING_RESET EVENT_IDX", "PACKED"),
+    ("serial", "q35", "packed=on", "PACKED MULTIPORT", ""),
+    ("serial", "q35", "packed=on,event_idx=off,indirect_desc=off", "PACKED", "EVENT_IDX"),
+    ("serial", "q35", "queue_reset=off,emergency-write=off,event_idx=off", "MULTIPORT",
+     "RING_RESET EMERG_WRITE EVENT_IDX"),
+    ("serial", "q35", "vectors=0", "", ""),
+    ("serial", "q35 with an IOMMU", "disable-legacy=on,iommu_platform=on", "ACCESS_PLATFORM", ""),
+    ("serial", "pc", "disable-modern=on", "MULTIPORT", "VERSION_1"),
+    ("serial", "microvm, modern", "", "VERSION_1 MULTIPORT", ""),
+    ("serial", "microvm", "", "MULTIPORT", "VERSION_1"),
+    ("serial console", "q35", "max_ports=1", "VERSION_1", "MULTIPORT"),
+    ("bench serial", "q35", "", "MULTIPORT", ""),
     ("several", "q35", "", "", ""),
     ("several", "microvm", "", "", ""),
     ("read-only", "q35", "", "", ""),
@@ -148,7 +161,7 @@ ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=
 ACCELERATORS = {"TCG": ["-accel", "tcg", "-cpu", "max"], "KVM": ["-accel", "kvm", "-cpu", "host"]}
 # What the image is told to do.
 BENCH = "bench ms=200 depth=8"
-WORDS = {"net": "", "net echo": "net-echo", "bench net": f"{BENCH} bytes=64 net-echo", "bench": BENCH, "bench by interrupts": f"{BENCH} interrupts", "bench in ring 3": f"{BENCH} ring=3",
+WORDS = {"net": "", "serial": "", "serial console": "", "bench serial": BENCH, "net echo": "net-echo", "bench net": f"{BENCH} bytes=64 net-echo", "bench": BENCH, "bench by interrupts": f"{BENCH} interrupts", "bench in ring 3": f"{BENCH} ring=3",
          "several in ring 3": "scratch ring=3"}
 
 BUS_SUFFIX = {"microvm": "device", "microvm, modern": "device"}
@@ -203,6 +216,37 @@ class Row:
         threading.Thread(target=work, daemon=True).start()
         return f",local.type=unix,local.path={theirs},remote.type=unix,remote.path={ours}"
 
+    def serial(self):
+        """A device with a console, which goes to a file, and with ports: to somebody who sends back what he gets,
+        who sends without an end, who only listens."""
+        words = ["-device", self.device("virtio-serial"),
+                 "-chardev", f"file,id=console,path={os.path.join(self.folder, 'console')}",
+                 "-device", "virtconsole,chardev=console"]
+        if self.driver == "serial console":
+            return words
+        for name in ("echo", "source", "sink") if self.driver == "bench serial" else ("echo",):
+            path = os.path.join(self.folder, name)
+            there = socket.socket(socket.AF_UNIX)
+            there.bind(path)
+            there.listen()
+            threading.Thread(target=self.other_end, args=(name, there), daemon=True).start()
+            words += ["-chardev", f"socket,id={name},path={path}", "-device",
+                      f"virtserialport,chardev={name},name={name}"]
+        return words
+
+    @staticmethod
+    def other_end(name, there):
+        peer, _ = there.accept()
+        try:
+            if name == "source":
+                while True:
+                    peer.sendall(bytes(1 << 16))
+            while data := peer.recv(1 << 16):
+                if name == "echo":
+                    peer.sendall(data)
+        except OSError:
+            pass
+
     def devices(self):
         """What QEMU is given, and how many that is."""
         if self.driver == "blk":
@@ -211,6 +255,8 @@ class Row:
             return ["-device", self.device("virtio-rng")], 1
         if self.driver == "net":
             return self.network("user"), 1
+        if "serial" in self.driver:
+            return self.serial(), 1
         if self.driver in ("net echo", "bench net"):
             return self.network("dgram", self.echo()), 1
         if self.driver.startswith("bench"):
@@ -249,16 +295,29 @@ class Row:
             return "it does not come to its end"
         if f"# devices: {count}\n" not in said:
             return f"it does not find {count}"
-        if self.driver.startswith("bench") and not re.search(r"(reads|back) a second [1-9]", said):
+        if self.driver.startswith("bench") and not re.search(r"(reads|back|written|read) a second [1-9]", said):
             return "it measures nothing"
-        return self.complaint_about_waiting(said, count) or self.complaint_about_features(said)
+        return (self.complaint_about_waiting(said, count) or self.complaint_about_features(said)
+                or self.complaint_about_console())
+
+    def complaint_about_console(self):
+        """What is said about a serial device is said on its console, too."""
+        if self.driver not in ("serial", "serial console"):
+            return ""
+        with open(os.path.join(self.folder, "console"), encoding="utf-8") as file:
+            told = file.read()
+        if "not ok" in told or not re.search(r"^ok 1 - it has a port$", told, re.M):
+            return "its console does not say so"
+        plans = re.findall(r"^1\.\.\d+$", told, re.M)
+        ways = 1 if "vectors=0" in self.options else 2
+        return "" if len(plans) == ways else f"its console says {len(plans)} plans"
 
     def complaint_about_waiting(self, said, count):
         """Both rings are as fast here: the image is in ring 0, where it sleeps, if it is not told otherwise."""
         told_ring_3 = "ring 3" in self.driver
         if not re.search(r"^# ring 3: so it was told$" if told_ring_3 else r"^# ring 0: a loop", said, re.M):
             return "it is in the wrong ring"
-        if self.driver in ("bench", "bench in ring 3", "bench net"):
+        if self.driver in ("bench", "bench in ring 3", "bench net", "bench serial"):
             return "it sleeps" if "by interrupts" in said else ""
         why_not = "ring 3 polls" if told_ring_3 else "no MSI-X" if "vectors=0" in self.options else ""
         skipped = re.findall(r"# SKIP (.*)$", said, re.M)
