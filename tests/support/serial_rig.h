@@ -14,7 +14,7 @@
 
 #define SERIAL_RIG_SIZE         64u
 #define SERIAL_RIG_INDIRECT_MAX 16u
-#define SERIAL_RIG_AREA_BYTES   (3u << 20)
+#define SERIAL_RIG_AREA_BYTES   (2u << 20)
 #define SERIAL_RIG_CRUMBS       600u /* regions of a byte */
 #define SERIAL_RIG_NOWHERE      0x7000000000ull
 #define SERIAL_RIG_LINES        4u
