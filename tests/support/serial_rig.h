@@ -80,6 +80,9 @@ void serial_rig_start_queue(struct serial_rig *rig, uint16_t index);
 void serial_rig_stop_queue(struct serial_rig *rig, uint16_t index);
 void serial_rig_continue_queue(struct serial_rig *rig, uint16_t index);
 
+/* Lanes that were to stop say that they have, without a run. */
+void serial_rig_answer(struct serial_rig *rig);
+
 /* Lets all lanes run until they have nothing to do any more. */
 void serial_rig_run(struct serial_rig *rig);
 
