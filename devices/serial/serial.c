@@ -80,7 +80,16 @@ static int queue_start(struct pv_queue *queue)
 		return -PV_EINVAL;
 	if (role == PV_SERIAL_TRANSMITS)
 		pv_serial_transmit_start(queue);
+	/* Without MULTIPORT this is how the driver opens the port. */
+	if (queue->index == 0)
+		pv_serial_raise_news(pv_serial_of(queue->device));
 	return 0;
+}
+
+static void queue_drain(struct pv_queue *queue)
+{
+	if (role_of(queue) == PV_SERIAL_HEARS)
+		pv_serial_hear_drain(queue);
 }
 
 static void queue_stop(struct pv_queue *queue)
@@ -152,6 +161,7 @@ static const struct pv_virtio_ops virtio_ops = {
 	.config_write = config_write,
 	.queue_start = queue_start,
 	.queue_run = queue_run,
+	.queue_drain = queue_drain,
 	.queue_stop = queue_stop,
 	.queue_event = queue_event,
 	.queue_rested = queue_rested,
@@ -222,12 +232,13 @@ struct pv_device *pv_serial_init(void *storage, struct pv_port *port,
 	struct pv_serial *serial = part(&rest, sizeof(*serial));
 
 	pv_bug_on(options->ports_max == 0 || options->ports_max > VIRTIO_CONSOLE_PORTS_MAX);
-	pv_bug_on(options->is_single && options->ports_max > 1);
 	serial->slot = part(&rest, sizeof(struct pv_serial_slot) * options->ports_max);
 	serial->counters = part(&rest, sizeof(struct pv_serial_counters) * queues);
 	serial->queue = part(&rest, sizeof(struct pv_queue) * queues);
 	serial->options = *options;
-	for (uint16_t i = 0; i < options->ports_max; i++)
+	if (options->is_single)
+		serial->options.ports_max = 1;
+	for (uint16_t i = 0; i < serial->options.ports_max; i++)
 		serial->slot[i].serial = serial;
 	pv_device_init(&serial->device, &serial_ops, port, ring_features(options), serial->queue,
 	               queues, options->queue_size_max);
