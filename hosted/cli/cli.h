@@ -11,6 +11,7 @@ int pv_cli_serve_net(int argc, char **argv);
 int pv_cli_serve_rng(int argc, char **argv);
 int pv_cli_bench_blk(int argc, char **argv);
 int pv_cli_bench_net(int argc, char **argv);
+int pv_cli_attach(int argc, char **argv);
 int pv_cli_ctl(int argc, char **argv);
 int pv_cli_doctor(int argc, char **argv);
 int pv_cli_run(int argc, char **argv);
