@@ -126,6 +126,30 @@ static void a_guest_that_does_not_read_stalls_the_peer_and_nothing_is_lost(void 
 	line_rig_close(&rig);
 }
 
+static bool has_read_the_flood(struct line_rig *rig)
+{
+	return rig->read == ((const struct line_peer *)rig->arg)->to_send;
+}
+
+static void a_peer_that_floods_and_reads_nothing_is_read_all_the_same(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	join(&rig, &peer);
+	peer.is_deaf = true;
+	peer.to_send = a_lot();
+	rig.to_write = 4 * MIB;
+	line_rig_run_until(&rig, has_read_the_flood);
+	assert_in_range(rig.written, 1, 2 * MIB);
+	peer.is_deaf = false;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_close(&rig);
+}
+
 /*
  * Of both directions each client gets, and gives, a part of the whole in order; only what was on
  * its way when it left is missing.
@@ -645,6 +669,7 @@ int main(void)
 		cmocka_unit_test(bytes_go_both_ways_in_order_and_whole),
 		cmocka_unit_test(a_peer_that_does_not_read_stalls_the_writer_and_nothing_is_lost),
 		cmocka_unit_test(a_guest_that_does_not_read_stalls_the_peer_and_nothing_is_lost),
+		cmocka_unit_test(a_peer_that_floods_and_reads_nothing_is_read_all_the_same),
 		cmocka_unit_test(clients_that_vanish_a_thousand_times_leave_the_rest_to_the_next),
 		cmocka_unit_test(a_client_that_leaves_a_full_socket_does_not_stall_the_next),
 		cmocka_unit_test(what_clients_sent_before_they_left_is_read),
