@@ -6,6 +6,9 @@
 #include "abi/pci.h"
 #include "hosted/cli/run.h"
 
+/* Linux fills a queue for receiving with pages, whatever comes. */
+#define QUEUE_SIZE 128u
+
 #define SERIAL struct pv_run_serial
 static const struct pv_option device_keys[] = {
 	{ "ports-max", "N", "ports that there can be",
@@ -40,6 +43,7 @@ bool pv_run_plan_serial(struct pv_run_serial *serial, const struct pv_option_tex
 		            .options = PV_PORTS_DEFAULTS,
 		            .export = PV_EXPORT_DEFAULTS,
 		            .plans = texts->count };
+	serial->options.queue_size = QUEUE_SIZE;
 	if (!plan_device(serial, device, sentence))
 		return false;
 	serial->plan = pv_ports_parse_all("serial", texts, sentence);

@@ -18,7 +18,7 @@
 static const struct pv_option ports_options[] = {
 	{ "ports-max", "N", "ports that there can be, with those that come later (default 31)",
 	  PV_OPTION_NUMBER_AT(PORTS, ports_max, 1, PV_PORTS_MAX) },
-	{ "queue-size", "N", "largest size of a queue (default 128)",
+	{ "queue-size", "N", "largest size of a queue (default 256, in a machine 128)",
 	  PV_OPTION_NUMBER_AT(PORTS, queue_size, 2, QUEUE_SIZE_MAX) },
 	{ "in-order", NULL, "offer IN_ORDER", PV_OPTION_FLAG_AT(PORTS, is_in_order) },
 	{ "no-packed", NULL, "do not offer packed queues", PV_OPTION_FLAG_AT(PORTS, no_packed) },

@@ -23,7 +23,7 @@
 
 #define PV_PORTS_KIND "serial"
 
-/* The device. Start with PV_PORTS_DEFAULTS. */
+/* The device. Start with PV_PORTS_DEFAULTS: UML wants queues of 256. */
 struct pv_ports_options {
 	uint64_t ports_max;
 	uint64_t queue_size;
@@ -35,7 +35,7 @@ struct pv_ports_options {
 
 #define PV_PORTS_DEFAULTS                                                                          \
 	{                                                                                          \
-		.ports_max = 31, .queue_size = 128                                                 \
+		.ports_max = 31, .queue_size = 256                                                 \
 	}
 
 extern const struct pv_option_group pv_ports_option_group;

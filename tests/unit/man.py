@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 PROGRAM, PAGE = sys.argv[1:]
-COMMANDS = ['serve blk', 'serve rng', 'serve net', 'bench blk', 'bench net', 'run', 'ctl', 'doctor']
+COMMANDS = ['serve blk', 'serve rng', 'serve net', 'bench blk', 'bench net', 'run', 'ctl', 'attach',
+            'doctor']
 
 
 SWITCHES = 'Features of the device, called as QEMU calls them'
