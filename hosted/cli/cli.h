@@ -12,11 +12,8 @@ int pv_cli_serve_rng(int argc, char **argv);
 int pv_cli_serve_serial(int argc, char **argv);
 int pv_cli_bench_blk(int argc, char **argv);
 int pv_cli_bench_net(int argc, char **argv);
-<<<<<<< HEAD
 int pv_cli_bench_serial(int argc, char **argv);
-=======
 int pv_cli_attach(int argc, char **argv);
->>>>>>> lines
 int pv_cli_ctl(int argc, char **argv);
 int pv_cli_doctor(int argc, char **argv);
 int pv_cli_run(int argc, char **argv);
