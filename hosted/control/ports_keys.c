@@ -219,8 +219,9 @@ static bool take_policy(PLAN *plan, char sentence[static PV_SENTENCE_BYTES])
 {
 	const char *text = plan->on_closed;
 
+	/* Of a pipe nobody can tell whether it is read. */
 	if (!text)
-		text = plan->is_console ? BUFFER : "wait";
+		text = plan->is_console && !plan->pipe ? BUFFER : "wait";
 	plan->line.on_closed = PV_LINE_WAIT;
 	if (strcmp(text, "wait") == 0)
 		return true;
