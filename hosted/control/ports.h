@@ -114,6 +114,12 @@ enum pv_ports_state {
 
 #define PV_PORTS_ID_BYTES 64u
 
+/* For who tells others when the driver opens and closes a port. */
+struct pv_ports_news {
+	bool was_open; /* as was told last */
+	bool is_due;   /* something may have to be told after a while */
+};
+
 struct pv_ports_port {
 	struct pv_ports *ports;
 	uint16_t number;
@@ -125,6 +131,7 @@ struct pv_ports_port {
 	enum pv_line_kind kind;
 	struct pv_line *line;
 	struct pv_ports_waiter waiter;
+	struct pv_ports_news news;
 
 	/* Between the two sides, who have it by turns. */
 	struct pv_loop_message message;
