@@ -25,10 +25,8 @@ static volatile sig_atomic_t is_taken, is_terminal;
 
 static void make_raw(void)
 {
-	if (!wish.may_wait) {
-		fcntl(STDIN_FILENO, F_SETFL, in_flags | O_NONBLOCK);
-		fcntl(STDOUT_FILENO, F_SETFL, out_flags | O_NONBLOCK);
-	}
+	fcntl(STDIN_FILENO, F_SETFL, in_flags | O_NONBLOCK);
+	fcntl(STDOUT_FILENO, F_SETFL, out_flags | O_NONBLOCK);
 	if (is_terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
@@ -37,10 +35,8 @@ static void put_back(void)
 {
 	if (is_terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &before);
-	if (!wish.may_wait) {
-		fcntl(STDIN_FILENO, F_SETFL, in_flags);
-		fcntl(STDOUT_FILENO, F_SETFL, out_flags);
-	}
+	fcntl(STDIN_FILENO, F_SETFL, in_flags);
+	fcntl(STDOUT_FILENO, F_SETFL, out_flags);
 }
 
 void pv_terminal_put_back(void)
@@ -154,7 +150,7 @@ static void leave_alone(struct minded *this)
 
 static void plan_raw(void)
 {
-	is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	is_terminal = !wish.is_not_raw && tcgetattr(STDIN_FILENO, &before) == 0;
 	if (!is_terminal)
 		return;
 	raw = before;

@@ -18,7 +18,7 @@
 struct pv_terminal_wish {
 	/* Keys that send signals, such as Ctrl-C, go on doing so, and output is still processed. */
 	bool keeps_signal_keys;
-	bool may_wait; /* reads and writes wait, as they did before */
+	bool is_not_raw; /* only made not to wait */
 	/* Within a signal handler: the size has changed. May be NULL. */
 	void (*resized)(void *arg);
 	void *arg;
