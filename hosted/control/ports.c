@@ -88,6 +88,7 @@ static int make_device(struct pv_ports *ports, const PORTS *wanted, struct pv_ho
 	options.arg = ports;
 	host->queues = pv_serial_queues(&options);
 	host->loops = 1;
+	host->may_rest = true;
 	error = pv_host_create(&ports->host, host);
 	if (error)
 		return error;
