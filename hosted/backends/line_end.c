@@ -7,8 +7,11 @@
 
 void pv_line_tell(struct pv_line_base *base)
 {
-	if (base->line.changed)
-		base->line.changed(base->line.arg);
+	/* The control side may say at the same time that it need not be told any more. */
+	void (*changed)(void *arg) = __atomic_load_n(&base->line.changed, __ATOMIC_ACQUIRE);
+
+	if (changed)
+		changed(base->line.arg);
 }
 
 void pv_line_set_size(struct pv_line_base *base, uint16_t columns, uint16_t rows)

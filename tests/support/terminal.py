@@ -114,8 +114,14 @@ class Bridge:
     def says(self):
         """The next of its lines."""
         self.lines += reads(self.told, lambda data: b"\n" in self.lines + data)
+        if b"\n" not in self.lines:
+            raise EOFError("the bridge has ended")
         line, _, self.lines = self.lines.partition(b"\n")
         return line.decode()
+
+    def awaits(self, line):
+        while self.says() != line:
+            pass
 
     def close(self):
         if self.terminal:

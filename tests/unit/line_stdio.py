@@ -102,7 +102,7 @@ class Stdio(unittest.TestCase):
         bridge.terminal.wait_until(bridge.terminal.is_raw)
 
     def test_pipes_in_its_place_are_carried_whole(self):
-        data = os.urandom(3 << 20)
+        data = os.urandom(3 << 19).hex().encode()
         bridge = Bridge(BRIDGE, "stdio", "escape", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(bridge.close)
         writer = threading.Thread(target=bridge.process.stdin.write, args=(data,))
