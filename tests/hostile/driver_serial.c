@@ -26,6 +26,12 @@
 static struct serial_rig rig;
 static uint8_t data[4096];
 
+/* Of so many, as many as are worth their time. */
+static uint32_t some_of(uint32_t many)
+{
+	return getenv("PV_SHORT") ? many / 10 : many;
+}
+
 static void add_lines(struct serial_rig *to)
 {
 	for (uint16_t i = 0; i < PORTS; i++)
@@ -174,7 +180,7 @@ EVIL(a_driver_that_is_told_nothing_costs_nothing)
 {
 	uint64_t told = serial_rig_count(&rig, CONTROL_RX, "messages");
 
-	for (uint16_t i = 0; i < 20000; i++) {
+	for (uint16_t i = 0; i < some_of(20000); i++) {
 		pv_memory_line_set_open(&rig.line[i % PORTS], i / PORTS % 2);
 		pv_memory_line_set_size(&rig.line[0], (uint16_t)(i + 1), 25);
 		pv_serial_remove_port(rig.device, 3, (struct pv_waiter){ 0 });
@@ -352,7 +358,7 @@ static bool noise_goes_on(uint32_t steps, time_t begin)
 {
 	if (getenv("PV_LONG"))
 		return time(NULL) - begin < SOAK_S / serial_rig_ring_kinds;
-	return steps < NOISE_STEPS;
+	return steps < some_of(NOISE_STEPS);
 }
 
 /* Buffers are used in their order: one of twice as many as the ring holds is free again. */
@@ -425,7 +431,7 @@ static void rings_of_noise_break_queues_at_most(void **state)
 	uint32_t broken = 0;
 
 	(void)state;
-	for (uint32_t round = 0; round < 40u * serial_rig_ring_kinds; round++) {
+	for (uint32_t round = 0; round < some_of(40) * serial_rig_ring_kinds; round++) {
 		rig_open(serial_rig_rings[round % serial_rig_ring_kinds]);
 		rig.random = pv_random_start(pv_random_seed(), 1000 + round);
 		for (int step = 0; step < 10; step++) {

@@ -8,7 +8,7 @@
 
 #include "devices/serial/line.h"
 
-#define PV_MEMORY_LINE_BYTES (4u << 20)
+#define PV_MEMORY_LINE_BYTES (2u << 20)
 
 struct pv_memory_line {
 	struct pv_line line;

@@ -294,6 +294,12 @@ void serial_rig_start(struct serial_rig *rig, uint64_t features)
 		serial_rig_start_queue(rig, i);
 }
 
+void serial_rig_answer(struct serial_rig *rig)
+{
+	for (uint16_t i = 0; i < rig->device->queues; i++)
+		answer(rig, i);
+}
+
 bool serial_rig_run_once(struct serial_rig *rig)
 {
 	bool has_worked = false;

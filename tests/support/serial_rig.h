@@ -14,7 +14,7 @@
 
 #define SERIAL_RIG_SIZE         64u
 #define SERIAL_RIG_INDIRECT_MAX 16u
-#define SERIAL_RIG_AREA_BYTES   (3u << 20)
+#define SERIAL_RIG_AREA_BYTES   (2u << 20)
 #define SERIAL_RIG_CRUMBS       600u /* regions of a byte */
 #define SERIAL_RIG_NOWHERE      0x7000000000ull
 #define SERIAL_RIG_LINES        4u
@@ -79,6 +79,9 @@ void serial_rig_start_queue(struct serial_rig *rig, uint16_t index);
 /* Stops it; it goes on, with what is on its ring, where it stopped. */
 void serial_rig_stop_queue(struct serial_rig *rig, uint16_t index);
 void serial_rig_continue_queue(struct serial_rig *rig, uint16_t index);
+
+/* Lanes that were to stop say that they have, without a run. */
+void serial_rig_answer(struct serial_rig *rig);
 
 /* Lets all lanes run until they have nothing to do any more. */
 void serial_rig_run(struct serial_rig *rig);

@@ -330,8 +330,8 @@ ON_EVERY_RING(output_that_is_none_is_given_back_in_its_turn)
 
 	pv_memory_line_allow(&rig.line[1], 40);
 	serial_rig_send(&rig, TX(1), pattern, 100);
-	serial_rig_offer(&rig, TX(1), &sg, 0, 1);
 	serial_rig_offer(&rig, TX(1), &nowhere, 1, 0);
+	serial_rig_offer(&rig, TX(1), &sg, 0, 1);
 	serial_rig_offer(&rig, TX(1), &crumbs, 1, 0);
 	serial_rig_send(&rig, TX(1), pattern + 100, 100);
 	serial_rig_run(&rig);
@@ -365,6 +365,8 @@ ON_EVERY_RING(what_comes_fills_buffers_in_order)
 
 	for (uint32_t i = 0; i < 20; i++)
 		serial_rig_buffer(&rig, RX(1), 1000);
+	serial_rig_run(&rig);
+	assert_int_equal(rig.line[1].reads, 0);
 	pv_memory_line_put(&rig.line[1], pattern, 15500);
 	serial_rig_run(&rig);
 	while ((buffer = serial_rig_take(&rig, RX(1), &bytes))) {

