@@ -10,7 +10,8 @@
  */
 #include "devices/serial/internal.h"
 
-#define MESSAGES_MAX 64u /* in a run */
+#define MESSAGES_MAX 64u                                   /* in a run */
+#define PIECES_MAX   sizeof(struct virtio_console_control) /* memory may be cut anywhere */
 
 /* Each returns whether the driver could say that. */
 
@@ -42,7 +43,7 @@ static bool is_outdated(const struct pv_serial_slot *slot)
  */
 static bool is_waking(const struct pv_serial_slot *slot)
 {
-	return !slot->is_known && !slot->serial->was_ready_said && !(slot->marks & PV_MARK_ADD);
+	return !slot->is_known && !slot->serial->was_ready_said;
 }
 
 static void begin_port(struct pv_serial_slot *slot)
@@ -128,11 +129,12 @@ static void hear_chain(struct pv_queue *queue, const struct pv_chain *chain)
 
 bool pv_serial_hear(struct pv_queue *queue)
 {
+	struct pv_iov iov[PIECES_MAX];
 	uint32_t count;
 
+	pv_serial_of(queue->device)->hearing = queue;
 	for (count = 0; count < MESSAGES_MAX; count++) {
-		struct pv_chain chain = { .iov = pv_serial_of(queue->device)->burst.iov,
-			                  .capacity = PV_SERIAL_CHAIN_PIECES };
+		struct pv_chain chain = { .iov = iov, .capacity = PIECES_MAX };
 
 		if (!pv_queue_take(queue, &chain))
 			break;
@@ -140,4 +142,9 @@ bool pv_serial_hear(struct pv_queue *queue)
 		pv_queue_return(queue, &chain, 0);
 	}
 	return count > 0;
+}
+
+void pv_serial_hear_drain(struct pv_queue *queue)
+{
+	pv_serial_of(queue->device)->hearing = NULL;
 }

@@ -117,7 +117,7 @@ struct pv_serial {
 	struct pv_device device;
 	struct pv_serial_options options;
 
-	/* Both: a request or a change of a line waits in some slot; the size of port 0. */
+	/* Both: there is something to follow; the size of port 0. */
 	bool has_news;
 	uint32_t size;
 
@@ -128,6 +128,7 @@ struct pv_serial {
 	bool is_driver_ready;             /* it can be told of ports */
 	bool was_ready_said;              /* ... because it said so */
 	bool has_to_tell;                 /* the control side, at the end of what is done */
+	struct pv_queue *hearing;         /* the control transmitq, while it runs; or NULL */
 	uint16_t turn;                    /* of the slot that is looked at first */
 	uint64_t marked[PV_SERIAL_WORDS]; /* the slots that have marks */
 	struct pv_serial_burst burst;     /* for all queues: they run one after the other */
@@ -190,6 +191,9 @@ static inline void pv_serial_stall(struct pv_queue *queue)
 
 /* ---- ports (ports.c) ---- */
 
+/* Any thread: something waits in a slot, or has changed for the control side. */
+void pv_serial_raise_news(struct pv_serial *serial);
+
 /*
  * Carries out what waits in the slots. Whoever has them. Returns whether there was anything, which
  * may be work for any queue.
@@ -230,6 +234,8 @@ bool pv_serial_tell(struct pv_queue *queue);
 
 /* hear.c */
 bool pv_serial_hear(struct pv_queue *queue);
+/* It takes nothing any more. */
+void pv_serial_hear_drain(struct pv_queue *queue);
 
 /* receive.c */
 bool pv_serial_receive(struct pv_queue *queue);
@@ -240,6 +246,12 @@ void pv_serial_transmit_stop(struct pv_queue *queue);
 bool pv_serial_transmit(struct pv_queue *queue);
 
 /* burst.c */
+
+/* What of so many bytes is for one run: others on the loop have their turn too. */
+static inline uint64_t pv_serial_turn_of(uint64_t bytes)
+{
+	return bytes < PV_SERIAL_BURST_BYTES ? bytes : PV_SERIAL_BURST_BYTES;
+}
 
 /*
  * Takes up to `chains` chains, all whose pieces may be written, or read. The pieces of all of them

@@ -19,7 +19,7 @@ static bool does_any_queue_run(const struct pv_device *device)
 }
 
 /* Pairs with the exchange in pv_serial_follow(): what was written before is seen there. */
-static void raise_news(struct pv_serial *serial)
+void pv_serial_raise_news(struct pv_serial *serial)
 {
 	__atomic_store_n(&serial->has_news, true, __ATOMIC_RELEASE);
 }
@@ -32,7 +32,7 @@ static void line_changed(void *arg)
 	struct pv_serial_slot *slot = arg;
 
 	__atomic_store_n(&slot->has_line_changed, true, __ATOMIC_RELEASE);
-	raise_news(slot->serial);
+	pv_serial_raise_news(slot->serial);
 }
 
 /* Its thread may be about to call while the control side says that it need not any more. */
@@ -116,7 +116,6 @@ static void follow_request(struct pv_serial_slot *slot)
 		take_in(slot);
 	} else if (wanted == PV_SERIAL_REMOVE) {
 		let_go(slot);
-		slot->serial->has_to_tell = true;
 		__atomic_store_n(&slot->request, PV_SERIAL_REMOVED, __ATOMIC_RELEASE);
 	}
 }
@@ -126,6 +125,7 @@ bool pv_serial_follow(struct pv_serial *serial)
 	if (!__atomic_load_n(&serial->has_news, __ATOMIC_RELAXED) ||
 	    !__atomic_exchange_n(&serial->has_news, false, __ATOMIC_ACQUIRE))
 		return false;
+	serial->has_to_tell = true;
 	for (uint16_t i = 0; i < serial->options.ports_max; i++) {
 		struct pv_serial_slot *slot = &serial->slot[i];
 
@@ -234,7 +234,7 @@ static void have_followed(struct pv_serial *serial)
 {
 	struct pv_device *device = &serial->device;
 
-	raise_news(serial);
+	pv_serial_raise_news(serial);
 	for (uint16_t i = 0; i < device->queues; i++)
 		if (device->queue[i].state == PV_QUEUE_RUNNING) {
 			device->port->ops->queue_wake(device->port, &device->queue[i]);

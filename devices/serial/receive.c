@@ -30,14 +30,16 @@ static void learn(struct pv_serial_slot *slot, uint16_t filled)
 }
 
 /* Returns how many bytes have come. */
-static size_t read_line(struct pv_serial_slot *slot, const struct pv_serial_burst *burst)
+static size_t read_line(struct pv_serial_slot *slot, struct pv_serial_burst *burst)
 {
-	struct pv_line *line = slot->line;
+	uint64_t offered = pv_serial_turn_of(burst->bytes);
+	struct pv_iov *iov = burst->iov;
+	uint16_t pieces = burst->pieces;
 	size_t bytes = 0;
 
-	if (burst->pieces > 0)
-		bytes = line->ops->read(line, burst->iov, burst->pieces);
-	pv_bug_on(bytes > burst->bytes);
+	if (pieces > 0 && pv_iov_cut(&iov, &pieces, 0, offered))
+		bytes = slot->line->ops->read(slot->line, iov, pieces);
+	pv_bug_on(bytes > offered);
 	return bytes;
 }
 

@@ -80,7 +80,16 @@ static int queue_start(struct pv_queue *queue)
 		return -PV_EINVAL;
 	if (role == PV_SERIAL_TRANSMITS)
 		pv_serial_transmit_start(queue);
+	/* Without MULTIPORT this is how the driver opens the port. */
+	if (queue->index == 0)
+		pv_serial_raise_news(pv_serial_of(queue->device));
 	return 0;
+}
+
+static void queue_drain(struct pv_queue *queue)
+{
+	if (role_of(queue) == PV_SERIAL_HEARS)
+		pv_serial_hear_drain(queue);
 }
 
 static void queue_stop(struct pv_queue *queue)
@@ -152,6 +161,7 @@ static const struct pv_virtio_ops virtio_ops = {
 	.config_write = config_write,
 	.queue_start = queue_start,
 	.queue_run = queue_run,
+	.queue_drain = queue_drain,
 	.queue_stop = queue_stop,
 	.queue_event = queue_event,
 	.queue_rested = queue_rested,

@@ -58,62 +58,70 @@ static void note(struct pv_serial_slot *slot, const struct pv_serial_burst *burs
 static uint64_t write_line(struct pv_queue *queue, struct pv_serial_slot *slot,
                            struct pv_serial_burst *burst)
 {
-	struct pv_line *line = slot->line;
 	uint64_t gone = gone_before(slot, burst);
+	uint64_t given = pv_serial_turn_of(burst->bytes - gone);
 	struct pv_iov *iov = burst->iov;
 	uint16_t pieces = burst->pieces;
 	size_t written = 0;
 
-	if (pieces > 0 && pv_iov_cut(&iov, &pieces, gone, burst->bytes - gone))
-		written = line->ops->write(line, iov, pieces);
-	pv_bug_on(written > burst->bytes - gone);
+	if (pieces > 0 && slot->line->has_room && pv_iov_cut(&iov, &pieces, gone, given))
+		written = slot->line->ops->write(slot->line, iov, pieces);
+	pv_bug_on(written > given);
 	pv_count_add(&pv_serial_counters_of(queue)->bytes, written);
 	return gone + written;
 }
 
-static bool transmit(struct pv_queue *queue, struct pv_serial_slot *slot)
+static void transmit(struct pv_queue *queue, struct pv_serial_slot *slot,
+                     struct pv_serial_burst *burst)
 {
-	struct pv_serial_burst *burst = &slot->serial->burst;
 	uint64_t before = queue->counters.completions;
-	uint64_t gone;
+	uint64_t gone = write_line(queue, slot, burst);
 
-	pv_serial_burst_take(queue, PV_SERIAL_BURST, false);
-	if (burst->taken == 0)
-		return false;
-	gone = write_line(queue, slot, burst);
 	gone = pv_serial_burst_end(queue, gone, false);
 	note(slot, burst, gone, (uint16_t)(queue->counters.completions - before));
 	if (!slot->line->has_room)
 		pv_serial_stall(queue);
-	return true;
 }
 
 /*
  * Nobody is there, or somebody else than the driver thinks: the bytes of a driver that waits for
  * them to go are no reason for it to wait forever.
  */
-static bool drop(struct pv_queue *queue)
+static void drop(struct pv_queue *queue, const struct pv_serial_burst *burst)
 {
-	const struct pv_serial_burst *burst = &pv_serial_of(queue->device)->burst;
-
-	pv_serial_burst_take(queue, PV_SERIAL_BURST, false);
 	pv_count_add(&pv_serial_counters_of(queue)->dropped, burst->bytes);
 	pv_serial_burst_end(queue, burst->bytes, false);
-	return burst->taken > 0;
+}
+
+/*
+ * Is what was taken for a port that has gone? If the driver has said before that it has set up the
+ * new one, that was said by now, though perhaps nobody listened yet.
+ */
+static bool is_for_nobody(const struct pv_serial_slot *slot)
+{
+	struct pv_queue *hearing = slot->serial->hearing;
+
+	if (slot->is_stale && hearing)
+		pv_serial_hear(hearing);
+	return !slot->is_there || slot->is_stale;
 }
 
 bool pv_serial_transmit(struct pv_queue *queue)
 {
 	struct pv_serial_slot *slot = pv_serial_slot_of(queue);
+	struct pv_serial_burst *burst = &slot->serial->burst;
 
-	if (!slot->is_there || slot->is_stale) {
-		queue->is_stalled = false;
-		return drop(queue);
-	}
-	if (!slot->line->has_room) {
+	if (slot->is_there && !slot->line->has_room && !slot->is_stale) {
 		pv_serial_stall(queue);
 		return false;
 	}
 	queue->is_stalled = false;
-	return transmit(queue, slot);
+	pv_serial_burst_take(queue, PV_SERIAL_BURST, false);
+	if (burst->taken == 0)
+		return false;
+	if (is_for_nobody(slot))
+		drop(queue, burst);
+	else
+		transmit(queue, slot, burst);
+	return true;
 }

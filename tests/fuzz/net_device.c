@@ -11,11 +11,11 @@
 #include "devices/net/net.h"
 #include "ring/err.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/put.h"
 #include "tests/support/memory_wire.h"
 
 #define PAIRS_MAX       2u
 #define QUEUES_MAX      (2u * PAIRS_MAX + 1u)
-#define RING_BYTES      0x100u
 #define RINGS_GPA       FUZZ_HIGH_GPA
 #define PIECES_MAX      7u
 #define STATE_BYTES     32768u
@@ -27,12 +27,6 @@
 #define FRAME_BYTES_MAX 2048u
 #define TICK_NS         30000000u
 
-/* What the driver knows of its ring. */
-struct place {
-	uint16_t idx, at;
-	bool is_wrapped;
-};
-
 static struct fuzz_net {
 	struct fuzz_memory memory;
 	struct pv_memory_wire wire;
@@ -40,7 +34,7 @@ static struct fuzz_net {
 	struct fuzz_host host[2];
 	unsigned int current;
 	uint64_t refused; /* bits that the driver does without */
-	struct place place[QUEUES_MAX];
+	struct fuzz_place place[QUEUES_MAX];
 } net;
 
 static struct fuzz_host *host(void)
@@ -61,19 +55,15 @@ static void make_device(unsigned int which)
 	pv_device_mem_set(made->device, net.memory.mem);
 }
 
+static uint8_t *ring_of(uint16_t index)
+{
+	return net.memory.host[2] + index * FUZZ_PUT_BYTES;
+}
+
 static void start_queue(uint16_t index)
 {
-	const uint64_t gpa = RINGS_GPA + index * RING_BYTES;
-	const struct pv_ring_config config = { .size = FUZZ_SIZE,
-		                               .desc_area = pv_gpa_of(gpa),
-		                               .driver_area = pv_gpa_of(gpa + 0x80),
-		                               .device_area = pv_gpa_of(gpa + 0xa0) };
-	const struct pv_ring_position position = pv_ring_position_fresh();
-
-	memset(net.memory.host[2] + index * RING_BYTES, 0, RING_BYTES);
-	net.place[index] = (struct place){ 0 };
-	pv_bug_on(pv_device_queue_set(host()->device, index, &config, &position));
-	pv_device_queue_start(host()->device, index);
+	fuzz_put_start(host()->device, index, ring_of(index), RINGS_GPA + index * FUZZ_PUT_BYTES,
+	               &net.place[index]);
 }
 
 /* Of features that do not go together none but the ring's are taken. */
@@ -127,58 +117,10 @@ static void close_net(void)
 
 /* ---- the driver's rings ---- */
 
-struct piece {
-	uint64_t gpa;
-	uint32_t bytes;
-	bool is_writable;
-};
-
-static void put_split(uint16_t index, const struct piece *piece, uint16_t pieces)
+static void put(uint16_t index, const struct fuzz_piece *piece, uint16_t pieces)
 {
-	uint8_t *ring = net.memory.host[2] + index * RING_BYTES;
-	struct virtq_desc *desc = (struct virtq_desc *)(void *)ring;
-	struct virtq_avail *avail = (struct virtq_avail *)(void *)(ring + 0x80);
-	struct place *place = &net.place[index];
-	uint16_t head = place->at;
-
-	for (uint16_t i = 0; i < pieces; i++, place->at = (place->at + 1) % FUZZ_SIZE)
-		desc[place->at] = (struct virtq_desc){
-			pv_le64_of(piece[i].gpa), pv_le32_of(piece[i].bytes),
-			pv_le16_of((uint16_t)((i + 1 < pieces ? VIRTQ_DESC_F_NEXT : 0) |
-			                      (piece[i].is_writable ? VIRTQ_DESC_F_WRITE : 0))),
-			pv_le16_of((place->at + 1) % FUZZ_SIZE)
-		};
-	avail->ring[place->idx % FUZZ_SIZE] = pv_le16_of(head);
-	avail->idx = pv_le16_of(++place->idx);
-}
-
-static void put_packed(uint16_t index, const struct piece *piece, uint16_t pieces)
-{
-	struct pvirtq_desc *desc =
-		(struct pvirtq_desc *)(void *)(net.memory.host[2] + index * RING_BYTES);
-	struct place *place = &net.place[index];
-	uint16_t head = place->at;
-
-	for (uint16_t i = 0; i < pieces; i++) {
-		const uint32_t turn = place->is_wrapped ? VIRTQ_DESC_F_USED : VIRTQ_DESC_F_AVAIL;
-
-		desc[place->at] = (struct pvirtq_desc){
-			pv_le64_of(piece[i].gpa), pv_le32_of(piece[i].bytes), pv_le16_of(head),
-			pv_le16_of((uint16_t)(turn | (i + 1 < pieces ? VIRTQ_DESC_F_NEXT : 0) |
-			                      (piece[i].is_writable ? VIRTQ_DESC_F_WRITE : 0)))
-		};
-		place->at = (place->at + 1) % FUZZ_SIZE;
-		if (place->at == 0)
-			place->is_wrapped = !place->is_wrapped;
-	}
-}
-
-static void put(uint16_t index, const struct piece *piece, uint16_t pieces)
-{
-	if (host()->device->features & VIRTIO_F_RING_PACKED)
-		put_packed(index, piece, pieces);
-	else
-		put_split(index, piece, pieces);
+	fuzz_put(ring_of(index), &net.place[index], host()->device->features & VIRTIO_F_RING_PACKED,
+	         piece, pieces);
 }
 
 /* The last of the queues that the driver knows of. */
@@ -204,7 +146,7 @@ static void put_anything(struct fuzz_input *input)
 		                           FUZZ_HIGH_GPA, 0x7000000000000000u };
 	const uint8_t what = fuzz_u8(input), wild = fuzz_u8(input);
 	const uint16_t queue = what % host()->device->queues, pieces = 1 + what / 8 % PIECES_MAX;
-	struct piece piece[PIECES_MAX];
+	struct fuzz_piece piece[PIECES_MAX];
 
 	for (uint16_t i = 0; i < pieces; i++) {
 		uint8_t where = fuzz_u8(input);
@@ -268,14 +210,14 @@ static void send_packet(struct fuzz_input *input)
 	uint8_t *memory = net.memory.host[1];
 	const uint8_t what = fuzz_u8(input);
 	const uint16_t queue = what & 1 && net.options.pairs > 1 ? 3 : 1;
-	struct piece piece[PIECES_MAX] = { { .gpa = FUZZ_LOW_GPA } };
+	struct fuzz_piece piece[PIECES_MAX] = { { .gpa = FUZZ_LOW_GPA } };
 
 	memset(memory, 0, before);
 	memcpy(memory, &header, sizeof(header));
 	piece[0].bytes = (uint32_t)(before + any_head(memory + before, input));
 	for (uint32_t i = 1; i < PIECES_MAX; i++)
-		piece[i] =
-			(struct piece){ FUZZ_TOP_GPA, 1 + fuzz_u16(input) % FUZZ_TOP_BYTES, false };
+		piece[i] = (struct fuzz_piece){ FUZZ_TOP_GPA, 1 + fuzz_u16(input) % FUZZ_TOP_BYTES,
+			                        false };
 	put(queue, piece, 1 + what / 2 % PIECES_MAX);
 }
 
@@ -283,8 +225,9 @@ static void say_command(struct fuzz_input *input)
 {
 	uint8_t *memory = net.memory.host[1];
 	uint32_t bytes = 2 + fuzz_u8(input) % COMMAND_BYTES;
-	const struct piece piece[] = { { FUZZ_LOW_GPA, bytes, false },
-		                       { FUZZ_LOW_GPA + ANSWER_AT, 1 + fuzz_u8(input), true } };
+	const struct fuzz_piece piece[] = { { FUZZ_LOW_GPA, bytes, false },
+		                            { FUZZ_LOW_GPA + ANSWER_AT, 1 + fuzz_u8(input),
+		                              true } };
 
 	memory[0] = fuzz_u8(input) % 9;
 	memory[1] = fuzz_u8(input) % 6;

@@ -16,6 +16,11 @@ static size_t min(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static size_t space_of(const struct pv_memory_line *line)
+{
+	return PV_MEMORY_LINE_BYTES - line->written_bytes;
+}
+
 static size_t write_some(struct pv_line *of, const struct pv_iov *iov, uint16_t pieces)
 {
 	struct pv_memory_line *line = line_of(of);
@@ -23,9 +28,8 @@ static size_t write_some(struct pv_line *of, const struct pv_iov *iov, uint16_t 
 
 	line->writes++;
 	for (uint16_t i = 0; i < pieces; i++) {
-		size_t bytes = min(iov[i].bytes, line->room);
+		size_t bytes = min(iov[i].bytes, min(line->room, space_of(line)));
 
-		pv_bug_on(line->written_bytes + bytes > PV_MEMORY_LINE_BYTES);
 		memcpy(line->written + line->written_bytes, iov[i].base, bytes);
 		line->written_bytes += bytes;
 		line->room -= bytes;
@@ -105,6 +109,7 @@ void pv_memory_line_put(struct pv_memory_line *line, const void *data, size_t by
 void pv_memory_line_forget(struct pv_memory_line *line)
 {
 	line->written_bytes = 0;
+	line->line.has_room = line->room > 0;
 }
 
 static void changed(struct pv_memory_line *line)

@@ -8,7 +8,7 @@
 
 #include "devices/serial/line.h"
 
-#define PV_MEMORY_LINE_BYTES (4u << 20)
+#define PV_MEMORY_LINE_BYTES (1u << 20)
 
 struct pv_memory_line {
 	struct pv_line line;
@@ -32,7 +32,7 @@ void pv_memory_line_allow(struct pv_memory_line *line, size_t bytes);
 /* Bytes that are to be read. */
 void pv_memory_line_put(struct pv_memory_line *line, const void *data, size_t bytes);
 
-/* Takes what was written away. */
+/* Takes what was written away; more than PV_MEMORY_LINE_BYTES does not fit otherwise. */
 void pv_memory_line_forget(struct pv_memory_line *line);
 
 /* What the guest is told; whoever listens is told that it has changed. */

@@ -14,7 +14,7 @@
 
 #define SERIAL_RIG_SIZE         64u
 #define SERIAL_RIG_INDIRECT_MAX 16u
-#define SERIAL_RIG_AREA_BYTES   (8u << 20)
+#define SERIAL_RIG_AREA_BYTES   (2u << 20)
 #define SERIAL_RIG_CRUMBS       600u /* regions of a byte */
 #define SERIAL_RIG_NOWHERE      0x7000000000ull
 #define SERIAL_RIG_LINES        4u
@@ -122,10 +122,16 @@ uint8_t *serial_rig_take(struct serial_rig *rig, uint16_t queue, uint32_t *writt
 void serial_rig_expect_back(struct serial_rig *rig, uint16_t queue);
 void serial_rig_expect_none(struct serial_rig *rig, uint16_t queue);
 
-/* Says a control message, and has it heard. */
+/* Says a control message; and has it heard. */
+void serial_rig_post(struct serial_rig *rig, uint32_t id, uint16_t event, uint16_t value);
 void serial_rig_say(struct serial_rig *rig, uint32_t id, uint16_t event, uint16_t value);
 
-/* Gives a buffer for a control message; expects that one was told, with these bytes behind it. */
+/* Gives buffers for so many control messages, and lets the lanes run. */
+void serial_rig_listen(struct serial_rig *rig, uint32_t messages);
+
+/* Expects that this was told, with these bytes behind it; the second listens for it before. */
+void serial_rig_expect_message(struct serial_rig *rig, uint32_t id, uint16_t event, uint16_t value,
+                               const void *more, uint32_t bytes);
 void serial_rig_expect_told(struct serial_rig *rig, uint32_t id, uint16_t event, uint16_t value,
                             const void *more, uint32_t bytes);
 void serial_rig_expect_silence(struct serial_rig *rig);

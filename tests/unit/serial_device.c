@@ -426,6 +426,10 @@ static void one_port_needs_no_messages(void **state)
 		expect_written(0, pattern, 100);
 		assert_non_null(serial_rig_take(&rig, RX(0), &bytes));
 		assert_int_equal(bytes, 60);
+		assert_string_equal(rig.guest_change, "0 open");
+		assert_int_equal(pv_device_reset(rig.device, (struct pv_waiter){ 0 }), 0);
+		assert_string_equal(rig.guest_change, "0 closed");
+		assert_int_equal(rig.guest_changes, 2);
 		close_rig();
 	}
 }

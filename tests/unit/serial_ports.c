@@ -306,6 +306,26 @@ ON_EVERY_RING(a_new_port_gets_nothing_that_was_for_the_old_one)
 	assert_int_equal(rig.line[2].written_bytes, 50);
 }
 
+/* Whichever of the two queues is run first. */
+ON_EVERY_RING(what_is_sent_to_a_new_port_as_soon_as_it_is_set_up_goes_out)
+{
+	const struct virtio_console_control ready = { pv_le32_of(1),
+		                                      pv_le16_of(VIRTIO_CONSOLE_PORT_READY),
+		                                      pv_le16_of(1) };
+
+	serial_rig_remove(&rig, 1);
+	serial_rig_run(&rig);
+	serial_rig_add(&rig, 1, 2, NULL, false);
+	serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL, 0);
+	serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_ADD, 1, NULL, 0);
+	serial_rig_send(&rig, CONTROL_TX, &ready, sizeof(ready));
+	serial_rig_send(&rig, TX(1), pattern, 50);
+	pv_queue_run(&rig.device->queue[TX(1)]);
+	serial_rig_run(&rig);
+	assert_int_equal(rig.line[2].written_bytes, 50);
+	serial_rig_expect_back(&rig, CONTROL_TX);
+}
+
 /* A ring that begins anew has other chains: none of them has gone in part. */
 ON_EVERY_RING(a_queue_that_was_reset_begins_with_the_first_byte)
 {
@@ -370,20 +390,50 @@ static void add_all(void)
 	assert_int_equal(pv_serial_free_port(rig.device), -PV_ENOSPC);
 }
 
+/* Many at a time: each time all of 1024 queues are run. */
+#define BATCH 10u
+
+static void set_up_batch(uint16_t first, uint16_t end)
+{
+	char name[16];
+
+	for (uint16_t i = first; i < end; i++)
+		serial_rig_post(&rig, i, VIRTIO_CONSOLE_PORT_READY, 1);
+	serial_rig_listen(&rig, 2u * (end - first));
+	for (uint16_t i = first; i < end; i++) {
+		snprintf(name, sizeof(name), "port%u", i);
+		serial_rig_expect_back(&rig, CONTROL_TX);
+		serial_rig_expect_message(&rig, i, VIRTIO_CONSOLE_PORT_NAME, 1, name,
+		                          (uint32_t)strlen(name));
+		serial_rig_expect_message(&rig, i, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
+		serial_rig_post(&rig, i, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	}
+	serial_rig_run(&rig);
+	for (uint16_t i = first; i < end; i++) {
+		serial_rig_expect_back(&rig, CONTROL_TX);
+		assert_true(pv_serial_is_guest_open(rig.device, i));
+	}
+}
+
+static void expect_told_of_batch(uint16_t first, uint16_t end, uint16_t event)
+{
+	serial_rig_listen(&rig, end - first);
+	for (uint16_t i = first; i < end; i++)
+		serial_rig_expect_message(&rig, i, event, 1, NULL, 0);
+}
+
+static uint16_t end_of_batch(uint16_t first)
+{
+	return first + BATCH < VIRTIO_CONSOLE_PORTS_MAX ? (uint16_t)(first + BATCH)
+	                                                : VIRTIO_CONSOLE_PORTS_MAX;
+}
+
 static void bring_all_up(void)
 {
-	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i++)
-		serial_rig_expect_told(&rig, i, VIRTIO_CONSOLE_DEVICE_ADD, 1, NULL, 0);
-	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "port%u", i);
-		serial_rig_say(&rig, i, VIRTIO_CONSOLE_PORT_READY, 1);
-		serial_rig_expect_told(&rig, i, VIRTIO_CONSOLE_PORT_NAME, 1, name,
-		                       (uint32_t)strlen(name));
-		serial_rig_expect_told(&rig, i, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
-		serial_rig_say(&rig, i, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	}
+	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i = end_of_batch(i))
+		expect_told_of_batch(i, end_of_batch(i), VIRTIO_CONSOLE_DEVICE_ADD);
+	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i = end_of_batch(i))
+		set_up_batch(i, end_of_batch(i));
 }
 
 /* Each byte of port i is i. */
@@ -418,10 +468,10 @@ static void remove_all(void)
 		serial_rig_remove(&rig, i);
 	serial_rig_run(&rig);
 	assert_int_equal(rig.removals, VIRTIO_CONSOLE_PORTS_MAX);
-	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i++) {
-		serial_rig_expect_told(&rig, i, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL, 0);
+	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i = end_of_batch(i))
+		expect_told_of_batch(i, end_of_batch(i), VIRTIO_CONSOLE_DEVICE_REMOVE);
+	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i++)
 		pv_memory_line_close(&many[i]);
-	}
 }
 
 static void all_511_ports_work(void **state)
@@ -442,10 +492,10 @@ static void every_port_has_its_turn(void **state)
 {
 	(void)state;
 	open_rig(PORTS);
-	serial_rig_add(&rig, 0, 0, NULL, false);
-	serial_rig_add(&rig, 3, 3, NULL, false);
 	start(0);
+	serial_rig_add(&rig, 0, 0, NULL, false);
 	bring_up(0);
+	serial_rig_add(&rig, 3, 3, NULL, false);
 	bring_up(3);
 	pv_memory_line_set_open(&rig.line[3], false);
 	pv_memory_line_set_open(&rig.line[0], false);
@@ -478,6 +528,7 @@ int main(void)
 		cmocka_unit_test(after_a_reset_all_is_told_anew),
 		cmocka_unit_test(a_port_goes_with_bytes_on_their_way),
 		cmocka_unit_test(a_new_port_gets_nothing_that_was_for_the_old_one),
+		cmocka_unit_test(what_is_sent_to_a_new_port_as_soon_as_it_is_set_up_goes_out),
 		cmocka_unit_test(a_queue_that_was_reset_begins_with_the_first_byte),
 		cmocka_unit_test(a_queue_that_was_stopped_goes_on_with_the_next_byte),
 		cmocka_unit_test(all_511_ports_work),

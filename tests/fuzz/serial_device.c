@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The whole console device under a driver by script: chains of any pieces in its queues, control
+ * messages that are nearly right, lines that take and give by parts, and a user who adds and
+ * removes ports and moves the device.  Lines are given memory of the guest's, and not too much; a
+ * queue that has run holds nothing; a port that was removed is let go; and what was saved loads.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/serial/serial.h"
+#include "ring/err.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/put.h"
+
+#define PORTS        2u
+#define QUEUES       (2u * PORTS + 2u)
+#define RINGS_GPA    FUZZ_HIGH_GPA
+#define PIECES_MAX   7u
+#define STATE_BYTES  4096u
+#define STATE_HEADER 16u
+#define CHECKSUM_AT  12u
+#define CALL_BYTES   (1u << 20) /* that a line is given in one call */
+#define MESSAGE_AT   0x300u
+
+struct fuzz_line {
+	struct pv_line line;
+	size_t room, input;
+	bool is_port;  /* the user wants it to be, or it is on its way out */
+	bool is_going; /* ... the latter */
+};
+
+static struct fuzz_serial {
+	struct fuzz_memory memory;
+	struct fuzz_line line[PORTS];
+	struct pv_serial_options options;
+	struct fuzz_host host[2];
+	unsigned int current;
+	uint64_t refused; /* bits that the driver does without */
+	struct fuzz_place place[QUEUES];
+} serial;
+
+static struct fuzz_host *host(void)
+{
+	return &serial.host[serial.current];
+}
+
+/* ---- lines ---- */
+
+static void check_pieces(const struct pv_iov *iov, uint16_t pieces)
+{
+	pv_bug_on(pieces == 0 || pv_iov_bytes(iov, pieces) > CALL_BYTES);
+	for (uint16_t i = 0; i < pieces; i++)
+		pv_bug_on(!fuzz_memory_has(&serial.memory, iov[i].base, iov[i].bytes));
+}
+
+static size_t line_write(struct pv_line *of, const struct pv_iov *iov, uint16_t pieces)
+{
+	struct fuzz_line *line = (struct fuzz_line *)of;
+	size_t bytes = (size_t)pv_iov_bytes(iov, pieces);
+
+	check_pieces(iov, pieces);
+	pv_bug_on(!line->is_port || !of->has_room);
+	of->has_room = bytes <= line->room;
+	if (bytes > line->room)
+		bytes = line->room;
+	line->room -= bytes;
+	return bytes;
+}
+
+static size_t line_read(struct pv_line *of, const struct pv_iov *iov, uint16_t pieces)
+{
+	struct fuzz_line *line = (struct fuzz_line *)of;
+	size_t done = 0;
+
+	check_pieces(iov, pieces);
+	pv_bug_on(!line->is_port || !of->has_input);
+	for (uint16_t i = 0; i < pieces && done < line->input; i++) {
+		size_t left = line->input - done;
+		size_t bytes = iov[i].bytes < left ? iov[i].bytes : left;
+
+		memset(iov[i].base, 0x5a, bytes);
+		done += bytes;
+	}
+	line->input -= done;
+	of->has_input = line->input > 0;
+	return done;
+}
+
+static void line_emergency(struct pv_line *of, uint8_t byte)
+{
+	(void)byte;
+	pv_bug_on(!((struct fuzz_line *)of)->is_port);
+}
+
+static const struct pv_line_ops line_ops = { line_write, line_read, line_emergency };
+
+/* Something happens at its other end. */
+static void change_line(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input);
+	struct fuzz_line *line = &serial.line[what % PORTS];
+
+	switch (what / PORTS % 4) {
+	case 0:
+		line->room = fuzz_u16(input);
+		line->line.has_room = true;
+		return;
+	case 1:
+		line->input += fuzz_u16(input);
+		line->line.has_input = line->input > 0;
+		return;
+	case 2:
+		line->line.is_open = !line->line.is_open;
+		break;
+	default:
+		line->line.columns = fuzz_u8(input);
+		line->line.rows = fuzz_u8(input);
+		break;
+	}
+	if (line->line.changed)
+		line->line.changed(line->line.arg);
+}
+
+/* ---- ports ---- */
+
+static void was_removed(void *arg)
+{
+	struct fuzz_line *line = arg;
+
+	pv_bug_on(!line->is_going || line->line.changed);
+	line->is_port = line->is_going = false;
+}
+
+static void add_port(uint16_t index, bool is_console)
+{
+	struct fuzz_line *line = &serial.line[index];
+	const struct pv_serial_port port = { .line = &line->line,
+		                             .name = is_console ? NULL : "fuzz",
+		                             .is_console = is_console };
+	int err = pv_serial_add_port(host()->device, index, &port);
+
+	pv_bug_on(err != (line->is_port ? -PV_EBUSY : 0));
+	line->is_port = true;
+}
+
+static void remove_port(uint16_t index)
+{
+	struct fuzz_line *line = &serial.line[index];
+	bool was_port = line->is_port, was_going = line->is_going;
+	int err;
+
+	if (was_port)
+		line->is_going = true;
+	err = pv_serial_remove_port(host()->device, index, (struct pv_waiter){ was_removed, line });
+	pv_bug_on(err != (!was_port ? -PV_EINVAL : was_going ? -PV_EBUSY : 0));
+}
+
+/* ---- birth and death ---- */
+
+static void make_device(unsigned int which)
+{
+	struct fuzz_host *made = &serial.host[which];
+
+	*made = fuzz_host_of(fuzz_storage(pv_serial_bytes(&serial.options)));
+	made->device = pv_serial_init(made->storage, &made->port, &serial.options);
+	pv_device_mem_set(made->device, serial.memory.mem);
+}
+
+static uint8_t *ring_of(uint16_t index)
+{
+	return serial.memory.host[2] + index * FUZZ_PUT_BYTES;
+}
+
+static void start(void)
+{
+	struct pv_device *device = host()->device;
+	const uint64_t features = pv_device_features(device) & ~serial.refused;
+
+	pv_bug_on(pv_device_features_set(device, features | VIRTIO_F_VERSION_1));
+	pv_device_status_set(device, 0xf);
+	for (uint16_t i = 0; i < device->queues; i++)
+		fuzz_put_start(device, i, ring_of(i), RINGS_GPA + i * FUZZ_PUT_BYTES,
+		               &serial.place[i]);
+}
+
+static void restart(void)
+{
+	pv_bug_on(pv_device_reset(host()->device, (struct pv_waiter){ 0 }));
+	start();
+}
+
+static void open_serial(struct fuzz_input *input)
+{
+	const uint8_t bits = fuzz_u8(input);
+
+	memset(&serial, 0, sizeof(serial));
+	fuzz_memory_open(&serial.memory);
+	for (uint32_t i = 0; i < PORTS; i++)
+		serial.line[i].line.ops = &line_ops;
+	serial.options = (struct pv_serial_options){ .ports_max = PORTS,
+		                                     .queue_size_max = FUZZ_SIZE,
+		                                     .is_in_order = bits & 1 };
+	if (bits & 2) {
+		serial.options.is_single = true;
+		serial.options.ports_max = 1;
+	}
+	serial.refused = bits & 4 ? VIRTIO_F_RING_PACKED : 0;
+	serial.refused |= bits & 8 ? VIRTIO_CONSOLE_F_MULTIPORT : 0;
+	serial.refused |= bits & 16 ? VIRTIO_F_EVENT_IDX : 0;
+	make_device(0);
+	add_port(0, true);
+	start();
+}
+
+static void close_serial(void)
+{
+	fuzz_host_close(host());
+	fuzz_memory_close(&serial.memory);
+}
+
+/* ---- the driver ---- */
+
+static void put(uint16_t index, const struct fuzz_piece *piece, uint16_t pieces)
+{
+	fuzz_put(ring_of(index), &serial.place[index],
+	         host()->device->features & VIRTIO_F_RING_PACKED, piece, pieces);
+}
+
+static void put_anything(struct fuzz_input *input)
+{
+	static const uint64_t places[] = { FUZZ_LOW_GPA,  FUZZ_LOW_GPA,       FUZZ_HIGH_GPA + 0x600,
+		                           FUZZ_TOP_GPA,  FUZZ_RING_GPA,      FUZZ_TINY_GPA,
+		                           FUZZ_HIGH_GPA, 0x7000000000000000u };
+	const uint8_t what = fuzz_u8(input), wild = fuzz_u8(input);
+	const uint16_t queue = what % host()->device->queues, pieces = 1 + what / 8 % PIECES_MAX;
+	struct fuzz_piece piece[PIECES_MAX];
+
+	for (uint16_t i = 0; i < pieces; i++) {
+		uint8_t where = fuzz_u8(input);
+		uint16_t bytes = fuzz_u16(input);
+
+		piece[i].gpa = places[where % 8] + where / 8 * 4u;
+		piece[i].bytes = bytes & 0x8000 ? bytes * 16u : bytes % 1024u;
+		piece[i].is_writable = (queue % 2 == 0) != (wild >> i & 1);
+	}
+	put(queue, piece, pieces);
+}
+
+/* Buffers and bytes as a driver of good will has them. */
+static void put_something(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input);
+	const uint16_t queue = what % host()->device->queues;
+	const struct fuzz_piece piece = { FUZZ_TOP_GPA, 1 + fuzz_u16(input) % FUZZ_TOP_BYTES,
+		                          queue % 2 == 0 };
+
+	put(queue, &piece, 1);
+}
+
+static void say_message(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input), which = fuzz_u8(input);
+	const struct virtio_console_control message = { pv_le32_of(which % (PORTS + 1)),
+		                                        pv_le16_of(what % 8),
+		                                        pv_le16_of(what / 8 % 3) };
+	const struct fuzz_piece piece = { FUZZ_LOW_GPA + MESSAGE_AT,
+		                          which & 0x80 ? which % 16u : (uint32_t)sizeof(message),
+		                          false };
+
+	memcpy(serial.memory.host[1] + MESSAGE_AT, &message, sizeof(message));
+	if (VIRTIO_CONSOLE_CONTROL_TRANSMITQ < host()->device->queues)
+		put(VIRTIO_CONSOLE_CONTROL_TRANSMITQ, &piece, 1);
+}
+
+static void run(void)
+{
+	fuzz_host_run(host());
+	for (uint16_t i = 0; i < host()->device->queues; i++) {
+		const struct pv_dev_ring *ring = &host()->device->queue[i].ring;
+
+		pv_bug_on(ring->fault == PV_RING_SOUND && ring->in_flight > 0);
+	}
+	for (uint32_t i = 0; i < PORTS; i++)
+		pv_bug_on(serial.line[i].is_going);
+}
+
+/* ---- the user ---- */
+
+static void change_state(uint8_t *state, size_t bytes, struct fuzz_input *input)
+{
+	uint32_t sum;
+
+	for (uint8_t n = fuzz_u8(input) % 4; n > 0; n--)
+		state[STATE_HEADER + fuzz_u16(input) % (bytes - STATE_HEADER)] = fuzz_u8(input);
+	sum = pv_state_checksum(state + STATE_HEADER, bytes - STATE_HEADER);
+	for (uint32_t i = 0; i < 4; i++)
+		state[CHECKSUM_AT + i] = (uint8_t)(sum >> 8 * i);
+}
+
+/* The ports that are there go along, or the other ones. */
+static void add_ports_again(bool are_others)
+{
+	for (uint16_t i = 0; i < serial.options.ports_max; i++) {
+		struct fuzz_line *line = &serial.line[i];
+		bool is_wanted = line->is_port != are_others;
+
+		line->line.changed = NULL;
+		line->is_port = false;
+		if (is_wanted)
+			add_port(i, i == 0);
+	}
+}
+
+/* To another device, which goes on, or, where what it is told makes no sense, begins anew. */
+static void move(struct fuzz_input *input, bool is_changed, bool has_others)
+{
+	static uint8_t state[STATE_BYTES];
+	struct pv_state_writer to = { .data = state, .capacity = sizeof(state) };
+	struct fuzz_host *from = host();
+	int error;
+
+	pv_bug_on(pv_device_pause(from->device, (struct pv_waiter){ 0 }));
+	pv_bug_on(pv_device_save(from->device, &to));
+	if (is_changed)
+		change_state(state, to.bytes, input);
+	make_device(!serial.current);
+	pv_bug_on(pv_device_abandon(from->device));
+	serial.current = !serial.current;
+	add_ports_again(has_others);
+	error = pv_device_load(host()->device, state, to.bytes);
+	pv_bug_on(error && !is_changed && !from->has_broken);
+	if (error)
+		start();
+	else
+		pv_device_resume(host()->device);
+	fuzz_host_close(from);
+}
+
+static void interfere(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input);
+	const struct pv_le32 value = pv_le32_of(what);
+	const uint16_t index = (what / 8) % serial.options.ports_max;
+
+	switch (what % 8) {
+	case 0:
+	case 1:
+		if (!serial.line[index].is_going)
+			add_port(index, what & 64);
+		break;
+	case 2:
+	case 3:
+		remove_port(index);
+		break;
+	case 4:
+		restart();
+		break;
+	case 5:
+	case 6:
+		move(input, what & 1, what & 128);
+		break;
+	default:
+		pv_device_config_write(host()->device, 8, &value, sizeof(value));
+		break;
+	}
+}
+
+static void step(struct fuzz_input *input)
+{
+	switch (fuzz_u8(input) % 8) {
+	case 0:
+		put_anything(input);
+		break;
+	case 1:
+		put_something(input);
+		break;
+	case 2:
+		say_message(input);
+		break;
+	case 3:
+		change_line(input);
+		break;
+	case 4:
+		interfere(input);
+		break;
+	case 5:
+		fuzz_memory_scribble(&serial.memory, input);
+		break;
+	default:
+		run();
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+	struct fuzz_input input = { data, bytes };
+
+	open_serial(&input);
+	while (input.bytes > 0)
+		step(&input);
+	close_serial();
+	return 0;
+}
