@@ -119,7 +119,7 @@ static bool begin_ports(struct pv_ports *ports, const struct pv_ports_plan *plan
 		struct pv_ports_port *port = pv_ports_port_open(ports, &plan[i], sentence);
 
 		if (!port || !pv_ports_port_begin(port, sentence))
-			return false;
+			return pv_ports_blame(&plan[i], sentence);
 		allow_calls(pv_line_needs(port->line));
 	}
 	if (ports->may_plug) {

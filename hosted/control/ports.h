@@ -46,6 +46,8 @@ bool pv_ports_options_check(const struct pv_ports_options *options,
 
 /* A port that is wanted; texts are the caller's. Start with pv_ports_plan_defaults(). */
 struct pv_ports_plan {
+	const char *option; /* no key: what it is the value of; NULL: of none */
+
 	/* the port */
 	bool is_console;
 	const char *name;          /* the guest's; NULL: none */

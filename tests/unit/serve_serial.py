@@ -76,7 +76,9 @@ class Serial(Case):
                 ('console,socket=x,reconnect-ms=5', "'reconnect-ms' goes with server=off"),
                 ('console,null,append', "'append' goes with file"),
                 ('console,fd=999', "'fd': descriptor 999 is not open"),
-                ('console,socket=/nowhere/x', "/nowhere/x")):
+                ('console,socket=/nowhere/x', "option '--port': socket=/nowhere/x: "),
+                ('console,file=/nowhere/x', "option '--port': file=/nowhere/x: "),
+                ('console,pipe=/nowhere/x', "option '--port': pipe=/nowhere/x: ")):
             with self.subTest(port=port):
                 self.assertIn(words, self.refuse_serve(*place, '--port', port))
 
