@@ -43,7 +43,7 @@ bool pv_ports_options_check(const struct pv_ports_options *options,
 static struct pv_serial_options device_options(const PORTS *options)
 {
 	return (struct pv_serial_options){
-		.ports_max = (uint16_t)options->ports_max,
+		.ports_max = options->no_multiport ? 1 : (uint16_t)options->ports_max,
 		.queue_size_max = (uint16_t)options->queue_size,
 		.is_single = options->no_multiport,
 		.is_in_order = options->is_in_order,
