@@ -21,8 +21,8 @@
 #include "hosted/backends/line_fd.h"
 #include "hosted/loop/log.h"
 
-/* As much as anybody may ask for. */
-#define PIPE_BYTES (1 << 20)
+/* A few long writes. What all of a user's pipes may hold is limited. */
+#define PIPE_BYTES (1 << 18)
 
 struct line_file {
 	struct pv_line_fd fd;

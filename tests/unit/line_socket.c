@@ -126,6 +126,30 @@ static void a_guest_that_does_not_read_stalls_the_peer_and_nothing_is_lost(void 
 	line_rig_close(&rig);
 }
 
+static bool has_read_the_flood(struct line_rig *rig)
+{
+	return rig->read == ((const struct line_peer *)rig->arg)->to_send;
+}
+
+static void a_peer_that_floods_and_reads_nothing_is_read_all_the_same(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	join(&rig, &peer);
+	peer.is_deaf = true;
+	peer.to_send = a_lot();
+	rig.to_write = 4 * MIB;
+	line_rig_run_until(&rig, has_read_the_flood);
+	assert_in_range(rig.written, 1, 2 * MIB);
+	peer.is_deaf = false;
+	line_rig_run_until(&rig, line_peer_is_through);
+	line_peer_leave(&rig, &peer);
+	line_rig_close(&rig);
+}
+
 /*
  * Of both directions each client gets, and gives, a part of the whole in order; only what was on
  * its way when it left is missing.
@@ -326,6 +350,34 @@ static void a_second_client_is_hung_up_and_the_first_goes_on(void **state)
 	line_rig_close(&rig);
 }
 
+static bool has_met_all(struct line_rig *rig)
+{
+	return pv_line_counters(rig->line).connections == 101;
+}
+
+/* The loop hears of both at once, and of the newcomer first. */
+static void who_comes_as_the_other_leaves_is_not_refused(void **state)
+{
+	struct line_rig rig;
+	int fd;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	fd = line_peer_connect(PATH);
+	line_rig_run_until(&rig, has_peer);
+	for (unsigned int i = 0; i < 100; i++) {
+		int next = line_peer_connect(PATH);
+
+		close(fd);
+		fd = next;
+		line_rig_run_ms(&rig, 1);
+	}
+	line_rig_run_until(&rig, has_met_all);
+	assert_int_equal(pv_line_counters(rig.line).refused, 0);
+	close(fd);
+	line_rig_close(&rig);
+}
+
 /* ---- while nobody is there ---- */
 
 static void with_wait_bytes_stay_with_the_guest(void **state)
@@ -394,6 +446,36 @@ static void with_keep_the_newest_bytes_are_for_who_comes(void **state)
 		line_rig_run_until(&rig, has_no_peer);
 	}
 	line_rig_close(&rig);
+}
+
+/* The loop has not heard of it yet: there is no signal, and each policy holds. */
+static void what_is_written_to_who_has_just_left_is_as_to_nobody(void **state)
+{
+	struct pv_line_options options = server;
+	uint8_t bytes[100] = { 0 };
+	const struct pv_iov iov = { bytes, sizeof(bytes) };
+	struct line_rig rig;
+
+	(void)state;
+	for (int policy = PV_LINE_WAIT; policy <= PV_LINE_KEEP; policy++) {
+		bool waits = policy == PV_LINE_WAIT;
+		struct pv_line_counters counters;
+		int fd;
+
+		options.on_closed = (enum pv_line_closed)policy;
+		line_rig_open(&rig, options);
+		fd = line_peer_connect(PATH);
+		line_rig_run_until(&rig, has_peer);
+		close(fd);
+		assert_int_equal(rig.line->ops->write(rig.line, &iov, 1), waits ? 0 : 100);
+		assert_int_equal(rig.line->has_room, !waits);
+		assert_int_equal(rig.line->is_open, !waits);
+		assert_false(pv_line_has_peer(rig.line));
+		counters = pv_line_counters(rig.line);
+		assert_int_equal(counters.dropped, policy == PV_LINE_DROP ? 100 : 0);
+		assert_int_equal(counters.kept, policy == PV_LINE_KEEP ? 100 : 0);
+		line_rig_close(&rig);
+	}
 }
 
 /* ---- other ways to be connected ---- */
@@ -587,6 +669,7 @@ int main(void)
 		cmocka_unit_test(bytes_go_both_ways_in_order_and_whole),
 		cmocka_unit_test(a_peer_that_does_not_read_stalls_the_writer_and_nothing_is_lost),
 		cmocka_unit_test(a_guest_that_does_not_read_stalls_the_peer_and_nothing_is_lost),
+		cmocka_unit_test(a_peer_that_floods_and_reads_nothing_is_read_all_the_same),
 		cmocka_unit_test(clients_that_vanish_a_thousand_times_leave_the_rest_to_the_next),
 		cmocka_unit_test(a_client_that_leaves_a_full_socket_does_not_stall_the_next),
 		cmocka_unit_test(what_clients_sent_before_they_left_is_read),
@@ -594,9 +677,11 @@ int main(void)
 		cmocka_unit_test(a_peer_that_ends_its_own_direction_still_reads),
 		cmocka_unit_test(descriptors_that_a_peer_sends_along_stall_nothing),
 		cmocka_unit_test(a_second_client_is_hung_up_and_the_first_goes_on),
+		cmocka_unit_test(who_comes_as_the_other_leaves_is_not_refused),
 		cmocka_unit_test(with_wait_bytes_stay_with_the_guest),
 		cmocka_unit_test(with_drop_bytes_are_lost_and_counted),
 		cmocka_unit_test(with_keep_the_newest_bytes_are_for_who_comes),
+		cmocka_unit_test(what_is_written_to_who_has_just_left_is_as_to_nobody),
 		cmocka_unit_test(a_descriptor_that_was_passed_is_a_connection),
 		cmocka_unit_test(a_descriptor_that_listens_is_a_server),
 		cmocka_unit_test(a_client_comes_again_when_the_server_does),
