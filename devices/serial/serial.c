@@ -232,12 +232,13 @@ struct pv_device *pv_serial_init(void *storage, struct pv_port *port,
 	struct pv_serial *serial = part(&rest, sizeof(*serial));
 
 	pv_bug_on(options->ports_max == 0 || options->ports_max > VIRTIO_CONSOLE_PORTS_MAX);
-	pv_bug_on(options->is_single && options->ports_max > 1);
 	serial->slot = part(&rest, sizeof(struct pv_serial_slot) * options->ports_max);
 	serial->counters = part(&rest, sizeof(struct pv_serial_counters) * queues);
 	serial->queue = part(&rest, sizeof(struct pv_queue) * queues);
 	serial->options = *options;
-	for (uint16_t i = 0; i < options->ports_max; i++)
+	if (options->is_single)
+		serial->options.ports_max = 1;
+	for (uint16_t i = 0; i < serial->options.ports_max; i++)
 		serial->slot[i].serial = serial;
 	pv_device_init(&serial->device, &serial_ops, port, ring_features(options), serial->queue,
 	               queues, options->queue_size_max);

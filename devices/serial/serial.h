@@ -10,7 +10,8 @@
  * What the line did not take, and buffers that nothing came for, is put back on the ring, with a
  * note of how much of the first chain has gone: a queue at rest holds nothing.  A line is read only
  * while the driver has the port open (without MULTIPORT always), and a queue that waits for its
- * line stalls: no byte is lost, and nobody spins.
+ * line stalls: no byte is lost, and nobody spins.  Only what is sent to a port that is not there is
+ * dropped, and counted: a driver may wait for it to go.
  *
  * All queues of a device must be on one lane's thread.
  */
@@ -65,7 +66,8 @@ int pv_serial_free_port(const struct pv_device *device);
 
 /*
  * Adds a port; a driver that is there is told of it. The line must last until the port was removed,
- * or the device is used no more. Returns 0, -PV_EINVAL for a number that cannot be, or -PV_EBUSY
+ * or the device is used no more, and should not work yet: where no queue runs it is looked at right
+ * here. Returns 0, -PV_EINVAL for a number that cannot be, or -PV_EBUSY
  * for a port that is there, or is being removed.
  */
 int pv_serial_add_port(struct pv_device *device, uint16_t index, const struct pv_serial_port *port);

@@ -16,6 +16,18 @@ static size_t min(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static void append(uint8_t **to, size_t *have, size_t *room, const void *data, size_t bytes)
+{
+	if (*have + bytes > *room) {
+		*room = 2 * (*have + bytes);
+		*to = realloc(*to, *room);
+		pv_bug_on(!*to);
+	}
+	if (bytes > 0)
+		memcpy(*to + *have, data, bytes);
+	*have += bytes;
+}
+
 static size_t space_of(const struct pv_memory_line *line)
 {
 	return PV_MEMORY_LINE_BYTES - line->written_bytes;
@@ -30,8 +42,8 @@ static size_t write_some(struct pv_line *of, const struct pv_iov *iov, uint16_t 
 	for (uint16_t i = 0; i < pieces; i++) {
 		size_t bytes = min(iov[i].bytes, min(line->room, space_of(line)));
 
-		memcpy(line->written + line->written_bytes, iov[i].base, bytes);
-		line->written_bytes += bytes;
+		append(&line->written, &line->written_bytes, &line->written_room, iov[i].base,
+		       bytes);
 		line->room -= bytes;
 		done += bytes;
 		if (bytes < iov[i].bytes) {
@@ -51,7 +63,8 @@ static size_t read_some(struct pv_line *of, const struct pv_iov *iov, uint16_t p
 	for (uint16_t i = 0; i < pieces; i++) {
 		size_t bytes = min(iov[i].bytes, line->coming_bytes - line->read_bytes);
 
-		memcpy(iov[i].base, line->coming + line->read_bytes, bytes);
+		if (bytes > 0)
+			memcpy(iov[i].base, line->coming + line->read_bytes, bytes);
 		line->read_bytes += bytes;
 		done += bytes;
 	}
@@ -77,11 +90,8 @@ void pv_memory_line_open(struct pv_memory_line *line)
 {
 	*line = (struct pv_memory_line){
 		.line = { .ops = &line_ops, .has_room = true, .is_open = true },
-		.written = malloc(PV_MEMORY_LINE_BYTES),
-		.coming = malloc(PV_MEMORY_LINE_BYTES),
 		.room = SIZE_MAX,
 	};
-	pv_bug_on(!line->written || !line->coming);
 }
 
 void pv_memory_line_close(struct pv_memory_line *line)
@@ -100,9 +110,7 @@ void pv_memory_line_put(struct pv_memory_line *line, const void *data, size_t by
 {
 	if (line->read_bytes == line->coming_bytes)
 		line->read_bytes = line->coming_bytes = 0;
-	pv_bug_on(line->coming_bytes + bytes > PV_MEMORY_LINE_BYTES);
-	memcpy(line->coming + line->coming_bytes, data, bytes);
-	line->coming_bytes += bytes;
+	append(&line->coming, &line->coming_bytes, &line->coming_room, data, bytes);
 	line->line.has_input = true;
 }
 

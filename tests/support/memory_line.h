@@ -8,15 +8,15 @@
 
 #include "devices/serial/line.h"
 
-#define PV_MEMORY_LINE_BYTES (2u << 20)
+#define PV_MEMORY_LINE_BYTES (2u << 20) /* at most, of what was written */
 
 struct pv_memory_line {
 	struct pv_line line;
-	uint8_t *written; /* of malloc: what was not looked at yet */
-	size_t written_bytes;
+	uint8_t *written; /* of malloc, as the next: what was not looked at yet */
+	size_t written_bytes, written_room;
 	size_t room; /* bytes that it takes before it is full */
 	uint8_t *coming;
-	size_t coming_bytes, read_bytes;
+	size_t coming_bytes, read_bytes, coming_room;
 	uint32_t writes, reads; /* calls */
 	uint32_t emergencies;
 	uint8_t emergency; /* the last */

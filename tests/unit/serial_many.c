@@ -16,19 +16,6 @@ static uint8_t pattern[16];
 
 static struct pv_memory_line many[VIRTIO_CONSOLE_PORTS_MAX];
 
-static void open_line(uint32_t i)
-{
-	static const struct pv_memory_line none;
-
-	many[i] = none;
-	many[i].line.ops = rig.line[0].line.ops;
-	many[i].line.has_room = true;
-	many[i].line.is_open = true;
-	many[i].room = SIZE_MAX;
-	many[i].written = malloc(64);
-	many[i].coming = malloc(64);
-}
-
 static void add_all(void)
 {
 	char name[16];
@@ -36,7 +23,7 @@ static void add_all(void)
 	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i++) {
 		const struct pv_serial_port port = { .line = &many[i].line, .name = name };
 
-		open_line(i);
+		pv_memory_line_open(&many[i]);
 		snprintf(name, sizeof(name), "port%u", i);
 		assert_int_equal(pv_serial_free_port(rig.device), i);
 		assert_int_equal(pv_serial_add_port(rig.device, i, &port), 0);
@@ -99,9 +86,7 @@ static void exchange_with_all(void)
 		memset(pattern, (uint8_t)i, 10);
 		serial_rig_send(&rig, TX(i), pattern, 10);
 		serial_rig_buffer(&rig, RX(i), 20);
-		memcpy(many[i].coming, pattern, 10);
-		many[i].coming_bytes = 10;
-		many[i].line.has_input = true;
+		pv_memory_line_put(&many[i], pattern, 10);
 	}
 	serial_rig_run(&rig);
 	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i++) {

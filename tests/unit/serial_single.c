@@ -39,7 +39,7 @@ static void one_port_needs_no_messages(void **state)
 
 	(void)state;
 	for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {
-		open_rig(1, i % 2);
+		open_rig(PORTS, i % 2);
 		serial_rig_add(&rig, 0, 0, NULL, true);
 		assert_false(pv_serial_is_guest_open(rig.device, 0));
 		serial_rig_start(&rig, serial_rig_rings[i]);
