@@ -90,11 +90,11 @@ static void submit(struct pv_serdrv_port *port, struct slot *slot, uint32_t byte
 
 static void wait_a_little(struct pv_serdrv_port *port, uint8_t what)
 {
-	uint8_t text[32] = { 0 };
+	uint8_t text[2 * UINT8_MAX] = { 0 };
 	size_t bytes = sizeof(text);
 
 	if (what & 1) {
-		pv_serdrv_put(port, text, what, TIMEOUT_NS);
+		pv_serdrv_put(port, text, 2u * what, TIMEOUT_NS);
 		return;
 	}
 	pv_serdrv_get(port, text, &bytes, TIMEOUT_NS);

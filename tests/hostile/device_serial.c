@@ -161,6 +161,20 @@ static void empty_buffers_without_an_end_do_not_hold_up_a_poll(void **state)
 	serdrv_rig_close(&rig);
 }
 
+static void a_wait_ends_though_the_device_talks_without_an_end(void **state)
+{
+	const bool never = false;
+
+	(void)state;
+	serdrv_rig_up(&rig, 0, NULL);
+	rig.floods = 10000;
+	serdrv_rig_say_more(&rig, 1, VIRTIO_CONSOLE_PORT_NAME, 0, "name", 4);
+	assert_int_equal(pv_serdrv_wait(rig.serial, &never, 10 * SECOND_NS), -PV_ETIMEDOUT);
+	assert_true(rig.floods > 9000);
+	assert_int_equal(rig.fake.waits, 0);
+	serdrv_rig_close(&rig);
+}
+
 static void a_device_that_says_nothing_after_a_reset_costs_a_timeout(void **state)
 {
 	struct pv_serdrv_data out = { .buffer = { bytes_of[0], 16 } };
@@ -308,6 +322,7 @@ int main(void)
 		cmocka_unit_test(an_id_that_is_not_in_flight_breaks_the_queue_until_it_is_tended),
 		cmocka_unit_test(ports_that_come_and_go_without_an_end_are_survived),
 		cmocka_unit_test(empty_buffers_without_an_end_do_not_hold_up_a_poll),
+		cmocka_unit_test(a_wait_ends_though_the_device_talks_without_an_end),
 		cmocka_unit_test(a_device_that_says_nothing_after_a_reset_costs_a_timeout),
 		cmocka_unit_test(a_device_that_breaks_while_it_is_brought_up_again_ends_everything),
 		cmocka_unit_test(a_device_that_lies_at_random_is_survived),
