@@ -28,7 +28,7 @@ static bool add(struct pv_serdrv *serial, uint32_t id)
 	port = &serial->port[id];
 	if (port->is_missing)
 		return come_back(port);
-	if (port->state.is_there)
+	if (port->state.is_there || port->is_awaited)
 		return false;
 	pv_serdrv_port_add(port);
 	return true;
@@ -40,7 +40,10 @@ static bool remove(struct pv_serdrv_port *port)
 
 	if (port->is_missing)
 		control->are_all_back = --control->missing == 0;
-	pv_serdrv_port_remove(port);
+	if (port->is_awaited)
+		port->is_awaited = false;
+	else
+		pv_serdrv_port_remove(port);
 	return true;
 }
 
@@ -95,9 +98,16 @@ static bool name(struct pv_serdrv_port *port, const uint8_t *data, uint32_t byte
 static bool event_of(struct pv_serdrv_port *port, const struct virtio_console_control *head,
                      const uint8_t *data, uint32_t bytes)
 {
-	switch (pv_le16_get(head->event)) {
-	case VIRTIO_CONSOLE_DEVICE_REMOVE:
+	const uint16_t event = pv_le16_get(head->event);
+
+	if (!port->state.is_there && !port->is_awaited)
+		return false;
+	if (event == VIRTIO_CONSOLE_DEVICE_REMOVE)
 		return remove(port);
+	/* The device says more when the port is ready, which one that is awaited is not. */
+	if (port->is_awaited)
+		return false;
+	switch (event) {
 	case VIRTIO_CONSOLE_CONSOLE_PORT:
 		return become_console(port);
 	case VIRTIO_CONSOLE_RESIZE:
@@ -127,8 +137,6 @@ bool pv_serdrv_event(struct pv_serdrv *serial, const uint8_t *message, uint32_t 
 	/* It was told that there is no such port here, but may not have read it yet. */
 	if (id >= serial->info.ports)
 		return true;
-	if (!serial->port[id].state.is_there)
-		return false;
 	return event_of(&serial->port[id], &head, message + sizeof(head),
 	                (uint32_t)(bytes - sizeof(head)));
 }

@@ -46,6 +46,8 @@ struct pv_serdrv_port {
 	struct pv_serdrv_port *next_owing;
 
 	bool is_missing; /* since the device was reset */
+	bool is_awaited; /* it was added, but the device has writes still of what was there before
+	                  */
 };
 
 struct pv_serdrv_control {
@@ -99,7 +101,7 @@ int pv_serdrv_port_setup(struct pv_serdrv *serial, uint16_t number);
 void pv_serdrv_port_teardown(struct pv_serdrv_port *port);
 void pv_serdrv_changed(struct pv_serdrv_port *port, uint32_t what);
 
-/* It is there from here on; and it is not, but what the device still has of it may be. */
+/* It is there, from here on or as soon as the device has dropped what it has of the one before. */
 void pv_serdrv_port_add(struct pv_serdrv_port *port);
 void pv_serdrv_port_remove(struct pv_serdrv_port *port);
 

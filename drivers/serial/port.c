@@ -78,10 +78,11 @@ void pv_serdrv_changed(struct pv_serdrv_port *port, uint32_t what)
 		options->changed(port, what, options->arg);
 }
 
-void pv_serdrv_port_add(struct pv_serdrv_port *port)
+static void begin(struct pv_serdrv_port *port)
 {
 	struct pv_serdrv *serial = port->serial;
 
+	port->is_awaited = false;
 	port->state.is_there = true;
 	if (serial->info.has_control) {
 		port->owes_ready = true;
@@ -91,6 +92,18 @@ void pv_serdrv_port_add(struct pv_serdrv_port *port)
 		port->state.host_is_open = true;
 	}
 	pv_serdrv_changed(port, PV_SERDRV_ADDED);
+}
+
+static bool has_writes(const struct pv_serdrv_port *port)
+{
+	return port->out.ring.free_descs < port->out.ring.size;
+}
+
+void pv_serdrv_port_add(struct pv_serdrv_port *port)
+{
+	port->is_awaited = true;
+	if (!has_writes(port))
+		begin(port);
 }
 
 static int take_back(struct pv_driver_queue *queue)
@@ -112,7 +125,8 @@ static int take_queues_back(struct pv_serdrv_port *port)
 
 /*
  * Without a reset of queues the device has what it has, until it gives it back: of a port that was
- * removed it may still write to a buffer, or find it when the port is there again.
+ * removed it may still write to a buffer, or find it when the port is there again. What is to be
+ * dropped it has to see now.
  */
 static void let_go(struct pv_serdrv_port *port)
 {
@@ -121,7 +135,9 @@ static void let_go(struct pv_serdrv_port *port)
 	pv_driver_queue_end_aside(&port->out, -PV_EIO);
 	pv_driver_queue_end_aside(&port->in, -PV_EIO);
 	error = take_queues_back(port);
-	if (error && error != -PV_ENOTSUP)
+	if (error == -PV_ENOTSUP)
+		pv_serdrv_publish(port);
+	else if (error)
 		port->out.ring.is_broken = true; /* for pv_serdrv_tend() */
 }
 
@@ -223,8 +239,13 @@ uint32_t pv_serdrv_poll_port(struct pv_serdrv_port *port)
 {
 	const uint32_t came = port->own.buffers > 0 ? pv_serdrv_poll_own(port)
 	                                            : pv_serdrv_poll_reads(port);
+	const uint32_t went = pv_serdrv_poll_writes(port);
 
-	return came + pv_serdrv_poll_writes(port);
+	if (port->is_awaited && !has_writes(port)) {
+		begin(port);
+		pv_serdrv_control_tell(port->serial);
+	}
+	return came + went;
 }
 
 int pv_serdrv_queues_reset(struct pv_serdrv_port *port)

@@ -38,6 +38,7 @@ static int start_again(struct pv_serdrv *serial)
 
 static void miss(struct pv_serdrv_port *port)
 {
+	port->is_awaited = false;
 	if (port->state.is_there) {
 		port->is_missing = true;
 		port->serial->control.missing++;

@@ -273,7 +273,8 @@ int pv_serdrv_wait(struct pv_serdrv *serial, const bool *is_done, uint64_t timeo
 /*
  * Takes both queues of a port back from the device and gives them back empty, the driver's own
  * buffers posted again; all else that is in flight ends with -PV_EIO, and what callbacks add is
- * refused. Returns 0; -PV_ENOTSUP without VIRTIO_F_RING_RESET; or an error of the bus.
+ * refused. Returns 0; -PV_ENOTSUP without VIRTIO_F_RING_RESET, or on a bus that cannot do it all
+ * the same; or an error of the bus.
  */
 int pv_serdrv_queues_reset(struct pv_serdrv_port *port);
 

@@ -11,15 +11,16 @@ int pv_serdrv_wait(struct pv_serdrv *serial, const bool *is_done, uint64_t timeo
 
 	while (!*is_done) {
 		const uint64_t waited_ns = os->ops->now_ns(os) - begin_ns;
+		const uint32_t came = pv_serdrv_poll(serial);
 
-		/* A callback may have set it also where nothing new came. */
-		if (pv_serdrv_poll(serial) > 0 || *is_done)
-			continue;
+		if (*is_done)
+			break;
 		if (pv_serdrv_has_broken_queue(serial))
 			return -PV_EBROKEN;
+		/* Also while a device talks without an end of something else. */
 		if (waited_ns >= timeout_ns)
 			return -PV_ETIMEDOUT;
-		if (!pv_serdrv_interrupts_on(serial))
+		if (came == 0 && !pv_serdrv_interrupts_on(serial))
 			os->ops->wait(os, timeout_ns - waited_ns);
 		pv_serdrv_interrupts_off(serial);
 	}

@@ -54,12 +54,13 @@ static int find_unix(struct pv_line_opening *opening, struct pv_line_address *to
 	const char *path = opening->options->path;
 
 	if (!path)
-		return pv_refuse(&opening->refusal, -EINVAL, "path: the socket is not named");
+		return pv_refuse(&opening->refusal, -EINVAL, "socket: the path is missing");
 	if (strlen(path) >= sizeof(address->sun_path))
-		return pv_refuse(&opening->refusal, -ENAMETOOLONG,
-		                 "path=%.64s...: it is longer than a socket's path may be; choose "
-		                 "a shorter one",
-		                 path);
+		return pv_refuse(
+			&opening->refusal, -ENAMETOOLONG,
+			"socket=%.64s...: it is longer than a socket's path may be; choose "
+			"a shorter one",
+			path);
 	address->sun_family = AF_UNIX;
 	strcpy(address->sun_path, path);
 	to->bytes = sizeof(*address);
@@ -97,7 +98,7 @@ int pv_line_address_listen(struct pv_line_opening *opening, const struct pv_line
 	const char *path = opening->options->path;
 	int fd = opening->options->kind == PV_LINE_TCP
 	                 ? bind_tcp(opening, at)
-	                 : pv_socket_bind(&opening->refusal, SOCK_STREAM, "path", path);
+	                 : pv_socket_bind(&opening->refusal, SOCK_STREAM, "socket", path);
 	int err;
 
 	if (fd < 0 || listen(fd, WAITING_MAX) == 0)

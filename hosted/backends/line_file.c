@@ -84,10 +84,12 @@ static const struct pv_line_fd_ops ops = {
 
 static int open_path(struct pv_line_opening *opening, const char *path, int flags)
 {
+	const char *key = opening->options->kind == PV_LINE_FILE ? "file" : "pipe";
 	int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666);
 
 	return fd >= 0 ? fd
-	               : pv_refuse(&opening->refusal, -errno, "path=%s: %s", path, strerror(errno));
+	               : pv_refuse(&opening->refusal, -errno, "%s=%s: %s", key, path,
+	                           strerror(errno));
 }
 
 /* What is no file of a disk may be one that is read by somebody later: a pipe would refuse that. */
@@ -98,7 +100,7 @@ int pv_line_file_open(struct pv_line_opening *opening)
 	struct line_file *file;
 
 	if (!options->path)
-		return pv_refuse(&opening->refusal, -EINVAL, "path: the file is not named");
+		return pv_refuse(&opening->refusal, -EINVAL, "file: the path is missing");
 	file = pv_line_fd_begin(opening, sizeof(*file), &ops, &kind);
 	if (!file)
 		return -ENOMEM;
@@ -114,7 +116,7 @@ int pv_line_file_open(struct pv_line_opening *opening)
 
 static int refuse_pipe(struct pv_line_opening *opening, const char *path, int err)
 {
-	return pv_refuse(&opening->refusal, err, "path=%s: there is no pipe %s; make it: mkfifo %s",
+	return pv_refuse(&opening->refusal, err, "pipe=%s: there is no pipe %s; make it: mkfifo %s",
 	                 opening->options->path, path, path);
 }
 
@@ -159,7 +161,7 @@ int pv_line_pipe_open(struct pv_line_opening *opening)
 	int err;
 
 	if (!path || strlen(path) > PATH_MAX - sizeof(".out"))
-		return pv_refuse(&opening->refusal, -EINVAL, "path: the pipe is not named");
+		return pv_refuse(&opening->refusal, -EINVAL, "pipe: the path is missing");
 	if (opening->options->on_closed != PV_LINE_WAIT)
 		return pv_refuse(&opening->refusal, -EINVAL,
 		                 "on-closed: of a pipe it cannot be told whether somebody reads; "

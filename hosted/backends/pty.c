@@ -98,7 +98,7 @@ int pv_pty_link(const struct pv_pty *pty, const char *path, const struct pv_refu
 		err = replace(pty, path);
 	if (!err)
 		return 0;
-	return pv_refuse(refusal, err, "path=%s: cannot be made a link to %s: %s", path, pty->path,
+	return pv_refuse(refusal, err, "pty=%s: cannot be made a link to %s: %s", path, pty->path,
 	                 err == -EEXIST   ? "something else is there; remove it or choose "
 	                                    "another path"
 	                 : err == -ENOENT ? "its folder does not exist"

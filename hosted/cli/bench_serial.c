@@ -72,7 +72,7 @@ static bool driver_start(struct run *run)
 	const struct pv_serdrv_options wish = {
 		.required = required_of(options),
 		.wanted = (FEATURES & ~without) | required_of(options),
-		.ports_max = (uint16_t)(options->port + options->ports),
+		.ports_max = bench->plan.end,
 		.queue_size = (uint16_t)options->queue_size,
 	};
 	int error = pv_serdrv_create(&bench->serial, pv_vhu_bus_bus(bench->run.bus),
@@ -105,8 +105,8 @@ static bool port_open(struct pv_bench_serial *bench, uint32_t number)
 
 static bool ports_open(struct pv_bench_serial *bench)
 {
-	for (uint32_t i = 0; i < bench->plan.ports; i++)
-		if (!port_open(bench, bench->plan.port + i))
+	for (uint32_t i = bench->plan.first; i < bench->plan.end; i++)
+		if (!port_open(bench, i))
 			return false;
 	return true;
 }
@@ -117,11 +117,15 @@ static void plan_load(struct run *run)
 {
 	const struct pv_bench_serial_options *options = run->options;
 
+	uint64_t end = options->port + options->ports;
+
 	run->bench.sent_out = run->bench.sent_in = PV_BENCH_SERIAL_GOING_ON;
 	run->bench.plan = (struct pv_bench_serial_plan){
 		.mode = (enum pv_bench_serial_mode)options->mode,
 		.port = (uint16_t)options->port,
 		.ports = (uint16_t)options->ports,
+		.first = options->open ? 0 : (uint16_t)options->port,
+		.end = (uint16_t)(options->open > end ? options->open : end),
 		.write_bytes = (uint32_t)options->write_bytes,
 		.depth = (uint16_t)options->depth,
 		.is_blocking = options->is_blocking,
@@ -197,8 +201,8 @@ static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
 {
 	const struct pv_bench_serial_options *options = run->options;
 	/* The driver sets up all ports up to the last that is used. */
-	size_t of_queues = (options->port + options->ports) *
-	                   (PORT_BYTES + options->queue_size * BYTES_OF_PLACE);
+	size_t of_queues =
+		run->bench.plan.end * (PORT_BYTES + options->queue_size * BYTES_OF_PLACE);
 	const struct pv_vhu_bus_options wish = {
 		.path = options->socket_path,
 		.device_id = VIRTIO_ID_CONSOLE,

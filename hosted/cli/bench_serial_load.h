@@ -20,6 +20,7 @@ enum pv_bench_serial_mode { PV_BENCH_SERIAL_OUT, PV_BENCH_SERIAL_IN, PV_BENCH_SE
 struct pv_bench_serial_plan {
 	enum pv_bench_serial_mode mode;
 	uint16_t port, ports;
+	uint16_t first, end; /* those that are open */
 	uint32_t write_bytes;
 	uint16_t depth;
 	bool is_blocking;

@@ -18,6 +18,8 @@ static const struct pv_option device_options[] = {
 	  PV_OPTION_NUMBER_AT(OPTIONS, port, 0, VIRTIO_CONSOLE_PORTS_MAX - 1) },
 	{ "ports", "N", "so many ports at a time (default 1)",
 	  PV_OPTION_NUMBER_AT(OPTIONS, ports, 1, PV_BENCH_SERIAL_PORTS_MAX) },
+	{ "open", "N", "open the first so many ports, also those that are not used",
+	  PV_OPTION_NUMBER_AT(OPTIONS, open, 1, PV_BENCH_SERIAL_PORTS_MAX) },
 	{ "queue-size", "N", "places in each queue (default 64)",
 	  PV_OPTION_NUMBER_AT(OPTIONS, queue_size, 2, QUEUE_SIZE_MAX) },
 	{ "packed", NULL, "use packed rings; the back-end must offer them",

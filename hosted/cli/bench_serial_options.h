@@ -11,6 +11,7 @@ struct pv_bench_serial_options {
 		*peer; /* a port's socket, whose other end is ours; NULL: it is somebody else's */
 	uint64_t port; /* the first */
 	uint64_t ports;
+	uint64_t open; /* 0: those that are used */
 	uint64_t queue_size;
 	uint64_t write_bytes;
 	uint64_t depth;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What lies around: device nodes, libraries, programs. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +76,21 @@ static void look_at_vhost(struct pv_doctor *doctor)
 	                                 : "load its module (modprobe vhost_net)");
 }
 
+static void look_at_ptys(struct pv_doctor *doctor)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0 && unlockpt(fd) == 0) {
+		pv_doctor_note(doctor, "pty", PV_DOCTOR_GOOD,
+		               "pseudo terminals are to be had, for consoles");
+	} else {
+		pv_doctor_note(doctor, "pty", PV_DOCTOR_NO, "/dev/ptmx: %s", strerror(errno));
+		pv_doctor_advise(doctor, "mount devpts on /dev/pts in the container");
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 /* A library that is loaded when it is used. */
 struct library {
 	const char *finding, *file, *name, *package;
@@ -138,6 +154,7 @@ void pv_doctor_look_at_devices(struct pv_doctor *doctor)
 {
 	look_at_tap(doctor);
 	look_at_vhost(doctor);
+	look_at_ptys(doctor);
 	look_at_libraries(doctor);
 	look_at_uml(doctor);
 }

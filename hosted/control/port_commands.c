@@ -94,11 +94,12 @@ static void window_size_changed(struct pv_qmp_request *request, void *arg,
 
 /* ---- ports that are opened and closed ---- */
 
-static void tell(const struct pv_port_commands *commands, uint16_t number, bool is_open)
+static void tell(const struct pv_port_commands *commands, const struct pv_ports_port *port,
+                 bool is_open)
 {
 	struct json_object *data = json_object_new_object();
 
-	pv_json_add_text(data, "id", commands->ports->port[number]->id);
+	pv_json_add_text(data, "id", port->id);
 	pv_json_add_bool(data, "open", is_open);
 	pv_qmp_event(commands->qmp, "VSERPORT_CHANGE", data);
 }
@@ -116,28 +117,26 @@ static void wait_a_second(struct pv_port_commands *commands)
 static void guest_changed(void *arg, uint16_t number, bool is_open)
 {
 	struct pv_port_commands *commands = arg;
-	struct pv_port_news *news = &commands->news[number];
+	struct pv_ports_port *port = commands->ports->port[number];
 
-	if (!news->is_due && commands->ports->port[number]) {
-		tell(commands, number, is_open);
-		news->was_open = is_open;
-		news->is_due = true;
+	if (port && !port->news.is_due) {
+		tell(commands, port, is_open);
+		port->news = (struct pv_ports_news){ .was_open = is_open, .is_due = true };
 		wait_a_second(commands);
 	}
 }
 
 static void tell_what_is_due(struct pv_port_commands *commands, uint16_t number)
 {
-	const struct pv_ports_port *port = commands->ports->port[number];
-	struct pv_port_news *news = &commands->news[number];
+	struct pv_ports_port *port = commands->ports->port[number];
 	bool is_open;
 
-	if (!news->is_due)
+	if (!port || !port->news.is_due)
 		return;
-	news->is_due = false;
-	is_open = port && port->state == PV_PORTS_THERE &&
+	port->news.is_due = false;
+	is_open = port->state == PV_PORTS_THERE &&
 	          pv_serial_is_guest_open(commands->ports->device, number);
-	if (port && is_open != news->was_open)
+	if (is_open != port->news.was_open)
 		guest_changed(commands, number, is_open);
 }
 

@@ -13,12 +13,6 @@
 #include "hosted/control/ports.h"
 #include "hosted/control/qmp.h"
 
-/* Of a port by number. */
-struct pv_port_news {
-	bool was_open; /* as was told last */
-	bool is_due;   /* something may have to be told when the timer goes off */
-};
-
 /* In the caller's storage, for as long as the server lives. */
 struct pv_port_commands {
 	struct pv_ports *ports;
@@ -27,7 +21,6 @@ struct pv_port_commands {
 	int timer_fd;
 	struct pv_watch *watch;
 	bool is_timing;
-	struct pv_port_news news[PV_PORTS_MAX];
 };
 
 /*

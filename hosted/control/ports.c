@@ -43,7 +43,7 @@ bool pv_ports_options_check(const struct pv_ports_options *options,
 static struct pv_serial_options device_options(const PORTS *options)
 {
 	return (struct pv_serial_options){
-		.ports_max = (uint16_t)options->ports_max,
+		.ports_max = options->no_multiport ? 1 : (uint16_t)options->ports_max,
 		.queue_size_max = (uint16_t)options->queue_size,
 		.is_single = options->no_multiport,
 		.is_in_order = options->is_in_order,
@@ -88,6 +88,7 @@ static int make_device(struct pv_ports *ports, const PORTS *wanted, struct pv_ho
 	options.arg = ports;
 	host->queues = pv_serial_queues(&options);
 	host->loops = 1;
+	host->may_rest = true;
 	error = pv_host_create(&ports->host, host);
 	if (error)
 		return error;
@@ -118,7 +119,7 @@ static bool begin_ports(struct pv_ports *ports, const struct pv_ports_plan *plan
 		struct pv_ports_port *port = pv_ports_port_open(ports, &plan[i], sentence);
 
 		if (!port || !pv_ports_port_begin(port, sentence))
-			return false;
+			return pv_ports_blame(&plan[i], sentence);
 		allow_calls(pv_line_needs(port->line));
 	}
 	if (ports->may_plug) {

@@ -46,6 +46,8 @@ bool pv_ports_options_check(const struct pv_ports_options *options,
 
 /* A port that is wanted; texts are the caller's. Start with pv_ports_plan_defaults(). */
 struct pv_ports_plan {
+	const char *option; /* no key: what it is the value of; NULL: of none */
+
 	/* the port */
 	bool is_console;
 	const char *name;          /* the guest's; NULL: none */
@@ -114,6 +116,12 @@ enum pv_ports_state {
 
 #define PV_PORTS_ID_BYTES 64u
 
+/* For who tells others when the driver opens and closes a port. */
+struct pv_ports_news {
+	bool was_open; /* as was told last */
+	bool is_due;   /* something may have to be told after a while */
+};
+
 struct pv_ports_port {
 	struct pv_ports *ports;
 	uint16_t number;
@@ -125,6 +133,7 @@ struct pv_ports_port {
 	enum pv_line_kind kind;
 	struct pv_line *line;
 	struct pv_ports_waiter waiter;
+	struct pv_ports_news news;
 
 	/* Between the two sides, who have it by turns. */
 	struct pv_loop_message message;

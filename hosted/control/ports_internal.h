@@ -8,6 +8,9 @@
 
 #include "hosted/control/ports.h"
 
+/* Puts in front of a sentence the option that it is about. Returns false. */
+bool pv_ports_blame(const struct pv_ports_plan *plan, char sentence[static PV_SENTENCE_BYTES]);
+
 /*
  * A port with its line open, in the first number that is free; the device does not know of it. NULL
  * with a sentence.

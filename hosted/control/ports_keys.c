@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hosted/control/ports.h"
+#include "hosted/control/ports_internal.h"
 
 #define RECONNECT_MAX_MS 3600000u
 #define KEEP_DEFAULT     (64u << 10)
@@ -219,8 +219,9 @@ static bool take_policy(PLAN *plan, char sentence[static PV_SENTENCE_BYTES])
 {
 	const char *text = plan->on_closed;
 
+	/* Of a pipe nobody can tell whether it is read. */
 	if (!text)
-		text = plan->is_console ? BUFFER : "wait";
+		text = plan->is_console && !plan->pipe ? BUFFER : "wait";
 	plan->line.on_closed = PV_LINE_WAIT;
 	if (strcmp(text, "wait") == 0)
 		return true;
@@ -286,12 +287,12 @@ static void add_keys(struct pv_option *table, unsigned int *count, const struct 
 	table[*count] = (struct pv_option){ 0 };
 }
 
-static bool blame(const char *option, char sentence[static PV_SENTENCE_BYTES])
+bool pv_ports_blame(const struct pv_ports_plan *plan, char sentence[static PV_SENTENCE_BYTES])
 {
 	char about[64];
 
-	snprintf(about, sizeof(about), "option '--%s'", option);
-	return pv_sentence_about(sentence, about);
+	snprintf(about, sizeof(about), "option '--%s'", plan->option);
+	return plan->option ? pv_sentence_about(sentence, about) : false;
 }
 
 bool pv_ports_parse(const char *option, struct pv_ports_plan *plan, char *text,
@@ -300,12 +301,13 @@ bool pv_ports_parse(const char *option, struct pv_ports_plan *plan, char *text,
 	struct pv_option table[PV_OPTION_KEYS_MAX];
 	unsigned int count = 0;
 
+	plan->option = option;
 	add_keys(table, &count, port_keys);
 	add_keys(table, &count, line_keys);
 	add_keys(table, &count, more_keys);
 	if (!pv_options_parse_keys(option, table, plan, text, sentence))
 		return false;
-	return pv_ports_plan_check(plan, sentence) || blame(option, sentence);
+	return pv_ports_plan_check(plan, sentence) || pv_ports_blame(plan, sentence);
 }
 
 struct pv_ports_plan *pv_ports_parse_all(const char *option, const struct pv_option_texts *texts,

@@ -61,14 +61,21 @@ static bool is_name_free(const struct pv_ports *ports, const char *name)
 	return true;
 }
 
-static bool find_number(const struct pv_ports *ports, uint16_t *number)
+/* The lowest; one too large when all are taken. */
+static uint16_t free_number(const struct pv_ports *ports)
 {
-	for (uint16_t i = 0; i < ports->ports_max; i++)
-		if (!ports->port[i]) {
-			*number = i;
-			return true;
-		}
-	return false;
+	uint16_t number = 0;
+
+	while (number < ports->ports_max && ports->port[number])
+		number++;
+	return number;
+}
+
+static bool has_room(const struct pv_ports_port *port, char sentence[static PV_SENTENCE_BYTES])
+{
+	return port->number < port->ports->ports_max ||
+	       pv_sentence_wrong(sentence, "there is room for %u ports, and all are taken",
+	                         port->ports->ports_max);
 }
 
 static void name_port(struct pv_ports_port *port, const struct pv_ports_plan *plan)
@@ -140,23 +147,19 @@ struct pv_ports_port *pv_ports_port_open(struct pv_ports *ports, const struct pv
                                          char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_ports_port *port = calloc(1, sizeof(*port));
-	bool is_good = port || pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
 
-	if (is_good) {
-		port->ports = ports;
-		port->is_console = plan->is_console;
-		port->has_legacy_resize = plan->resize_order == 1;
-		port->kind = plan->line.kind;
-		is_good = find_number(ports, &port->number) ||
-		          pv_sentence_wrong(sentence,
-		                            "there is room for %u ports, and all are taken",
-		                            ports->ports_max);
+	if (!port) {
+		pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
+		return NULL;
 	}
-	if (is_good) {
-		name_port(port, plan);
-		is_good = may_be_named(ports, port, sentence) && open_line(port, plan, sentence);
-	}
-	if (is_good) {
+	port->ports = ports;
+	port->is_console = plan->is_console;
+	port->has_legacy_resize = plan->resize_order == 1;
+	port->kind = plan->line.kind;
+	port->number = free_number(ports);
+	name_port(port, plan);
+	if (may_be_named(ports, port, sentence) && has_room(port, sentence) &&
+	    open_line(port, plan, sentence)) {
 		ports->port[port->number] = port;
 		return port;
 	}

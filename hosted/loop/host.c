@@ -339,6 +339,7 @@ int pv_host_create(struct pv_host **created, const struct pv_host_options *optio
 	host->port.ops = &port_ops;
 	host->control = options->control;
 	host->lanes = options->queues;
+	host->may_rest = options->may_rest;
 	host->name = strdup(options->name);
 	if (!host->name) {
 		free(host);

@@ -54,6 +54,12 @@ struct pv_host_options {
 	uint16_t loops;
 	uint16_t queues;
 	bool has_timers; /* the device uses the port's timer */
+	/*
+	 * All queues are on one loop, and a run of any of them sees to what concerns the device:
+	 * then those that have nothing in flight, and whose driver has been silent for a while, are
+	 * not looked at until it kicks, all but one.
+	 */
+	bool may_rest;
 };
 
 /* Returns 0 or -errno. The loops must outlive the host. */

@@ -81,6 +81,8 @@ struct pv_lane {
 	struct pv_watch *timer_watch;
 	bool is_changing; /* something of the time before the change is in use */
 	bool is_waiting;  /* for that, or for the queue to become quiet */
+	bool is_resting;  /* the loop does not look at it: its driver has to kick */
+	uint8_t idle;     /* times that it had nothing to do when the loop fell asleep */
 };
 
 struct pv_host {
@@ -104,6 +106,10 @@ struct pv_host {
 		uint16_t lanes; /* that have not answered */
 		bool is_under_way;
 	} changing;
+
+	/* Where lanes may rest, their loop's own: those that do not. */
+	bool may_rest;
+	uint16_t lanes_looked_at;
 
 	uint16_t lanes;
 	struct pv_lane lane[];

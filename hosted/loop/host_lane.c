@@ -94,6 +94,53 @@ static bool pick_up(struct pv_handover *handover, struct pv_notifier *notifier)
 	return true;
 }
 
+/* ---- resting ---- */
+
+/*
+ * Where a device has many queues most are silent, and to look at all of them whenever one has
+ * something to do is what costs.  A lane rests when its driver has been asked for a kick and gave
+ * none for a few sleeps; it has to be woken by whatever would have had it run.
+ */
+#define IDLE_BEFORE_REST 3u
+
+static void begin_to_look(struct pv_lane *lane)
+{
+	lane->is_resting = false;
+	lane->idle = 0;
+	if (lane->host->may_rest)
+		lane->host->lanes_looked_at++;
+	pv_loop_poller_add(lane->loop, &lane->poller);
+}
+
+static void end_to_look(struct pv_lane *lane)
+{
+	pv_loop_poller_remove(lane->loop, &lane->poller);
+	if (lane->host->may_rest)
+		lane->host->lanes_looked_at--;
+}
+
+/* It is asleep, and the driver was asked for a kick: is that enough? */
+static void rest_if_idle(struct pv_lane *lane)
+{
+	const struct pv_host *host = lane->host;
+
+	if (!host->may_rest || host->lanes_looked_at == 1 || lane->is_waiting ||
+	    lane->queue->ring.in_flight > 0)
+		return;
+	if (++lane->idle < IDLE_BEFORE_REST)
+		return;
+	end_to_look(lane);
+	lane->is_resting = true;
+}
+
+static void end_rest(struct pv_lane *lane)
+{
+	if (!lane->is_resting)
+		return;
+	begin_to_look(lane);
+	pv_dev_ring_kicks_off(&lane->queue->ring);
+}
+
 /* ---- kicks ---- */
 
 static void unwatch_kicks(struct pv_lane *lane)
@@ -125,7 +172,9 @@ static void kicked(void *arg, int events)
 	if (events < 0) {
 		say_unwatched(lane, "kicks from the descriptor", -events);
 		unwatch_kicks(lane);
+		end_rest(lane);
 	} else if (events & POLLIN) {
+		end_rest(lane);
 		pv_queue_kicked(lane->queue);
 	}
 }
@@ -144,6 +193,7 @@ static void on_new_kick(struct pv_loop_message *message)
 	pick_up(&lane->new_kick, &lane->kicks);
 	if (lane->queue)
 		watch_kicks(lane);
+	end_rest(lane);
 }
 
 /* The iteration that receives this runs the queue too. */
@@ -153,12 +203,13 @@ static void on_kick(struct pv_loop_message *message)
 
 	if (lane->queue)
 		pv_queue_kicked(lane->queue);
+	end_rest(lane);
 }
 
 /* The loop is awake, and that was all. */
 static void on_wake(struct pv_loop_message *message)
 {
-	pv_lane_received(message);
+	end_rest(pv_lane_received(message));
 }
 
 /* ---- the timer ---- */
@@ -181,6 +232,7 @@ static void timer_went_off(void *arg, int events)
 {
 	struct pv_lane *lane = arg;
 
+	end_rest(lane);
 	if (events >= 0)
 		return;
 	say_unwatched(lane, "timer", -events);
@@ -279,7 +331,7 @@ static void end_change(struct pv_lane *lane)
 /* After the first answer the queue is the control side's. */
 static void let_go(struct pv_lane *lane)
 {
-	pv_loop_poller_remove(lane->loop, &lane->poller);
+	end_to_look(lane);
 	unwatch_kicks(lane);
 	unwatch_timer(lane);
 	lane->queue = NULL;
@@ -308,6 +360,8 @@ static bool lane_poll(struct pv_poller *poller)
 	struct pv_lane *lane = lane_of(poller);
 	bool has_worked = pv_queue_run(lane->queue);
 
+	if (has_worked)
+		lane->idle = 0;
 	if (lane->is_waiting)
 		check_waiting(lane);
 	return has_worked;
@@ -326,7 +380,10 @@ static bool lane_arm(struct pv_poller *poller)
 		return lane->timer_fd >= 0 && !lane->timer_watch;
 	if (lane->kicks.is_polled || (lane->kicks.fd >= 0 && !lane->watch))
 		return true;
-	return pv_dev_ring_kicks_on(&queue->ring);
+	if (pv_dev_ring_kicks_on(&queue->ring))
+		return true;
+	rest_if_idle(lane);
+	return false;
 }
 
 static void lane_disarm(struct pv_poller *poller)
@@ -340,7 +397,7 @@ static void on_attach(struct pv_loop_message *message)
 
 	lane->queue = lane->running;
 	lane->is_waiting = false;
-	pv_loop_poller_add(lane->loop, &lane->poller);
+	begin_to_look(lane);
 	watch_kicks(lane);
 	watch_timer(lane);
 	/* It is awake: a loop that never sleeps would be kicked for each request otherwise. */
@@ -352,6 +409,7 @@ static void on_detach(struct pv_loop_message *message)
 {
 	struct pv_lane *lane = pv_lane_received(message);
 
+	end_rest(lane);
 	pv_queue_drain(lane->queue);
 	lane->is_waiting = true;
 }
@@ -367,6 +425,7 @@ static void on_change(struct pv_loop_message *message)
 		end_change(lane);
 		return;
 	}
+	end_rest(lane);
 	host->changing.change->queue(lane->queue, host->changing.what);
 	lane->is_waiting = true;
 }

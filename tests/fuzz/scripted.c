@@ -7,9 +7,10 @@
 #include "abi/virtio_features.h"
 #include "ring/err.h"
 
-#define PIECES_MAX   40
-#define BUFFER_BYTES 1536u
-#define QUEUE_SIZE   16u
+#define PIECES_MAX     40
+#define BUFFER_BYTES   1536u
+#define QUEUE_SIZE     16u
+#define QUEUES_DEFAULT 5u
 
 /* One in so many answers is the input's. */
 #define LIES_IN 8u
@@ -110,6 +111,11 @@ static void serve(struct scripted *scripted, struct scripted_queue *queue, uint3
 		pv_dev_ring_kicks_off(&queue->ring);
 }
 
+static uint16_t queues(const struct scripted *scripted)
+{
+	return scripted->queues ? scripted->queues : QUEUES_DEFAULT;
+}
+
 static void poke(struct scripted *scripted)
 {
 	const struct scripted_piece *area =
@@ -124,7 +130,7 @@ static void poke(struct scripted *scripted)
 void scripted_act(struct scripted *scripted)
 {
 	uint8_t what = fuzz_u8(scripted->input);
-	struct scripted_queue *queue = &scripted->queue[what / 8 % SCRIPTED_QUEUES];
+	struct scripted_queue *queue = &scripted->queue[what / 8 % queues(scripted)];
 
 	switch (what % 8) {
 	case 6:
@@ -211,7 +217,7 @@ static int queue_size_max(struct pv_bus *bus, uint16_t index, uint16_t *size)
 {
 	struct scripted *scripted = of_bus(bus);
 
-	*size = index < SCRIPTED_QUEUES ? QUEUE_SIZE : 0;
+	*size = index < queues(scripted) ? QUEUE_SIZE : 0;
 	if (lies(scripted))
 		*size = fuzz_u16(scripted->input);
 	return answer(scripted);
@@ -334,7 +340,7 @@ static void unmap(struct pv_os *os, struct pv_gpa addr, uint32_t bytes, bool is_
 
 static uint64_t now_ns(struct pv_os *os)
 {
-	return of_os(os)->now_ns;
+	return of_os(os)->now_ns += of_os(os)->tick_ns;
 }
 
 static void wait(struct pv_os *os, uint64_t ns)

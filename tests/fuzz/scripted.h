@@ -11,7 +11,7 @@
 #include "drivers/core/driver.h"
 #include "tests/fuzz/fuzz.h"
 
-#define SCRIPTED_QUEUES  5u
+#define SCRIPTED_QUEUES  6u
 #define SCRIPTED_AREAS   24u
 #define SCRIPTED_BUFFERS 8u
 #define SCRIPTED_CONFIG  64u
@@ -34,10 +34,12 @@ struct scripted {
 	struct fuzz_input *input;
 	uint8_t config[SCRIPTED_CONFIG];
 	uint64_t more;       /* features that it may offer, beside rings' and bits 0 to 15 */
+	uint16_t queues;     /* that it has; 0: five */
 	uint32_t head_bytes; /* of what it writes to a chain, the input's; 0: 4 */
 	uint64_t features;   /* accepted */
 	uint8_t status;
 	uint64_t now_ns;
+	uint64_t tick_ns; /* that each look at the clock takes; 0: none */
 	struct scripted_queue queue[SCRIPTED_QUEUES];
 	struct scripted_piece area[SCRIPTED_AREAS];     /* shared with the driver */
 	struct scripted_piece buffer[SCRIPTED_BUFFERS]; /* of the driver's user */

@@ -23,6 +23,7 @@
 #define AREA 0x4000u /* of the memory, for each queue */
 
 bool world_is_one_loop;
+bool world_may_rest;
 
 uint64_t world_now_us(void)
 {
@@ -109,6 +110,7 @@ static bool toy_run(struct pv_queue *queue)
 	struct kept *kept = &toy_of(queue)->kept[queue->index];
 	bool has_worked = false;
 
+	__atomic_fetch_add(&toy_of(queue)->runs[queue->index], 1, __ATOMIC_RELAXED);
 	while (!look_at_timer(queue, kept) && pv_queue_take(queue, &chain)) {
 		work_on(queue, kept, &chain);
 		chain = (struct pv_chain){ .iov = iov, .capacity = 2 };
@@ -331,6 +333,7 @@ struct world *world_open(void)
 		.loops = WORLD_QUEUES,
 		.queues = WORLD_QUEUES,
 		.has_timers = true,
+		.may_rest = world_may_rest,
 	};
 
 	world->end.run = end_run;

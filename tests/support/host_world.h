@@ -20,6 +20,9 @@
 /* Do lanes and control side share one loop? */
 extern bool world_is_one_loop;
 
+/* May lanes rest? Only if they do. */
+extern bool world_may_rest;
+
 /*
  * A request is one byte of command and one of answer. 'k' is kept until the back-end, a message to
  * the lane, ends all that is kept; 't' until toy.timer_ns have passed, with a timer, and the
@@ -41,7 +44,8 @@ struct toy {
 	struct pv_device device;
 	struct pv_queue queue[WORLD_QUEUES];
 	struct kept kept[WORLD_QUEUES];
-	uint64_t timer_ns; /* WORLD_TIMER_NS, for the test to change before it asks */
+	unsigned int runs[WORLD_QUEUES]; /* atomic */
+	uint64_t timer_ns;               /* WORLD_TIMER_NS, for the test to change before it asks */
 };
 
 struct world {

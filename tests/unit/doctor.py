@@ -14,7 +14,7 @@ import unittest
 
 PARAVANE = os.path.abspath(sys.argv[1])
 NAMES = ["kvm", "io_uring", "open-files", "locked-memory", "huge-pages", "shared-huge-pages",
-         "huge-page-pool", "tap", "vhost-net", "slirp", "spice",
+         "huge-page-pool", "tap", "vhost-net", "pty", "slirp", "spice",
          "user-mode-linux"]
 LIMIT_S = 30
 # /dev of our own, with what a program needs in it, and a /dev/kvm that a test makes.

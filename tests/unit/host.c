@@ -450,6 +450,84 @@ static void log_lines_name_program_device_and_level(void **state)
 	assert_int_equal(text[1023], '\n');
 }
 
+/* ---- lanes that rest ---- */
+
+static unsigned int runs_of(const struct world *world, uint16_t queue)
+{
+	return __atomic_load_n(&world->toy.runs[queue], __ATOMIC_RELAXED);
+}
+
+static void *stop_soon(void *loop)
+{
+	usleep(2000);
+	pv_loop_stop(loop);
+	return NULL;
+}
+
+/* Has a queue do something again and again, and the loop fall asleep in between. */
+static void let_work(struct world *world, uint16_t queue)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 8; i++) {
+		world_ask_and_wait(world, queue, 'x');
+		assert_int_equal(pthread_create(&thread, NULL, stop_soon, world->control), 0);
+		pv_loop_run(world->control);
+		pthread_join(thread, NULL);
+	}
+}
+
+static void a_silent_queue_is_not_looked_at_until_its_driver_kicks(void **state)
+{
+	struct world *world = world_open_running();
+	unsigned int before;
+
+	(void)state;
+	world_ask_and_wait(world, 0, 'x');
+	let_work(world, 1);
+	before = runs_of(world, 0);
+	let_work(world, 1);
+	assert_int_equal(runs_of(world, 0), before);
+	world_ask_and_wait(world, 0, 'x');
+	assert_true(runs_of(world, 0) > before);
+	/* The other one rests now, and is woken as well: there is always one that does not. */
+	let_work(world, 0);
+	before = runs_of(world, 1);
+	let_work(world, 0);
+	assert_int_equal(runs_of(world, 1), before);
+	world_ask_and_wait(world, 1, 'x');
+	world_close(world);
+}
+
+static void a_queue_that_rests_stops_and_starts(void **state)
+{
+	struct world *world = world_open_running();
+	struct pv_waiter waiter = { world_count, &world->stopped };
+
+	(void)state;
+	for (int i = 1; i <= 3; i++) {
+		let_work(world, 1);
+		assert_int_equal(pv_device_queue_stop(&world->toy.device, 0, waiter), 0);
+		world_run_until(world, &world->stopped, i);
+		world_start_queue(world, 0);
+		world_ask_and_wait(world, 0, 'x');
+	}
+	world_close(world);
+}
+
+static void what_is_kept_ends_though_the_driver_is_silent(void **state)
+{
+	struct world *world = world_open_running();
+
+	(void)state;
+	world_send(world, 0, 0, 'k');
+	world_wait_until_taken(world, 1);
+	let_work(world, 1);
+	world_end_all_kept(world, 0);
+	world_take_until(world, 0, 1);
+	world_close(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,9 +548,17 @@ int main(void)
 		cmocka_unit_test(memory_of_the_port_is_zeroed_and_aligned),
 		cmocka_unit_test(log_lines_name_program_device_and_level),
 	};
+	const struct CMUnitTest resting[] = {
+		cmocka_unit_test(a_silent_queue_is_not_looked_at_until_its_driver_kicks),
+		cmocka_unit_test(a_queue_that_rests_stops_and_starts),
+		cmocka_unit_test(what_is_kept_ends_though_the_driver_is_silent),
+	};
 	int failed;
 
 	failed = cmocka_run_group_tests_name("lanes on loops of their own", tests, NULL, NULL);
 	world_is_one_loop = true;
-	return failed + cmocka_run_group_tests_name("all on one loop", tests, NULL, NULL);
+	failed += cmocka_run_group_tests_name("all on one loop", tests, NULL, NULL);
+	world_may_rest = true;
+	failed += cmocka_run_group_tests_name("where lanes rest", resting, NULL, NULL);
+	return failed + cmocka_run_group_tests_name("the same, resting", tests, NULL, NULL);
 }

@@ -230,5 +230,7 @@ int main(void)
 
 	failed = cmocka_run_group_tests_name("lanes on loops of their own", tests, NULL, NULL);
 	world_is_one_loop = true;
-	return failed + cmocka_run_group_tests_name("all on one loop", tests, NULL, NULL);
+	failed += cmocka_run_group_tests_name("all on one loop", tests, NULL, NULL);
+	world_may_rest = true;
+	return failed + cmocka_run_group_tests_name("the same, resting", tests, NULL, NULL);
 }

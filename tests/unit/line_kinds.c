@@ -389,9 +389,9 @@ static void what_cannot_be_opened_is_refused_with_a_remedy(void **state)
 	struct pv_line_options options = { .kind = PV_LINE_FILE, .fd = -1 };
 
 	(void)state;
-	line_rig_refuses(options, "path: the file is not named");
+	line_rig_refuses(options, "file: the path is missing");
 	options.path = "nowhere/file";
-	line_rig_refuses(options, "path=nowhere/file: No such file or directory");
+	line_rig_refuses(options, "file=nowhere/file: No such file or directory");
 	options.kind = PV_LINE_PIPE;
 	line_rig_refuses(options, "make it: mkfifo nowhere/file.in");
 	options.path = "/dev/null";
@@ -399,7 +399,7 @@ static void what_cannot_be_opened_is_refused_with_a_remedy(void **state)
 	options.on_closed = PV_LINE_DROP;
 	line_rig_refuses(options, "leave it at wait");
 	options.path = NULL;
-	line_rig_refuses(options, "path: the pipe is not named");
+	line_rig_refuses(options, "pipe: the path is missing");
 	options.kind = (enum pv_line_kind)99;
 	line_rig_refuses(options, "no such kind");
 }

@@ -646,7 +646,7 @@ static void what_cannot_be_opened_is_refused_with_a_remedy(void **state)
 	line_rig_refuses(server, "it is in use; end who uses it or choose another path");
 	line_rig_close(&rig);
 	options.path = NULL;
-	line_rig_refuses(options, "path: the socket is not named");
+	line_rig_refuses(options, "socket: the path is missing");
 	options.path = "nowhere/line.sock";
 	line_rig_refuses(options, "its folder does not exist");
 	memset(longer, 'x', sizeof(longer));

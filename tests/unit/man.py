@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 PROGRAM, PAGE = sys.argv[1:]
-COMMANDS = ['serve blk', 'serve rng', 'serve net', 'bench blk', 'bench net', 'run', 'ctl', 'attach',
-            'doctor']
+COMMANDS = ['serve blk', 'serve rng', 'serve net', 'serve serial', 'bench blk', 'bench net', 'bench serial',
+            'run', 'ctl', 'attach', 'doctor']
 
 
 SWITCHES = 'Features of the device, called as QEMU calls them'
@@ -22,7 +22,7 @@ def help_of(words):
     if too_long:
         sys.exit(f'{" ".join(words)} --help: longer than 80 columns: {too_long[0]}')
     return (re.findall(r'^  --([a-z-]+)', text, re.MULTILINE),
-            set(re.findall(r'^  ([a-z0-9_-]+)=', text, re.MULTILINE)))
+            set(re.findall(r'^  ([a-z0-9_-]+)(?:=|\[=)', text, re.MULTILINE)))
 
 
 def sections_of_page():
@@ -37,7 +37,7 @@ def sections_of_page():
                 name = ''
             elif match := re.match(r'\.It Fl -([a-z-]+)', line):
                 sections[name].append(match.group(1))
-            elif match := re.match(r'\.It Cm ([a-z0-9_-]+) Ns = ', line):
+            elif match := re.match(r'\.It Cm ([a-z0-9_-]+) Ns (?:= |Op = )', line):
                 keys[name].add(match.group(1))
             elif are_switches and (match := re.match(r'\.Cm ([a-z0-9_]+) [,.]', line)):
                 keys[name].add(match.group(1))

@@ -106,6 +106,25 @@ class Run(unittest.TestCase):
             self.refused(["--kernel", "/nowhere", "--net", value], words)
         self.refused(["--kernel", "/nowhere", *["--net", "null"] * 129], "may be given 128 times at most")
 
+    def test_a_serial_port_has_a_use_and_a_line(self):
+        kernel = ["--kernel", "/nowhere"]
+        for value, words in (("null", "option '--serial': a port has a use: say console, or name=NAME"),
+                             ("console", "option '--serial': a port has a line: say pty,"),
+                             ("console,ptty", "option '--serial': unknown key 'ptty'; did you mean 'pty'?"),
+                             ("name=a,tcp=0", "option '--serial': 'tcp' takes a port or HOST:PORT")):
+            self.refused([*kernel, "--serial", value], words)
+        for value, words in (("bus=isa", "option '--serial-device': 'bus' takes pci or mmio"),
+                             ("ports-max=128", "option '--serial-device': 'ports-max'"),
+                             ("queue-size=3", "option '--serial-device': 'queue-size' takes a power of two")):
+            self.refused([*kernel, "--serial-device", value], words)
+
+    def test_the_terminal_has_one_user(self):
+        kernel = ["--kernel", "/nowhere"]
+        self.refused([*kernel, "--serial", "console,stdio", "--serial", "name=a,stdio"],
+                     "there is one terminal, for one stdio")
+        self.refused([*kernel, "--console", "stdio", "--serial", "console,stdio"],
+                     "want the same terminal; leave '--console' out")
+
     def test_numbers_have_bounds(self):
         for option, value in (("--cpus", "0"), ("--cpus", "256"), ("--memory", "1M"),
                               ("--memory", "lots"), ("--console", "loud"),

@@ -651,6 +651,39 @@ static void a_port_that_was_removed_can_be_added_again(void **state)
 	}
 }
 
+/* Its bytes are none of the new port's: the device drops them while there is no port. */
+static void a_port_is_not_there_again_before_the_writes_of_the_last_are_back(void **state)
+{
+	struct pv_serdrv_data shown = { .buffer = { text, 16 } },
+			      unseen = { .buffer = { text, 8 } };
+
+	(void)state;
+	for (uint32_t has_gone = 0; has_gone < 2; has_gone++) {
+		serdrv_rig_up(&rig, 0, NULL);
+		assert_int_equal(pv_serdrv_write(port(1), &shown), 0);
+		pv_serdrv_publish(port(1));
+		assert_int_equal(pv_serdrv_write(port(1), &unseen), 0);
+		serdrv_rig_say(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 0);
+		serdrv_rig_say(&rig, 1, VIRTIO_CONSOLE_DEVICE_ADD, 0);
+		if (has_gone)
+			serdrv_rig_say(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 0);
+		pv_serdrv_poll(rig.serial);
+		assert_false(state_of(1)->is_there);
+		serdrv_rig_expect_told_no_more(&rig);
+		assert_int_equal(serdrv_rig_sent(&rig, 1, got), 16);
+		assert_int_equal(serdrv_rig_sent(&rig, 1, got), 8);
+		pv_serdrv_poll(rig.serial);
+		assert_int_equal(shown.error, -PV_EIO);
+		assert_int_equal(unseen.error, -PV_EIO);
+		assert_int_equal(state_of(1)->is_there, !has_gone);
+		if (!has_gone)
+			serdrv_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+		serdrv_rig_expect_told_no_more(&rig);
+		assert_int_equal(pv_serdrv_control_counters(rig.serial).malformed, 0);
+		serdrv_rig_close(&rig);
+	}
+}
+
 /* ---- a device that needs a reset ---- */
 
 static void writes_go_on_in_their_order_after_a_reset(void **state)
@@ -850,6 +883,7 @@ int main(void)
 		cmocka_unit_test(get_waits_for_bytes_and_gives_no_more_than_there_is_room_for),
 		cmocka_unit_test(what_is_in_flight_ends_when_the_port_is_removed),
 		cmocka_unit_test(a_port_that_was_removed_can_be_added_again),
+		cmocka_unit_test(a_port_is_not_there_again_before_the_writes_of_the_last_are_back),
 		cmocka_unit_test(writes_go_on_in_their_order_after_a_reset),
 		cmocka_unit_test(ports_that_do_not_come_back_were_removed),
 		cmocka_unit_test(
