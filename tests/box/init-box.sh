@@ -26,8 +26,9 @@ done
 for folder in proc sys dev; do
 	mount --bind "/$folder" "/host/$folder"
 done
-mkdir -p /dev/shm
+mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
+mount -t devpts -o ptmxmode=666 devpts /dev/pts
 # Where the folders lie under one that was covered they are put back.
 mkdir -p "/host$WORK" "/host$BOX_FOLDER" 2>/scratch/log
 mount --bind /scratch/work "/host$WORK"

@@ -11,7 +11,7 @@ import initramfs
 PACKAGE = "linux-image-amd64"
 MODULES = ["ext4", *initramfs.MODULES, "virtio_console"]
 LIMIT_S = 600
-PORTS, BYTES = 8, 200_000
+PORTS, BYTES = 64, 50_000
 STOPPED = "124"
 
 
@@ -25,6 +25,7 @@ def body(report, test):
     command = ["env", f"PARAVANE={os.environ['PARAVANE']}", "python3",
                os.path.join(initramfs.HERE, "serial_machine.py"), str(PORTS), str(BYTES),
                "--kernel", kernel, "--initrd", ramdisk, "--cpus", "2", "--memory", "512M", "--append", append,
+               "--serial-device", f"ports-max={PORTS + 8},hot-plug=on",
                "--disk", f"path={tools},readonly=on,serial=tools,locking=off,queues=1"]
     values = in_box.judge(report, in_box.run(test, command, "3072M", LIMIT_S)).get("serial", {})
     report.equal(values.get("quiet"), STOPPED, "who writes to a port that nobody reads waits")

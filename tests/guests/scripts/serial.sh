@@ -50,7 +50,8 @@ same "there are as many ports as we were given" "$(cat "$CLASS"/*/name 2>/dev/nu
 # Who logs in.
 cat >"$SCRATCH/enter" <<'END'
 #!/bin/sh
-echo "welcome $*"
+for name; do :; done
+echo "welcome $name"
 PS1='guest# ' exec sh -i
 END
 chmod +x "$SCRATCH/enter"
