@@ -140,9 +140,12 @@ static int queue_reset(struct pv_bus *bus, uint16_t index)
 
 static void kick(struct pv_bus *bus, uint16_t index, uint16_t next)
 {
-	(void)index;
-	of_bus(bus)->kicks++;
-	of_bus(bus)->kick_next = next;
+	struct pv_fake_bus *fake = of_bus(bus);
+
+	fake->kicks++;
+	fake->kick_next = next;
+	if (fake->on_kick)
+		fake->on_kick(fake, index);
 }
 
 static const struct pv_bus_ops bus_ops = {

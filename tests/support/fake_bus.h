@@ -39,6 +39,7 @@ struct pv_fake_bus {
 	uint8_t config[PV_FAKE_CONFIG_BYTES] __attribute__((aligned(8)));
 	uint32_t config_bytes;
 	void (*on_wait)(struct pv_fake_bus *fake);
+	void (*on_kick)(struct pv_fake_bus *fake, uint16_t index);
 	/* At which of the driver's steps something happens, and what; 0: nothing. */
 	uint32_t trouble_at;
 	enum pv_fake_trouble trouble;

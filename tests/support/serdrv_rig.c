@@ -19,11 +19,6 @@ static void changed(struct pv_serdrv_port *port, uint32_t what, void *arg)
 	if (rig->changes < SERDRV_RIG_CHANGES)
 		rig->change[rig->changes++] =
 			(struct serdrv_rig_change){ pv_serdrv_state(port)->number, what };
-	if (what & PV_SERDRV_NAMED && rig->floods > 0) {
-		rig->floods--;
-		rig->fake.now_ns += 100000000;
-		serdrv_rig_say_more(rig, 1, VIRTIO_CONSOLE_PORT_NAME, 0, "name", 4);
-	}
 	if (what & PV_SERDRV_ADDED && rig->opens_all)
 		assert_int_equal(pv_serdrv_open(port), 0);
 }

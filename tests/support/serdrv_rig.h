@@ -45,8 +45,6 @@ struct serdrv_rig {
 	uint32_t received_bytes;
 	uint32_t takes; /* bytes that are taken in a call */
 	bool opens_all; /* ports, as they come */
-	/* So often the device names port 1 anew as soon as its name was taken, 100 ms later. */
-	uint32_t floods;
 };
 
 /* A device that has these features beside VERSION_1, room for three ports, 80 columns, 25 rows. */
