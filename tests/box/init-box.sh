@@ -28,7 +28,7 @@ for folder in proc sys dev; do
 done
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
-mount -t devpts -o ptmxmode=666 devpts /dev/pts
+mount -t devpts devpts /host/dev/pts
 # Where the folders lie under one that was covered they are put back.
 mkdir -p "/host$WORK" "/host$BOX_FOLDER" 2>/scratch/log
 mount --bind /scratch/work "/host$WORK"

@@ -6,10 +6,13 @@
 # shellcheck shell=sh disable=SC2154
 CLASS=/sys/class/virtio-ports
 
+# Without a process for each: there are many. A port without a name has no such file.
 port_of() {
-	for port in "$CLASS"/*; do
-		if [ "$(cat "$port/name" 2>/dev/null)" = "$1" ]; then
-			echo "/dev/${port##*/}"
+	for file in "$CLASS"/*/name; do
+		{ read -r name <"$file"; } 2>/dev/null
+		if [ "$name" = "$1" ]; then
+			file=${file%/name}
+			echo "/dev/${file##*/}"
 			return
 		fi
 	done
