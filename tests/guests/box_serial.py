@@ -11,7 +11,7 @@ import initramfs
 PACKAGE = "linux-image-amd64"
 MODULES = ["ext4", *initramfs.MODULES, "virtio_console"]
 LIMIT_S = 600
-PORTS, BYTES = 4, 100_000
+PORTS, BYTES = 16, 100_000
 STOPPED = "124"
 
 

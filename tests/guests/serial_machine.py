@@ -38,10 +38,19 @@ def machine_words():
             *named]
 
 
+def answer(machine, action, arguments):
+    """What cannot be done ends the machine, too."""
+    try:
+        return action(*arguments) or "done"
+    except BaseException:
+        machine.kill()
+        raise
+
+
 def main():
     values, monitor = {}, []
 
-    def qmp(name, **arguments):
+    def qmp(name, /, **arguments):
         monitor[:] = monitor or [serving.Qmp(SOCKET)]
         return monitor[0].command(name, **arguments)
 
@@ -54,7 +63,7 @@ def main():
             word, _, rest = line.rstrip("\r\n").partition(" ")
             if word == "@@do":
                 name, *arguments = rest.split()
-                machine.stdin.write(f"{actions[name](*arguments) or 'done'}\n")
+                machine.stdin.write(f"{answer(machine, actions[name], arguments)}\n")
                 machine.stdin.flush()
                 continue
             if word == "@@is":
