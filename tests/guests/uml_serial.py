@@ -13,8 +13,6 @@ from report import Skip
 BYTES = 300_000
 # UML has room for 64 queues: 31 ports, one of which comes and goes.
 PORTS = 27
-# What timeout says of a command that did not end by itself.
-STOPPED = "124"
 
 
 def body(report, test):
@@ -29,7 +27,6 @@ def body(report, test):
                       PORTS=PORTS, BYTES=BYTES, AGENT="yes", FREEZE="no") as guest:
             values = guest.run(**host.actions())
         host.judge(values)
-        report.equal(values["quiet"], STOPPED, "who writes to a port that nobody reads waits")
         report.equal(ports.counters()["bad_chains"], 0, "each buffer of the driver was good")
 
 

@@ -104,8 +104,12 @@ fi
 
 # A port without anybody at the other end: whoever writes waits, and the processor does not.
 quiet=$(port_of quiet)
-(exec timeout 2 dd if=/dev/zero of="$quiet" bs=1k count=1) >/dev/null 2>&1
-value "quiet $?"
+timeout 2 dd if=/dev/zero of="$quiet" bs=1k count=1 >/dev/null 2>&1
+case $? in
+# Which of the two depends on whose timeout it is.
+124 | 143) ok "who writes to a port that nobody reads waits" ;;
+*) bad "who writes to a port that nobody reads does not wait" ;;
+esac
 
 same "the kernel has nothing to complain about" \
 	"$(dmesg | grep -E 'BUG:|WARNING: CPU|lockup|virtio_console.*(rror|bad)|virtio-ports' | grep -v 'fpu/xstate.c')" ""
