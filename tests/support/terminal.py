@@ -31,6 +31,16 @@ def reads(descriptor, enough, limit_s=PATIENCE_S):
     return data
 
 
+# A shell's job in the background is deaf to the second and the third, and hands that on.
+HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP)
+
+
+def hear_signals():
+    """In a child: what a terminal's user can send to it comes."""
+    for number in HEARD:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def be_third(descriptor):
     """In a child: it has this one as its descriptor 3."""
     if descriptor:
@@ -46,6 +56,7 @@ class Terminal:
         self.before = self.modes()
 
         def take():
+            hear_signals()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
             be_third(said)
         # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
