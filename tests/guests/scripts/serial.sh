@@ -21,13 +21,12 @@ port_of() {
 
 # waits_for COMMAND...: until it succeeds, for ten seconds.
 waits_for() {
-	for turn in 1 2 3 4 5 6 7 8 9 10; do
-		for part in 1 2 3 4 5 6 7 8 9 10; do
-			"$@" >/dev/null 2>&1 && return
-			sleep 0.1
-		done
+	tries=100
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
 	done
-	return 1
 }
 is_gone() { ! port_of "$1"; }
 
