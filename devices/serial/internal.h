@@ -110,7 +110,7 @@ struct pv_serial_burst {
 
 /* ---- the device ---- */
 
-#define PV_SERIAL_WORD_BITS 64u
+#define PV_SERIAL_WORD_BITS 32u
 #define PV_SERIAL_WORDS     ((VIRTIO_CONSOLE_PORTS_MAX + PV_SERIAL_WORD_BITS - 1) / PV_SERIAL_WORD_BITS)
 
 struct pv_serial {
@@ -130,7 +130,7 @@ struct pv_serial {
 	bool has_to_tell;                 /* the control side, at the end of what is done */
 	struct pv_queue *hearing;         /* the control transmitq, while it runs; or NULL */
 	uint16_t turn;                    /* of the slot that is looked at first */
-	uint64_t marked[PV_SERIAL_WORDS]; /* the slots that have marks */
+	uint32_t marked[PV_SERIAL_WORDS]; /* the slots that have marks */
 	struct pv_serial_burst burst;     /* for all queues: they run one after the other */
 
 	struct pv_serial_slot *slot;         /* ports_max of them */

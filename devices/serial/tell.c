@@ -26,9 +26,9 @@ static uint16_t index_of(const struct pv_serial_slot *slot)
 	return (uint16_t)(slot - slot->serial->slot);
 }
 
-static uint64_t bit_of(uint16_t index)
+static uint32_t bit_of(uint16_t index)
 {
-	return 1ull << index % PV_SERIAL_WORD_BITS;
+	return 1u << index % PV_SERIAL_WORD_BITS;
 }
 
 void pv_serial_mark(struct pv_serial_slot *slot, uint8_t marks)
@@ -65,13 +65,13 @@ void pv_serial_mark_all(struct pv_serial_slot *slot)
 static struct pv_serial_slot *next_marked(struct pv_serial *serial)
 {
 	uint16_t word = serial->turn / PV_SERIAL_WORD_BITS;
-	uint64_t marked = serial->marked[word] & -bit_of(serial->turn);
+	uint32_t marked = serial->marked[word] & -bit_of(serial->turn);
 
 	/* The word of the turn is looked at twice: at its end, and at its beginning. */
 	for (uint16_t i = 0; i <= PV_SERIAL_WORDS; i++) {
 		if (marked) {
 			serial->turn = (uint16_t)(word * PV_SERIAL_WORD_BITS +
-			                          (uint16_t)__builtin_ctzll(marked));
+			                          (uint16_t)__builtin_ctz(marked));
 			return &serial->slot[serial->turn];
 		}
 		word = (uint16_t)((word + 1) % PV_SERIAL_WORDS);

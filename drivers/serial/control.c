@@ -113,9 +113,9 @@ static bool tell_refusals(struct pv_serdrv_control *control)
 {
 	for (uint32_t i = 0; i < sizeof(control->refused) / sizeof(control->refused[0]); i++) {
 		while (control->refused[i]) {
-			const uint32_t bit = (uint32_t)__builtin_ctzll(control->refused[i]);
+			const uint32_t bit = (uint32_t)__builtin_ctz(control->refused[i]);
 
-			if (!send(control, 64 * i + bit, VIRTIO_CONSOLE_PORT_READY, false))
+			if (!send(control, 32 * i + bit, VIRTIO_CONSOLE_PORT_READY, false))
 				return false;
 			control->refused[i] &= control->refused[i] - 1;
 		}

@@ -22,7 +22,7 @@ static bool add(struct pv_serdrv *serial, uint32_t id)
 	struct pv_serdrv_port *port;
 
 	if (id >= serial->info.ports) {
-		serial->control.refused[id / 64] |= 1ull << id % 64;
+		serial->control.refused[id / 32] |= 1u << id % 32;
 		return true;
 	}
 	port = &serial->port[id];

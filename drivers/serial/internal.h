@@ -58,7 +58,7 @@ struct pv_serdrv_control {
 	/* What the device is to be told. */
 	bool owes_device_ready;
 	struct pv_serdrv_port *first_owing, *last_owing;
-	uint64_t refused[VIRTIO_CONSOLE_PORTS_MAX / 64 + 1]; /* a bit for each port: not ready */
+	uint32_t refused[VIRTIO_CONSOLE_PORTS_MAX / 32 + 1]; /* a bit for each port: not ready */
 
 	/* After a reset: ports that are to come back. */
 	uint32_t missing;
