@@ -25,6 +25,13 @@ struct pv_region {
 	struct pv_gpa gpa;
 	uint64_t bytes;
 	uint8_t *host;
+	/*
+	 * For who gives memory back to the host (port->discard): the bytes of a page there, a power
+	 * of two, which `host` is a multiple of; 0: it stays. In a file, others may have mapped it
+	 * too.
+	 */
+	uint64_t page_bytes;
+	bool is_file;
 };
 
 struct pv_mem {

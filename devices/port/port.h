@@ -16,6 +16,7 @@
 struct pv_device;
 struct pv_port;
 struct pv_queue;
+struct pv_region;
 
 enum pv_log_level {
 	PV_LOG_ERROR,
@@ -71,6 +72,15 @@ struct pv_port_ops {
 
 	/* Any thread. The clock of that timer: it never goes back, and counts nanoseconds. */
 	uint64_t (*now_ns)(struct pv_port *port);
+
+	/*
+	 * Lane. The guest does without `bytes` at `host`, whole pages of a region of the queue's
+	 * memory (struct pv_region): they go back to the host, and are zeroes when they are touched
+	 * again. Returns 0, or a negative enum pv_err: some or all may have stayed. NULL: the host
+	 * takes nothing back.
+	 */
+	int (*discard)(struct pv_port *port, const struct pv_region *region, uint8_t *host,
+	               uint64_t bytes);
 
 	/* Control side. The configuration space, or NEEDS_RESET in the status, changed. */
 	void (*config_changed)(struct pv_port *port, struct pv_device *device);
