@@ -42,6 +42,7 @@ static void load_stats(const struct pv_device *device, struct pv_balloon_stats *
 
 	stats->at_ns = is_there ? time_of_age(device, age_ns) : 0;
 	stats->count = pv_state_get_u64(from);
+	pv_state_check(from, is_there == (stats->count > 0));
 	stats->known = pv_state_get_u32(from);
 	pv_state_check(from, stats->known >> VIRTIO_BALLOON_S_KNOWN == 0);
 	for (uint32_t i = 0; i < VIRTIO_BALLOON_S_KNOWN; i++)

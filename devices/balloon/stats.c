@@ -99,16 +99,19 @@ static void hear(struct pv_queue *queue, const struct pv_chain *chain)
 
 /* ---- holding ---- */
 
+/* Whatever else the driver has made available waits. */
 static void hold(struct pv_queue *queue)
 {
 	asking_of(queue)->has_chain = true;
 	queue->held = 1;
+	queue->is_stalled = true;
 }
 
 static void let_go(struct pv_queue *queue)
 {
 	asking_of(queue)->has_chain = false;
 	queue->held = 0;
+	queue->is_stalled = false;
 }
 
 /*
@@ -201,7 +204,6 @@ bool pv_balloon_tells_run(struct pv_queue *queue)
 		has_worked = true;
 		ask_in_time(queue);
 	}
-	queue->is_stalled = asking->has_chain;
 	return has_worked;
 }
 

@@ -8,7 +8,7 @@ command -v clang >/dev/null || { echo "the fuzzers need clang: apt install clang
 CC=clang tools/build.sh build-fuzz -Db_sanitize=address,undefined -Db_lundef=false \
 	-Doptimization=1 -Dc_args=-fno-sanitize-recover=undefined
 [ $# -gt 0 ] || set -- walk_split walk_packed inflight_split inflight_packed used blk rng net_segment \
-	net_device serial_device mmio decoder backend state boot driver_blk driver_rng driver_net \
+	net_device serial_device balloon_device mmio decoder backend state boot driver_blk driver_rng driver_net \
 	driver_serial
 failed=
 for name; do

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The whole balloon under a driver by script: chains of any pieces in its queues, lists of pages that
+ * are nearly memory, statistics, a configuration that is written to, and a user who wants another
+ * size, gives the guest other memory and moves the device.  The host is given whole pages of memory
+ * back and nothing else; only statistics are ever held, and one of them; and what was saved loads.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/balloon/balloon.h"
+#include "ring/err.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/put.h"
+
+#define QUEUES       VIRTIO_BALLOON_QUEUES
+#define RINGS_GPA    FUZZ_HIGH_GPA
+#define PIECES_MAX   7u
+#define STATE_BYTES  4096u
+#define STATE_HEADER 16u
+#define CHECKSUM_AT  12u
+
+/* Beside the memory of all: regions of large pages, one behind the other, which end in half of one. */
+#define LARGE_BYTES  0x4000u
+#define LARGE_GPA    0x10000u
+#define LARGE_REGION 0x8000u
+#define HALF_GPA     (LARGE_GPA + LARGE_REGION)
+#define HALF_REGION  0xa000u
+#define SMALL_PAGE   0x100u
+
+#define LISTS_GPA   FUZZ_TOP_GPA
+#define LIST_WORDS  64u
+
+static struct fuzz_balloon {
+	struct fuzz_memory memory;
+	struct pv_mem *mem[2]; /* with the last region, and without it */
+	bool is_short;         /* the latter is in force */
+	uint8_t *large, *half;
+	struct pv_balloon_options options;
+	struct pv_port_ops ops;
+	struct fuzz_host host[2];
+	unsigned int current;
+	uint64_t refused; /* bits that the driver does without */
+	struct fuzz_place place[QUEUES];
+} balloon;
+
+static struct fuzz_host *host(void)
+{
+	return &balloon.host[balloon.current];
+}
+
+/* ---- memory ---- */
+
+static int discard(struct pv_port *port, const struct pv_region *region, uint8_t *at,
+                   uint64_t bytes)
+{
+	const struct pv_mem *mem = balloon.mem[balloon.is_short];
+	uint64_t first = (uint64_t)(at - region->host);
+
+	(void)port;
+	pv_bug_on(region < mem->region || region >= mem->region + mem->count);
+	pv_bug_on(region->page_bytes == 0 || bytes == 0);
+	pv_bug_on(first % region->page_bytes || bytes % region->page_bytes);
+	pv_bug_on(first > region->bytes || bytes > region->bytes - first);
+	memset(at, 0, bytes);
+	return 0;
+}
+
+static struct pv_mem *make_table(uint32_t regions)
+{
+	struct pv_mem *mem = calloc(1, pv_mem_table_bytes(FUZZ_REGIONS + 2));
+
+	pv_bug_on(!mem);
+	mem->count = FUZZ_REGIONS + regions;
+	memcpy(mem->region, balloon.memory.mem->region, FUZZ_REGIONS * sizeof(mem->region[0]));
+	for (uint32_t i = 0; i < FUZZ_REGIONS; i++)
+		mem->region[i].page_bytes = mem->region[i].gpa.v == FUZZ_TOP_GPA ? 0 : SMALL_PAGE;
+	mem->region[FUZZ_REGIONS] = (struct pv_region){ pv_gpa_of(LARGE_GPA), LARGE_REGION,
+		                                        balloon.large, LARGE_BYTES, false };
+	if (regions > 1)
+		mem->region[FUZZ_REGIONS + 1] = (struct pv_region){
+			pv_gpa_of(HALF_GPA), HALF_REGION, balloon.half, LARGE_BYTES, true
+		};
+	pv_bug_on(pv_mem_seal(mem));
+	return mem;
+}
+
+static void open_memory(void)
+{
+	fuzz_memory_open(&balloon.memory);
+	balloon.large = calloc(1, LARGE_REGION);
+	balloon.half = calloc(1, HALF_REGION);
+	pv_bug_on(!balloon.large || !balloon.half);
+	balloon.mem[0] = make_table(2);
+	balloon.mem[1] = make_table(1);
+}
+
+static void close_memory(void)
+{
+	fuzz_memory_close(&balloon.memory);
+	free(balloon.large);
+	free(balloon.half);
+	free(balloon.mem[0]);
+	free(balloon.mem[1]);
+}
+
+static void switch_memory(void)
+{
+	struct pv_device *device = host()->device;
+
+	balloon.is_short = !balloon.is_short;
+	for (uint16_t i = 0; i < QUEUES; i++)
+		if (device->queue[i].state == PV_QUEUE_RUNNING) {
+			pv_queue_mem_switch(&device->queue[i], balloon.mem[balloon.is_short]);
+			pv_bug_on(device->queue[i].ring.in_flight_before > 0);
+		}
+	pv_device_mem_set(device, balloon.mem[balloon.is_short]);
+}
+
+/* ---- birth and death ---- */
+
+static void make_device(unsigned int which)
+{
+	struct fuzz_host *made = &balloon.host[which];
+
+	*made = fuzz_host_of(fuzz_storage(pv_balloon_bytes()));
+	balloon.ops = *made->port.ops;
+	balloon.ops.discard = discard;
+	made->port.ops = &balloon.ops;
+	made->device = pv_balloon_init(made->storage, &made->port, &balloon.options);
+	pv_device_mem_set(made->device, balloon.mem[balloon.is_short]);
+}
+
+static uint8_t *ring_of(uint16_t index)
+{
+	return balloon.memory.host[2] + index * FUZZ_PUT_BYTES;
+}
+
+static void start(void)
+{
+	struct pv_device *device = host()->device;
+	const uint64_t features = pv_device_features(device) & ~balloon.refused;
+
+	pv_bug_on(pv_device_features_set(device, features));
+	pv_device_status_set(device, 0xf);
+	for (uint16_t i = 0; i < QUEUES; i++)
+		fuzz_put_start(device, i, ring_of(i), RINGS_GPA + i * FUZZ_PUT_BYTES,
+		               &balloon.place[i]);
+}
+
+static void restart(void)
+{
+	pv_bug_on(pv_device_reset(host()->device, (struct pv_waiter){ 0 }));
+	start();
+}
+
+static void open_balloon(struct fuzz_input *input)
+{
+	const uint8_t bits = fuzz_u8(input), more = fuzz_u8(input);
+
+	memset(&balloon, 0, sizeof(balloon));
+	open_memory();
+	balloon.options = (struct pv_balloon_options){ .queue_size_max = FUZZ_SIZE,
+		                                       .is_in_order = bits & 1,
+		                                       .reporting = true };
+	balloon.refused = bits & 2 ? VIRTIO_F_RING_PACKED : 0;
+	balloon.refused |= bits & 4 ? VIRTIO_F_EVENT_IDX : 0;
+	balloon.refused |= bits & 8 ? VIRTIO_F_VERSION_1 : 0;
+	balloon.refused |= bits & 16 ? VIRTIO_BALLOON_F_MUST_TELL_HOST : 0;
+	balloon.refused |= more & 1 ? VIRTIO_BALLOON_F_STATS_VQ : 0;
+	balloon.refused |= more & 2 ? VIRTIO_BALLOON_F_PAGE_REPORTING : 0;
+	balloon.refused |= more & 4 ? VIRTIO_BALLOON_F_PAGE_POISON : 0;
+	make_device(0);
+	start();
+}
+
+static void close_balloon(void)
+{
+	fuzz_host_close(host());
+	close_memory();
+}
+
+/* ---- the driver ---- */
+
+static void put(uint16_t index, const struct fuzz_piece *piece, uint16_t pieces)
+{
+	fuzz_put(ring_of(index), &balloon.place[index],
+	         host()->device->features & VIRTIO_F_RING_PACKED, piece, pieces);
+}
+
+static bool is_written(uint16_t queue)
+{
+	return queue > VIRTIO_BALLOON_STATSQ;
+}
+
+static void put_anything(struct fuzz_input *input)
+{
+	static const uint64_t places[] = { FUZZ_LOW_GPA, LARGE_GPA, HALF_GPA,     FUZZ_TOP_GPA,
+		                           LISTS_GPA,    LISTS_GPA, FUZZ_TINY_GPA, 0x7000000000000000u };
+	const uint8_t what = fuzz_u8(input), wild = fuzz_u8(input);
+	const uint16_t queue = what % QUEUES, pieces = 1 + what / 8 % PIECES_MAX;
+	struct fuzz_piece piece[PIECES_MAX];
+
+	for (uint16_t i = 0; i < pieces; i++) {
+		uint8_t where = fuzz_u8(input);
+		uint16_t bytes = fuzz_u16(input);
+
+		piece[i].gpa = places[where % 8] + where / 8 * 0x400u;
+		piece[i].bytes = bytes & 0x8000 ? bytes * 16u : bytes % 1024u;
+		piece[i].is_writable = is_written(queue) != (wild >> i & 1);
+	}
+	put(queue, piece, pieces);
+}
+
+/* Pages that there are, or nearly: rows of them, at places of the input's choice. */
+static void put_list(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input), length = fuzz_u8(input);
+	const uint32_t words = 1 + length % LIST_WORDS;
+	const struct fuzz_piece piece = { LISTS_GPA, words * 4 + what / 4 % 2, false };
+	struct pv_le32 *list = (struct pv_le32 *)balloon.memory.host[4];
+	uint32_t number = fuzz_u8(input);
+
+	for (uint32_t i = 0; i < words; i++) {
+		list[i] = pv_le32_of(number);
+		number += what & 0x80 ? fuzz_u8(input) % 32u : 1;
+	}
+	put(what % 2, &piece, 1);
+}
+
+static void put_stats(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input);
+	const struct fuzz_piece piece = { FUZZ_LOW_GPA, 10u * (what % 8) + what / 64, false };
+	struct virtio_balloon_stat *stat = (struct virtio_balloon_stat *)balloon.memory.host[1];
+
+	for (uint32_t i = 0; i < what % 8u; i++)
+		stat[i] = (struct virtio_balloon_stat){ pv_le16_of(fuzz_u8(input)),
+			                                pv_le64_of(fuzz_u32(input)) };
+	put(VIRTIO_BALLOON_STATSQ, &piece, 1);
+}
+
+static void write_config(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input);
+	const uint32_t value = what & 0x80 ? 0 : fuzz_u32(input);
+
+	pv_device_config_write(host()->device, what % 20, &value, 1 + what / 20 % 4u);
+}
+
+static void run(void)
+{
+	struct pv_balloon_stats stats;
+
+	fuzz_host_run(host());
+	for (uint16_t i = 0; i < QUEUES; i++) {
+		const struct pv_queue *queue = &host()->device->queue[i];
+		const uint16_t held = queue->state == PV_QUEUE_RUNNING ? queue->held : 0;
+
+		pv_bug_on(held > (i == VIRTIO_BALLOON_STATSQ));
+		pv_bug_on(queue->state == PV_QUEUE_RUNNING &&
+		          queue->ring.fault == PV_RING_SOUND && queue->ring.in_flight != held);
+	}
+	pv_balloon_stats(host()->device, &stats);
+	pv_bug_on(stats.unknown > PV_BALLOON_STATS_UNKNOWN || stats.known >> VIRTIO_BALLOON_S_KNOWN);
+	pv_bug_on(!stats.at_ns != !stats.count);
+}
+
+/* ---- the user ---- */
+
+static void change_state(uint8_t *state, size_t bytes, struct fuzz_input *input)
+{
+	uint32_t sum;
+
+	for (uint8_t n = fuzz_u8(input) % 4; n > 0; n--)
+		state[STATE_HEADER + fuzz_u16(input) % (bytes - STATE_HEADER)] = fuzz_u8(input);
+	sum = pv_state_checksum(state + STATE_HEADER, bytes - STATE_HEADER);
+	for (uint32_t i = 0; i < 4; i++)
+		state[CHECKSUM_AT + i] = (uint8_t)(sum >> 8 * i);
+}
+
+/* To another device, which goes on, or, where what it is told makes no sense, begins anew. */
+static void move(struct fuzz_input *input, bool is_changed)
+{
+	static uint8_t state[STATE_BYTES];
+	struct pv_state_writer to = { .data = state, .capacity = sizeof(state) };
+	struct fuzz_host *from = host();
+	int error;
+
+	pv_bug_on(pv_device_pause(from->device, (struct pv_waiter){ 0 }));
+	pv_bug_on(pv_device_save(from->device, &to));
+	if (is_changed)
+		change_state(state, to.bytes, input);
+	make_device(!balloon.current);
+	pv_bug_on(pv_device_abandon(from->device));
+	balloon.current = !balloon.current;
+	error = pv_device_load(host()->device, state, to.bytes);
+	pv_bug_on(error && !is_changed && !from->has_broken);
+	if (error)
+		restart();
+	else
+		pv_device_resume(host()->device);
+	fuzz_host_close(from);
+}
+
+static void interfere(struct fuzz_input *input)
+{
+	const uint8_t what = fuzz_u8(input);
+
+	switch (what % 8) {
+	case 0:
+		restart();
+		break;
+	case 1:
+		move(input, what & 0x80);
+		break;
+	case 2:
+	case 3:
+		switch_memory();
+		break;
+	case 4:
+		pv_balloon_target_set(host()->device, (uint64_t)fuzz_u32(input) << what / 8);
+		break;
+	case 5:
+	case 6:
+		pv_balloon_stats_period_set(host()->device, what / 8 % 4 * 1000u);
+		break;
+	default:
+		pv_device_pause(host()->device, (struct pv_waiter){ 0 });
+		pv_device_resume(host()->device);
+		break;
+	}
+}
+
+static void step(struct fuzz_input *input)
+{
+	switch (fuzz_u8(input) % 8) {
+	case 0:
+		put_anything(input);
+		break;
+	case 1:
+	case 2:
+		put_list(input);
+		break;
+	case 3:
+		put_stats(input);
+		break;
+	case 4:
+		write_config(input);
+		break;
+	case 5:
+		interfere(input);
+		break;
+	default:
+		run();
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+	struct fuzz_input input = { data, bytes };
+
+	open_balloon(&input);
+	while (input.bytes > 0)
+		step(&input);
+	close_balloon();
+	return 0;
+}
