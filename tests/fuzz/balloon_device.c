@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The whole balloon under a driver by script: chains of any pieces in its queues, lists of pages that
- * are nearly memory, statistics, a configuration that is written to, and a user who wants another
- * size, gives the guest other memory and moves the device.  The host is given whole pages of memory
- * back and nothing else; only statistics are ever held, and one of them; and what was saved loads.
+ * The whole balloon under a driver by script: chains of any pieces in its queues, lists of pages
+ * that are nearly memory, statistics, a configuration that is written to, and a user who wants
+ * another size, gives the guest other memory and moves the device.  The host is given whole pages
+ * of memory back and nothing else; only statistics are ever held, and one of them; and what was
+ * saved loads.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,8 @@
 #define STATE_HEADER 16u
 #define CHECKSUM_AT  12u
 
-/* Beside the memory of all: regions of large pages, one behind the other, which end in half of one. */
+/* Beside the memory of all: regions of large pages, one behind the other, which end in half of one.
+ */
 #define LARGE_BYTES  0x4000u
 #define LARGE_GPA    0x10000u
 #define LARGE_REGION 0x8000u
@@ -28,8 +30,8 @@
 #define HALF_REGION  0xa000u
 #define SMALL_PAGE   0x100u
 
-#define LISTS_GPA   FUZZ_TOP_GPA
-#define LIST_WORDS  64u
+#define LISTS_GPA  FUZZ_TOP_GPA
+#define LIST_WORDS 64u
 
 static struct fuzz_balloon {
 	struct fuzz_memory memory;
@@ -78,9 +80,9 @@ static struct pv_mem *make_table(uint32_t regions)
 	mem->region[FUZZ_REGIONS] = (struct pv_region){ pv_gpa_of(LARGE_GPA), LARGE_REGION,
 		                                        balloon.large, LARGE_BYTES, false };
 	if (regions > 1)
-		mem->region[FUZZ_REGIONS + 1] = (struct pv_region){
-			pv_gpa_of(HALF_GPA), HALF_REGION, balloon.half, LARGE_BYTES, true
-		};
+		mem->region[FUZZ_REGIONS + 1] = (struct pv_region){ pv_gpa_of(HALF_GPA),
+			                                            HALF_REGION, balloon.half,
+			                                            LARGE_BYTES, true };
 	pv_bug_on(pv_mem_seal(mem));
 	return mem;
 }
@@ -195,8 +197,9 @@ static bool is_written(uint16_t queue)
 
 static void put_anything(struct fuzz_input *input)
 {
-	static const uint64_t places[] = { FUZZ_LOW_GPA, LARGE_GPA, HALF_GPA,     FUZZ_TOP_GPA,
-		                           LISTS_GPA,    LISTS_GPA, FUZZ_TINY_GPA, 0x7000000000000000u };
+	static const uint64_t places[] = { FUZZ_LOW_GPA,  LARGE_GPA,          HALF_GPA,
+		                           FUZZ_TOP_GPA,  LISTS_GPA,          LISTS_GPA,
+		                           FUZZ_TINY_GPA, 0x7000000000000000u };
 	const uint8_t what = fuzz_u8(input), wild = fuzz_u8(input);
 	const uint16_t queue = what % QUEUES, pieces = 1 + what / 8 % PIECES_MAX;
 	struct fuzz_piece piece[PIECES_MAX];
@@ -258,11 +261,12 @@ static void run(void)
 		const uint16_t held = queue->state == PV_QUEUE_RUNNING ? queue->held : 0;
 
 		pv_bug_on(held > (i == VIRTIO_BALLOON_STATSQ));
-		pv_bug_on(queue->state == PV_QUEUE_RUNNING &&
-		          queue->ring.fault == PV_RING_SOUND && queue->ring.in_flight != held);
+		pv_bug_on(queue->state == PV_QUEUE_RUNNING && queue->ring.fault == PV_RING_SOUND &&
+		          queue->ring.in_flight != held);
 	}
 	pv_balloon_stats(host()->device, &stats);
-	pv_bug_on(stats.unknown > PV_BALLOON_STATS_UNKNOWN || stats.known >> VIRTIO_BALLOON_S_KNOWN);
+	pv_bug_on(stats.unknown > PV_BALLOON_STATS_UNKNOWN ||
+	          stats.known >> VIRTIO_BALLOON_S_KNOWN);
 	pv_bug_on(!stats.at_ns != !stats.count);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A balloon under a driver that means harm: lists and reports of anything, endless ones, ones that
- * are the balloon's own memory, statistics of noise, and all of it while the device is stopped, moved
- * and given other memory.  What is wrong comes back and is counted; nothing goes back to the host that
- * was not named; and the next page goes as before.
+ * are the balloon's own memory, statistics of noise, and all of it while the device is stopped,
+ * moved and given other memory.  What is wrong comes back and is counted; nothing goes back to the
+ * host that was not named; and the next page goes as before.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -244,7 +244,8 @@ static struct pv_sg any_piece(struct pv_random *random)
 			pv_le32_of(PAGE_A - 20 + pv_random_below(random, 5 * PAGES));
 	switch (pv_random_below(random, 8)) {
 	case 0:
-		sg.addr = pv_gpa_of((uint64_t)pv_random_below(random, UINT32_MAX) << pv_random_below(random, 33));
+		sg.addr = pv_gpa_of((uint64_t)pv_random_below(random, UINT32_MAX)
+		                    << pv_random_below(random, 33));
 		break;
 	case 1:
 		sg.addr = pv_gpa_of(PAGE_A * (uint64_t)PAGE +
