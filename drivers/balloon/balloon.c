@@ -249,20 +249,12 @@ uint32_t pv_baldrv_poll(struct pv_baldrv *balloon)
 	       pv_baldrv_poll_reports(balloon);
 }
 
-/* Of a queue that has nothing on the way nothing comes. */
-static bool has_some_out(const struct pv_baldrv *balloon, uint32_t which)
-{
-	const struct pv_drv_ring *ring = &balloon->queue[which].ring;
-
-	return balloon->has_queue[which] && ring->free_descs < ring->size;
-}
-
 bool pv_baldrv_interrupts_on(struct pv_baldrv *balloon)
 {
 	bool has_some = false;
 
 	for (uint32_t i = 0; i < PV_BALDRV_QUEUES; i++)
-		if (has_some_out(balloon, i))
+		if (balloon->has_queue[i])
 			has_some |= pv_drv_ring_interrupts_on(&balloon->queue[i].ring);
 	return has_some;
 }

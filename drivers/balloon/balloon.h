@@ -210,9 +210,8 @@ int pv_baldrv_report(struct pv_baldrv *balloon, struct pv_baldrv_report *report)
 uint32_t pv_baldrv_poll(struct pv_baldrv *balloon);
 
 /*
- * Asks for one interrupt of each queue that something may come from, to be called before each
- * sleep: true if there is something to poll for already that no interrupt will announce. Interrupts
- * are off at the start.
+ * Asks for one interrupt of each queue, to be called before each sleep: true if there is something
+ * to poll for already that no interrupt will announce. Interrupts are off at the start.
  */
 bool pv_baldrv_interrupts_on(struct pv_baldrv *balloon);
 void pv_baldrv_interrupts_off(struct pv_baldrv *balloon);
