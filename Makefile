@@ -23,6 +23,7 @@ bench: build
 	@bench/boot
 	@bench/image
 	@bench/image_net
+	@bench/image_serial
 	@bench/serial
 
 fuzz:
