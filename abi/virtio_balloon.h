@@ -53,7 +53,7 @@ PV_AT(struct virtio_balloon_config, poison_val, 12);
 struct virtio_balloon_stat {
 	struct pv_le16 tag; /* VIRTIO_BALLOON_S_* */
 	struct pv_le64 val;
-};
+} __attribute__((packed));
 PV_SIZE(struct virtio_balloon_stat, 10);
 PV_AT(struct virtio_balloon_stat, tag, 0);
 PV_AT(struct virtio_balloon_stat, val, 2);

@@ -7,5 +7,6 @@
 #define VIRTIO_ID_BLOCK   2u
 #define VIRTIO_ID_CONSOLE 3u
 #define VIRTIO_ID_ENTROPY 4u
+#define VIRTIO_ID_BALLOON 5u
 
 #endif

@@ -5,9 +5,10 @@
  *
  * Pages are joined to ranges, over all that is available on a queue at once, before the port is
  * asked to give memory back (port->discard). Where the host's pages are larger than the balloon's,
- * those that are given away in part are remembered until they are whole. Reported pages are the
- * guest's free memory: they go back to the host too, and the guest takes them again by touching
- * them.
+ * those that are given away in part are remembered until they are whole: for a driver that accepts
+ * MUST_TELL_HOST, which is always offered, and until a queue stops or the table of memory changes.
+ * Reported pages are the guest's free memory: they go back to the host too, and the guest takes
+ * them again by touching them.
  *
  * Nothing on the host depends on a page staying: a guest that gives away what it uses loses what
  * was in it, and nothing more.
@@ -39,7 +40,7 @@ struct pv_balloon_stats {
 
 /* Who is told. Control side; any may be NULL. */
 struct pv_balloon_owner {
-	/* The driver has written how large the balloon is. */
+	/* The driver has written how large the balloon is, or a reset has made an end of it. */
 	void (*actual_changed)(void *arg);
 	/* Statistics have come. */
 	void (*stats_came)(void *arg);
@@ -58,16 +59,24 @@ struct pv_balloon_options {
 
 /* Of a queue, beside those that every queue has. */
 struct pv_balloon_queue_counters {
-	/* Of 4 KiB: that the driver named, and of those, that were no memory. */
+	/* Of 4 KiB: that the driver named; and of those, that were no memory, or no whole number,
+	 * and that were there already in what was worked on at once. */
 	pv_counter pages;
 	pv_counter bad_pages;
+	pv_counter repeated_pages;
 	/* That the port was asked to give back. */
 	pv_counter ranges;
-	/* That went back, and that did not: part of a larger page, or refused by the port. */
+	/*
+	 * That went back; and that did not when they were named: part of a larger page, which may
+	 * have gone later, or refused by the port.
+	 */
 	pv_counter discarded_bytes;
 	pv_counter kept_bytes;
 	/* Reported, and kept because the guest wants to find its poison there. */
 	pv_counter poisoned_bytes;
+	/* Buffers of statistics, and those that said more than could be understood, or kept. */
+	pv_counter stats;
+	pv_counter bad_stats;
 };
 
 /* Bytes of storage that pv_balloon_init() needs, cache-line aligned. */
@@ -92,8 +101,9 @@ uint64_t pv_balloon_target(const struct pv_device *device);
 uint64_t pv_balloon_actual(const struct pv_device *device);
 
 /*
- * Control side, any time. How often to ask for statistics; 0: never. The first answer comes at once
- * where there is a driver. It outlives resets. At most 2^62.
+ * Control side, any time. How often to ask for statistics; 0: never. A period that is another than
+ * before is in force at once, and the first answer of it comes as soon as the driver gives it. It
+ * outlives resets. At most 2^62.
  */
 void pv_balloon_stats_period_set(struct pv_device *device, uint64_t period_ns);
 uint64_t pv_balloon_stats_period(const struct pv_device *device);

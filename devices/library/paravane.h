@@ -28,5 +28,7 @@
 #include "devices/rng/rng.h"
 #include "abi/virtio_console.h"
 #include "devices/serial/serial.h"
+#include "abi/virtio_balloon.h"
+#include "devices/balloon/balloon.h"
 
 #endif

@@ -268,6 +268,8 @@ static uint16_t transitional_id(uint16_t virtio_id)
 		return VIRTIO_PCI_DEVICE_CONSOLE;
 	case VIRTIO_ID_ENTROPY:
 		return VIRTIO_PCI_DEVICE_ENTROPY;
+	case VIRTIO_ID_BALLOON:
+		return VIRTIO_PCI_DEVICE_BALLOON;
 	default:
 		pv_bug_on(true); /* an id that the table of section 4.1.2.1 does not have */
 	}
