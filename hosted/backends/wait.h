@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Within hosted/backends: what wires and lines wait with: for room, for time, and for other
- * threads.
+ * What wires and lines wait with: for room, for time, and for other threads; and who else waits for
+ * time on a loop.
  */
 #ifndef PV_HOSTED_WAIT_H
 #define PV_HOSTED_WAIT_H

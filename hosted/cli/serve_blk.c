@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* paravane serve blk: block devices for vhost-user front-ends. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "hosted/cli/cli.h"
+#include "hosted/cli/serve.h"
 #include "hosted/control/blk_commands.h"
 #include "hosted/control/disk_set.h"
-#include "hosted/control/sandbox.h"
 
 struct start_options {
 	const char *config;
@@ -18,13 +15,15 @@ struct wishes {
 	struct pv_disk_plan disk;
 	struct pv_service_options service;
 	struct start_options start;
+	/* Where they came from: with a file they are taken in once more. */
+	int argc;
+	char **argv;
 };
 
 static const struct pv_option start_options[] = {
 	{ "config", "FILE", "serve the disks that this file lists, as JSON",
 	  PV_OPTION_TEXT_AT(struct start_options, config) },
-	{ "print-capabilities", NULL, "print what this back-end can do, as JSON, and end",
-	  PV_OPTION_FLAG_AT(struct start_options, must_print_capabilities) },
+	PV_SERVE_CAPABILITIES_OPTION(struct start_options, must_print_capabilities),
 	{ 0 },
 };
 
@@ -47,57 +46,52 @@ static const struct pv_command_line command = {
 	.groups = groups,
 };
 
-static int fail(const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", command.name, sentence);
-	return EXIT_FAILURE;
-}
-
-/* QEMU's vhost-user.json: what a management program asks before it starts a back-end. */
-static int print_capabilities(void)
-{
-	puts("{\n"
-	     "  \"type\": \"block\",\n"
-	     "  \"features\": [\n"
-	     "    \"read-only\",\n"
-	     "    \"blk-file\"\n"
-	     "  ]\n"
-	     "}");
-	return EXIT_SUCCESS;
-}
-
 /* ---- serving ---- */
 
-static bool run(struct pv_service *service, struct pv_disk_set *set,
-                char sentence[static PV_SENTENCE_BYTES])
-{
+struct served {
+	struct pv_disk_set *set;
 	struct pv_blk_commands commands;
+};
+
+static bool open_disks(void *arg, struct pv_service *service,
+                       char sentence[static PV_SENTENCE_BYTES])
+{
+	struct served *served = arg;
+	struct pv_disk_set *set = served->set;
 	struct pv_qmp *qmp = pv_service_qmp(service);
 
 	if (!pv_disk_set_open(set, service, sentence))
 		return false;
 	if (qmp) {
-		pv_blk_commands_register(&commands, qmp, set->disk, set->disks);
-		pv_service_set_status(service, pv_blk_commands_status, &commands);
+		pv_blk_commands_register(&served->commands, qmp, set->disk, set->disks);
+		pv_service_set_status(service, pv_blk_commands_status, &served->commands);
 	}
-	return pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
-	       pv_disk_set_sync(set, sentence);
+	return true;
 }
+
+static bool sync_disks(void *arg, char sentence[static PV_SENTENCE_BYTES])
+{
+	const struct served *served = arg;
+
+	return pv_disk_set_sync(served->set, sentence);
+}
+
+static void close_disks(void *arg)
+{
+	const struct served *served = arg;
+
+	pv_disk_set_close(served->set);
+}
+
+static const struct pv_serve_devices devices = { open_disks, sync_disks, close_disks };
 
 static bool serve(struct pv_disk_set *set, const struct pv_service_options *options,
                   char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_service_extent extent = pv_disk_set_extent(set);
-	struct pv_service *service;
-	bool is_good, is_made;
+	struct served served = { .set = set };
 
-	is_made = pv_service_create(&service, options, &extent, sentence);
-
-	is_good = is_made && run(service, set, sentence);
-	pv_disk_set_close(set);
-	if (is_made)
-		pv_service_destroy(service);
-	return is_good;
+	return pv_serve_service(&devices, &served, options, &extent, sentence);
 }
 
 static bool serve_one(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
@@ -118,13 +112,14 @@ static bool serve_many(const struct wishes *wishes, const struct pv_config *conf
 
 /* ---- wishes ---- */
 
-static enum pv_options_outcome parse(struct wishes *wishes, int argc, char **argv,
-                                     char sentence[static PV_SENTENCE_BYTES])
-{
-	void *const values[] = { &wishes->disk.disk, &wishes->disk.export, &wishes->service,
-		                 &wishes->start };
+struct values {
+	void *group[4];
+};
 
-	return pv_options_parse(&command, values, argc, argv, sentence);
+static struct values values_of(struct wishes *wishes)
+{
+	return (struct values){ { &wishes->disk.disk, &wishes->disk.export, &wishes->service,
+		                  &wishes->start } };
 }
 
 /* What a disk is stands in the file, or on the command line. */
@@ -146,38 +141,48 @@ static bool serve_config(int argc, char **argv, const char *path,
                          char sentence[static PV_SENTENCE_BYTES])
 {
 	struct wishes wishes = { .service = PV_SERVICE_DEFAULTS };
+	struct values values = values_of(&wishes);
 	struct pv_config config;
 	bool is_good;
 
 	if (!is_all_of_service(argc, argv, sentence) ||
 	    !pv_config_read(&config, path, "disks", &wishes.service, sentence))
 		return false;
-	is_good = parse(&wishes, argc, argv, sentence) == PV_OPTIONS_GOOD &&
+	is_good = pv_options_parse(&command, values.group, argc, argv, sentence) ==
+	                  PV_OPTIONS_GOOD &&
 	          serve_many(&wishes, &config, sentence);
 	pv_config_close(&config);
 	return is_good;
 }
 
+static bool serve_any(void *arg, char sentence[static PV_SENTENCE_BYTES])
+{
+	const struct wishes *wishes = arg;
+
+	return wishes->start.config
+	               ? serve_config(wishes->argc, wishes->argv, wishes->start.config, sentence)
+	               : serve_one(wishes, sentence);
+}
+
 int pv_cli_serve_blk(int argc, char **argv)
 {
-	struct wishes wishes = { .disk = PV_DISK_PLAN_DEFAULTS, .service = PV_SERVICE_DEFAULTS };
-	char sentence[PV_SENTENCE_BYTES];
-	bool is_good;
+	static const struct pv_serve_command serving = {
+		.line = &command,
+		.capabilities = "{\n"
+				"  \"type\": \"block\",\n"
+				"  \"features\": [\n"
+				"    \"read-only\",\n"
+				"    \"blk-file\"\n"
+				"  ]\n"
+				"}",
+		.serve = serve_any,
+	};
+	struct wishes wishes = { .disk = PV_DISK_PLAN_DEFAULTS,
+		                 .service = PV_SERVICE_DEFAULTS,
+		                 .argc = argc,
+		                 .argv = argv };
+	struct values values = values_of(&wishes);
 
-	switch (parse(&wishes, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	if (wishes.start.must_print_capabilities)
-		return print_capabilities();
-	if (pv_sandbox_prepare())
-		return fail("cannot give up privileges (no_new_privs)");
-	is_good = wishes.start.config ? serve_config(argc, argv, wishes.start.config, sentence)
-	                              : serve_one(&wishes, sentence);
-	return is_good ? EXIT_SUCCESS : fail(sentence);
+	return pv_serve(&serving, &wishes, values.group, &wishes.start.must_print_capabilities,
+	                argc, argv);
 }

@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* paravane serve net: a network device for vhost-user front-ends. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "hosted/cli/cli.h"
+#include "hosted/cli/serve.h"
 #include "hosted/control/net_commands.h"
 #include "hosted/control/nic.h"
-#include "hosted/control/sandbox.h"
 
 struct start_options {
 	const char *backend;
 	bool must_print_capabilities;
 };
 
-/* All that a command line says. */
+/* All that a command line says, and what becomes of it. */
 struct wishes {
 	struct start_options start;
 	struct pv_nic_options nic;
 	struct pv_export_options export;
 	struct pv_service_options service;
+	struct pv_nic device;
+	struct pv_net_commands commands;
 };
 
 static const struct pv_option start_options[] = {
 	{ "backend", "KIND[,KEY=VALUE...]",
 	  "what the device stands on: user, tap, stream, dgram, null or echo, with the keys below",
 	  PV_OPTION_TEXT_AT(struct start_options, backend) },
-	{ "print-capabilities", NULL, "print what this back-end can do, as JSON, and end",
-	  PV_OPTION_FLAG_AT(struct start_options, must_print_capabilities) },
+	PV_SERVE_CAPABILITIES_OPTION(struct start_options, must_print_capabilities),
 	{ 0 },
 };
 
@@ -49,50 +47,22 @@ static const struct pv_command_line command = {
 	.keys = pv_nic_key_groups,
 };
 
-static int fail(const char *sentence)
+static bool open_device(void *arg, struct pv_service *service,
+                        char sentence[static PV_SENTENCE_BYTES])
 {
-	fprintf(stderr, "%s: %s\n", command.name, sentence);
-	return EXIT_FAILURE;
+	struct wishes *wishes = arg;
+
+	return pv_nic_open(&wishes->device, &wishes->nic, &wishes->export, service, sentence) &&
+	       pv_net_commands_init(&wishes->commands, pv_service_qmp(service),
+	                            pv_service_control(service), &wishes->device, 1, sentence);
 }
 
-/* QEMU's vhost-user.json: what a management program asks before it starts a back-end. */
-static int print_capabilities(void)
+static void close_device(void *arg)
 {
-	puts("{\n"
-	     "  \"type\": \"net\"\n"
-	     "}");
-	return EXIT_SUCCESS;
-}
+	struct wishes *wishes = arg;
 
-static bool run(struct pv_service *service, struct pv_nic *nic,
-                char sentence[static PV_SENTENCE_BYTES])
-{
-	struct pv_net_commands commands;
-	struct pv_qmp *qmp = pv_service_qmp(service);
-	bool is_good;
-
-	if (!pv_net_commands_init(&commands, qmp, pv_service_control(service), nic, 1, sentence))
-		return false;
-	is_good = pv_service_open(service, sentence) && pv_service_run(service, sentence);
-	pv_net_commands_fini(&commands);
-	return is_good;
-}
-
-static bool serve(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
-{
-	struct pv_service_extent extent = { .kind = PV_NIC_KIND };
-	struct pv_service *service;
-	struct pv_nic nic;
-	bool is_good;
-
-	pv_nic_extend(&extent, &wishes->nic, 0);
-	if (!pv_service_create(&service, &wishes->service, &extent, sentence))
-		return false;
-	is_good = pv_nic_open(&nic, &wishes->nic, &wishes->export, service, sentence) &&
-	          run(service, &nic, sentence);
-	pv_nic_close(&nic);
-	pv_service_destroy(service);
-	return is_good;
+	pv_net_commands_fini(&wishes->commands);
+	pv_nic_close(&wishes->device);
 }
 
 static bool plan(struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
@@ -108,26 +78,32 @@ static bool plan(struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
 	return pv_nic_parse("backend", NULL, &wishes->nic, text, sentence);
 }
 
+static bool serve(void *arg, char sentence[static PV_SENTENCE_BYTES])
+{
+	static const struct pv_serve_devices devices = { open_device, NULL, close_device };
+	struct pv_service_extent extent = { .kind = PV_NIC_KIND };
+	struct wishes *wishes = arg;
+
+	if (!plan(wishes, sentence))
+		return false;
+	pv_nic_extend(&extent, &wishes->nic, 0);
+	return pv_serve_service(&devices, wishes, &wishes->service, &extent, sentence);
+}
+
 int pv_cli_serve_net(int argc, char **argv)
 {
+	static const struct pv_serve_command serving = {
+		.line = &command,
+		.capabilities = "{\n"
+				"  \"type\": \"net\"\n"
+				"}",
+		.serve = serve,
+	};
 	struct wishes wishes = { .nic = pv_nic_defaults(),
 		                 .export = PV_EXPORT_DEFAULTS,
 		                 .service = PV_SERVICE_DEFAULTS };
 	void *const values[] = { &wishes.start, &wishes.export, &wishes.service };
-	char sentence[PV_SENTENCE_BYTES];
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	if (wishes.start.must_print_capabilities)
-		return print_capabilities();
-	if (pv_sandbox_prepare())
-		return fail("cannot give up privileges (no_new_privs)");
-	return plan(&wishes, sentence) && serve(&wishes, sentence) ? EXIT_SUCCESS : fail(sentence);
+	return pv_serve(&serving, &wishes, values, &wishes.start.must_print_capabilities, argc,
+	                argv);
 }

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* paravane serve serial: a serial device with many ports for vhost-user front-ends. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "hosted/cli/cli.h"
+#include "hosted/cli/serve.h"
 #include "hosted/control/port_commands.h"
 #include "hosted/control/ports.h"
-#include "hosted/control/sandbox.h"
 
 struct start_options {
 	struct pv_option_texts ports;
 	bool must_print_capabilities;
 };
 
-/* All that a command line says. */
+/* All that a command line says, and what becomes of it. */
 struct wishes {
 	struct start_options start;
 	struct pv_ports_options ports;
 	struct pv_export_options export;
 	struct pv_service_options service;
+	struct pv_ports_plan *plan;
+	struct pv_ports device;
+	struct pv_port_commands commands;
 };
 
 static const struct pv_option start_options[] = {
 	{ "port", "console|name=NAME,LINE[,KEY=VALUE...]",
 	  "a port, and where its bytes go, with the keys below; may be given more than once",
 	  PV_OPTION_TEXTS_AT(struct start_options, ports) },
-	{ "print-capabilities", NULL, "print what this back-end can do, as JSON, and end",
-	  PV_OPTION_FLAG_AT(struct start_options, must_print_capabilities) },
+	PV_SERVE_CAPABILITIES_OPTION(struct start_options, must_print_capabilities),
 	{ 0 },
 };
 
@@ -50,57 +51,37 @@ static const struct pv_command_line command = {
 	.keys = pv_ports_key_groups,
 };
 
-static int fail(const char *sentence)
+static bool open_device(void *arg, struct pv_service *service,
+                        char sentence[static PV_SENTENCE_BYTES])
 {
-	fprintf(stderr, "%s: %s\n", command.name, sentence);
-	return EXIT_FAILURE;
+	struct wishes *wishes = arg;
+
+	return pv_ports_open(&wishes->device, &wishes->ports, wishes->plan,
+	                     wishes->start.ports.count, &wishes->export, service, sentence) &&
+	       pv_port_commands_init(&wishes->commands, pv_service_qmp(service),
+	                             pv_service_control(service), &wishes->device, sentence);
 }
 
-/* QEMU's vhost-user.json: what a management program asks before it starts a back-end. */
-static int print_capabilities(void)
+static void close_device(void *arg)
 {
-	puts("{\n"
-	     "  \"type\": \"console\"\n"
-	     "}");
-	return EXIT_SUCCESS;
+	struct wishes *wishes = arg;
+
+	pv_port_commands_fini(&wishes->commands);
+	pv_ports_close(&wishes->device);
 }
 
-static bool run(struct pv_service *service, struct pv_ports *ports,
-                char sentence[static PV_SENTENCE_BYTES])
+static bool serve(struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_port_commands commands;
-	struct pv_qmp *qmp = pv_service_qmp(service);
-	bool is_good;
-
-	if (!pv_port_commands_init(&commands, qmp, pv_service_control(service), ports, sentence))
-		return false;
-	is_good = pv_service_open(service, sentence) && pv_service_run(service, sentence);
-	pv_port_commands_fini(&commands);
-	return is_good;
-}
-
-static bool serve(const struct wishes *wishes, const struct pv_ports_plan *plan,
-                  char sentence[static PV_SENTENCE_BYTES])
-{
+	static const struct pv_serve_devices devices = { open_device, NULL, close_device };
 	struct pv_service_extent extent = { .kind = PV_PORTS_KIND };
-	struct pv_service *service;
-	struct pv_ports ports;
-	bool is_good;
 
 	pv_ports_extend(&extent, &wishes->ports, 0);
-	if (!pv_service_create(&service, &wishes->service, &extent, sentence))
-		return false;
-	is_good = pv_ports_open(&ports, &wishes->ports, plan, wishes->start.ports.count,
-	                        &wishes->export, service, sentence) &&
-	          run(service, &ports, sentence);
-	pv_ports_close(&ports);
-	pv_service_destroy(service);
-	return is_good;
+	return pv_serve_service(&devices, wishes, &wishes->service, &extent, sentence);
 }
 
-static bool plan_and_serve(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYTES])
+static bool plan_and_serve(void *arg, char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_ports_plan *plan;
+	struct wishes *wishes = arg;
 	bool is_good;
 
 	if (!pv_ports_options_check(&wishes->ports, sentence))
@@ -109,34 +90,28 @@ static bool plan_and_serve(const struct wishes *wishes, char sentence[static PV_
 		return pv_sentence_wrong(sentence,
 		                         "no port: give --port console,pty, or --port "
 		                         "name=NAME,socket=PATH, or --qmp to add some later");
-	plan = pv_ports_parse_all("port", &wishes->start.ports, sentence);
-	if (!plan)
+	wishes->plan = pv_ports_parse_all("port", &wishes->start.ports, sentence);
+	if (!wishes->plan)
 		return false;
-	is_good = serve(wishes, plan, sentence);
-	free(plan);
+	is_good = serve(wishes, sentence);
+	free(wishes->plan);
 	return is_good;
 }
 
 int pv_cli_serve_serial(int argc, char **argv)
 {
+	static const struct pv_serve_command serving = {
+		.line = &command,
+		.capabilities = "{\n"
+				"  \"type\": \"console\"\n"
+				"}",
+		.serve = plan_and_serve,
+	};
 	struct wishes wishes = { .ports = PV_PORTS_DEFAULTS,
 		                 .export = PV_EXPORT_DEFAULTS,
 		                 .service = PV_SERVICE_DEFAULTS };
 	void *const values[] = { &wishes.start, &wishes.ports, &wishes.export, &wishes.service };
-	char sentence[PV_SENTENCE_BYTES];
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	if (wishes.start.must_print_capabilities)
-		return print_capabilities();
-	if (pv_sandbox_prepare())
-		return fail("cannot give up privileges (no_new_privs)");
-	return plan_and_serve(&wishes, sentence) ? EXIT_SUCCESS : fail(sentence);
+	return pv_serve(&serving, &wishes, values, &wishes.start.must_print_capabilities, argc,
+	                argv);
 }

@@ -30,19 +30,8 @@ const struct pv_option_group pv_entropy_option_group = { "Entropy", entropy_opti
 bool pv_entropy_parse(const char *option, struct pv_entropy_options *options, bool *is_on,
                       char *text, char sentence[static PV_SENTENCE_BYTES])
 {
-	char *keys = strchr(text, ',');
-
-	if (keys)
-		*keys++ = '\0';
-	*is_on = strcmp(text, "on") == 0;
-	if (!*is_on && strcmp(text, "off") != 0)
-		return pv_sentence_wrong(
-			sentence, "option '--%s' begins with on or off, not '%.64s'", option, text);
-	if (!*is_on && keys)
-		return pv_sentence_wrong(sentence,
-		                         "option '--%s': nothing goes with off; say on,%.64s",
-		                         option, keys);
-	return !keys || pv_options_parse_keys(option, entropy_options, options, keys, sentence);
+	return pv_options_parse_switch_and_keys(option, entropy_options, options, is_on, text,
+	                                        sentence);
 }
 
 static bool is_good(const struct pv_entropy_options *options,

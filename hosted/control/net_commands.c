@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * #syscalls read timerfd_settime
- */
-#define _GNU_SOURCE
 #include "hosted/control/net_commands.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "hosted/control/json_add.h"
 
 #define NS_PER_MS 1000000u
-#define MS_PER_S  1000u
 
 static struct pv_nic *find(const struct pv_net_commands *commands, const char *name)
 {
@@ -174,13 +165,9 @@ static void go_on_later(struct pv_net_announcing *announcing)
 {
 	uint64_t ms =
 		announcing->initial_ms + (uint64_t)(announcing->round - 1) * announcing->step_ms;
-	struct itimerspec when = { 0 };
 
-	if (ms > announcing->max_ms)
-		ms = announcing->max_ms;
-	when.it_value.tv_sec = (time_t)(ms / MS_PER_S);
-	when.it_value.tv_nsec = (long)(ms % MS_PER_S * NS_PER_MS);
-	timerfd_settime(announcing->timer_fd, 0, &when, NULL);
+	pv_timer_set(&announcing->timer,
+	             (ms > announcing->max_ms ? announcing->max_ms : ms) * NS_PER_MS);
 }
 
 static void next_round(struct pv_net_commands *commands)
@@ -194,15 +181,11 @@ static void next_round(struct pv_net_commands *commands)
 		finish(announcing);
 }
 
-static void timer_expired(void *arg, int events)
+static void timer_expired(void *arg)
 {
 	struct pv_net_commands *commands = arg;
-	uint64_t expirations;
 
-	(void)events;
-	if (read(commands->announcing.timer_fd, &expirations, sizeof(expirations)) ==
-	            sizeof(expirations) &&
-	    commands->announcing.round < commands->announcing.rounds)
+	if (commands->announcing.round < commands->announcing.rounds)
 		next_round(commands);
 }
 
@@ -280,30 +263,16 @@ static const struct pv_qmp_command command_table[] = {
 	{ 0 },
 };
 
-static int watch_timer(struct pv_net_commands *commands)
-{
-	struct pv_net_announcing *announcing = &commands->announcing;
-
-	announcing->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (announcing->timer_fd < 0)
-		return -errno;
-	announcing->watch = pv_loop_watch(commands->control, announcing->timer_fd, POLLIN,
-	                                  timer_expired, commands);
-	return announcing->watch ? 0 : -ENOMEM;
-}
-
 bool pv_net_commands_init(struct pv_net_commands *commands, struct pv_qmp *qmp,
                           struct pv_loop *control, struct pv_nic *nic, unsigned int nics,
                           char sentence[static PV_SENTENCE_BYTES])
 {
 	int error;
 
-	*commands = (struct pv_net_commands){
-		.nic = nic, .nics = nics, .qmp = qmp, .control = control, .announcing.timer_fd = -1
-	};
+	*commands = (struct pv_net_commands){ .nic = nic, .nics = nics, .qmp = qmp };
 	if (!qmp)
 		return true;
-	error = watch_timer(commands);
+	error = pv_timer_init(&commands->announcing.timer, control, timer_expired, commands);
 	if (error) {
 		pv_net_commands_fini(commands);
 		return pv_sentence_wrong(sentence, "option '--qmp': %s", strerror(-error));
@@ -322,10 +291,7 @@ void pv_net_commands_fini(struct pv_net_commands *commands)
 
 	for (unsigned int i = 0; commands->qmp && i < commands->nics; i++)
 		commands->nic[i].rx_filter_changed = NULL;
-	if (announcing->watch)
-		pv_loop_unwatch(commands->control, announcing->watch);
-	if (announcing->timer_fd >= 0)
-		close(announcing->timer_fd);
+	pv_timer_fini(&announcing->timer);
 	finish(announcing);
-	*commands = (struct pv_net_commands){ .announcing.timer_fd = -1 };
+	*commands = (struct pv_net_commands){ 0 };
 }

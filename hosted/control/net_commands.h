@@ -7,14 +7,14 @@
 #ifndef PV_HOSTED_NET_COMMANDS_H
 #define PV_HOSTED_NET_COMMANDS_H
 
+#include "hosted/backends/wait.h"
 #include "hosted/control/nic.h"
 #include "hosted/control/qmp.h"
 #include "hosted/control/remote_device.h"
 
 /* Announcements under way, of all devices or of some. */
 struct pv_net_announcing {
-	int timer_fd; /* -1: there are none, ever */
-	struct pv_watch *watch;
+	struct pv_timer timer;
 	struct json_object *names; /* NULL: of all devices */
 	uint32_t initial_ms, max_ms, step_ms;
 	uint32_t rounds, round; /* in all, and how many there were */
@@ -27,7 +27,6 @@ struct pv_net_commands {
 	const struct pv_remote_device *remote; /* of those that are networks the link can be set */
 	unsigned int remotes;
 	struct pv_qmp *qmp;
-	struct pv_loop *control;
 	struct pv_net_announcing announcing;
 };
 

@@ -288,26 +288,19 @@ static bool are_good(const char *option, const struct pv_nic_options *o,
 
 /* ---- reading ---- */
 
-static void add_keys(struct pv_option *table, unsigned int *count, const struct pv_option *keys)
-{
-	for (; keys && keys->name && *count < PV_OPTION_KEYS_MAX - 1; keys++)
-		table[(*count)++] = *keys;
-	table[*count] = (struct pv_option){ 0 };
-}
-
 /* Its own before those of other kinds: who is given twice is the first. */
 static void list_keys(struct pv_option table[static PV_OPTION_KEYS_MAX], unsigned int kind,
                       const struct pv_option *more)
 {
 	unsigned int count = 0;
 
-	add_keys(table, &count, more);
-	add_keys(table, &count, device_keys);
-	add_keys(table, &count, own_keys[kind]);
+	pv_options_add_keys(table, &count, more);
+	pv_options_add_keys(table, &count, device_keys);
+	pv_options_add_keys(table, &count, own_keys[kind]);
 	for (size_t other = 0; other < KINDS; other++)
 		if (other != kind)
-			add_keys(table, &count, own_keys[other]);
-	add_keys(table, &count, pv_nic_switch_group.options);
+			pv_options_add_keys(table, &count, own_keys[other]);
+	pv_options_add_keys(table, &count, pv_nic_switch_group.options);
 }
 
 static bool find_kind(const char *option, const char *text, unsigned int *kind,

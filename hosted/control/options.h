@@ -150,6 +150,15 @@ bool pv_options_parse_value_and_keys(const char *option, const struct pv_option 
                                      void *values, char *text,
                                      char sentence[static PV_SENTENCE_BYTES]);
 
+/* The same where on or off comes first, and keys may follow on. */
+bool pv_options_parse_switch_and_keys(const char *option, const struct pv_option *table,
+                                      void *values, bool *is_on, char *text,
+                                      char sentence[static PV_SENTENCE_BYTES]);
+
+/* Adds the keys of another table, which may be NULL, behind the `*count` that there are. */
+void pv_options_add_keys(struct pv_option table[static PV_OPTION_KEYS_MAX], unsigned int *count,
+                         const struct pv_option *keys);
+
 /* Prints usage, summary and all options, sorted within their groups, within 80 columns. */
 void pv_options_help(const struct pv_command_line *command, FILE *to);
 

@@ -114,6 +114,33 @@ bool pv_options_parse_keys(const char *option, const struct pv_option *table, vo
 	return set_items(&reading, text, sentence);
 }
 
+void pv_options_add_keys(struct pv_option table[static PV_OPTION_KEYS_MAX], unsigned int *count,
+                         const struct pv_option *keys)
+{
+	for (; keys && keys->name && *count < PV_OPTION_KEYS_MAX - 1; keys++)
+		table[(*count)++] = *keys;
+	table[*count] = (struct pv_option){ 0 };
+}
+
+bool pv_options_parse_switch_and_keys(const char *option, const struct pv_option *table,
+                                      void *values, bool *is_on, char *text,
+                                      char sentence[static PV_SENTENCE_BYTES])
+{
+	char *keys = strchr(text, ',');
+
+	if (keys)
+		*keys++ = '\0';
+	*is_on = strcmp(text, "on") == 0;
+	if (!*is_on && strcmp(text, "off") != 0)
+		return pv_sentence_wrong(
+			sentence, "option '--%s' begins with on or off, not '%.64s'", option, text);
+	if (!*is_on && keys)
+		return pv_sentence_wrong(sentence,
+		                         "option '--%s': nothing goes with off; say on,%.64s",
+		                         option, keys);
+	return !keys || pv_options_parse_keys(option, table, values, keys, sentence);
+}
+
 bool pv_options_parse_value_and_keys(const char *option, const struct pv_option *table,
                                      void *values, char *text,
                                      char sentence[static PV_SENTENCE_BYTES])

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * #syscalls read timerfd_settime
- */
-#define _GNU_SOURCE
 #include "hosted/control/port_commands.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "hosted/control/json_add.h"
 #include "hosted/control/port_commands_internal.h"
+
+#define NS_PER_S 1000000000u
 
 struct pv_ports_port *pv_port_of(struct pv_qmp_request *request,
                                  const struct pv_port_commands *commands,
@@ -107,10 +101,8 @@ static void tell(const struct pv_port_commands *commands, const struct pv_ports_
 /* A driver that opens and closes without end is told of once in a while. */
 static void wait_a_second(struct pv_port_commands *commands)
 {
-	static const struct itimerspec second = { .it_value.tv_sec = 1 };
-
 	if (!commands->is_timing)
-		timerfd_settime(commands->timer_fd, 0, &second, NULL);
+		pv_timer_set(&commands->timer, NS_PER_S);
 	commands->is_timing = true;
 }
 
@@ -140,14 +132,10 @@ static void tell_what_is_due(struct pv_port_commands *commands, uint16_t number)
 		guest_changed(commands, number, is_open);
 }
 
-static void timer_expired(void *arg, int events)
+static void timer_expired(void *arg)
 {
 	struct pv_port_commands *commands = arg;
-	uint64_t expirations;
 
-	(void)events;
-	if (read(commands->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
-		return;
 	commands->is_timing = false;
 	for (uint16_t i = 0; i < commands->ports->ports_max; i++)
 		tell_what_is_due(commands, i);
@@ -203,28 +191,16 @@ static const struct pv_qmp_command command_table[] = {
 	{ 0 },
 };
 
-static int watch_timer(struct pv_port_commands *commands)
-{
-	commands->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (commands->timer_fd < 0)
-		return -errno;
-	commands->watch = pv_loop_watch(commands->control, commands->timer_fd, POLLIN,
-	                                timer_expired, commands);
-	return commands->watch ? 0 : -ENOMEM;
-}
-
 bool pv_port_commands_init(struct pv_port_commands *commands, struct pv_qmp *qmp,
                            struct pv_loop *control, struct pv_ports *ports,
                            char sentence[static PV_SENTENCE_BYTES])
 {
 	int error;
 
-	*commands = (struct pv_port_commands){
-		.ports = ports, .qmp = qmp, .control = control, .timer_fd = -1
-	};
+	*commands = (struct pv_port_commands){ .ports = ports, .qmp = qmp };
 	if (!qmp)
 		return true;
-	error = watch_timer(commands);
+	error = pv_timer_init(&commands->timer, control, timer_expired, commands);
 	if (error) {
 		pv_port_commands_fini(commands);
 		return pv_sentence_wrong(sentence, "option '--qmp': %s", strerror(-error));
@@ -240,9 +216,6 @@ void pv_port_commands_fini(struct pv_port_commands *commands)
 	if (!commands->qmp)
 		return;
 	commands->ports->guest_changed = NULL;
-	if (commands->watch)
-		pv_loop_unwatch(commands->control, commands->watch);
-	if (commands->timer_fd >= 0)
-		close(commands->timer_fd);
-	*commands = (struct pv_port_commands){ .timer_fd = -1 };
+	pv_timer_fini(&commands->timer);
+	*commands = (struct pv_port_commands){ 0 };
 }

@@ -10,6 +10,7 @@
 #ifndef PV_HOSTED_PORT_COMMANDS_H
 #define PV_HOSTED_PORT_COMMANDS_H
 
+#include "hosted/backends/wait.h"
 #include "hosted/control/ports.h"
 #include "hosted/control/qmp.h"
 
@@ -17,9 +18,7 @@
 struct pv_port_commands {
 	struct pv_ports *ports;
 	struct pv_qmp *qmp; /* NULL: nothing of this is in use */
-	struct pv_loop *control;
-	int timer_fd;
-	struct pv_watch *watch;
+	struct pv_timer timer;
 	bool is_timing;
 };
 

@@ -280,13 +280,6 @@ bool pv_ports_plan_check(struct pv_ports_plan *plan, char sentence[static PV_SEN
 
 /* ---- reading ---- */
 
-static void add_keys(struct pv_option *table, unsigned int *count, const struct pv_option *keys)
-{
-	for (; keys->name && *count < PV_OPTION_KEYS_MAX - 1; keys++)
-		table[(*count)++] = *keys;
-	table[*count] = (struct pv_option){ 0 };
-}
-
 bool pv_ports_blame(const struct pv_ports_plan *plan, char sentence[static PV_SENTENCE_BYTES])
 {
 	char about[64];
@@ -302,9 +295,9 @@ bool pv_ports_parse(const char *option, struct pv_ports_plan *plan, char *text,
 	unsigned int count = 0;
 
 	plan->option = option;
-	add_keys(table, &count, port_keys);
-	add_keys(table, &count, line_keys);
-	add_keys(table, &count, more_keys);
+	pv_options_add_keys(table, &count, port_keys);
+	pv_options_add_keys(table, &count, line_keys);
+	pv_options_add_keys(table, &count, more_keys);
 	if (!pv_options_parse_keys(option, table, plan, text, sentence))
 		return false;
 	return pv_ports_plan_check(plan, sentence) || pv_ports_blame(plan, sentence);

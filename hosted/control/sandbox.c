@@ -64,6 +64,8 @@ static int allow(scmp_filter_ctx filter, int call, unsigned int part)
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETOFFLOAD, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETQUEUE, 0 } },
 		{ 0, SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, TUNSETSTEERINGEBPF, 0 } },
+		{ 0, SCMP_SYS(madvise), { 2, SCMP_CMP_EQ, MADV_DONTNEED, 0 } },
+		{ PV_SANDBOX_BALLOON, SCMP_SYS(madvise), { 2, SCMP_CMP_EQ, MADV_REMOVE, 0 } },
 		{ 0, SCMP_SYS(memfd_create), { 1, SCMP_CMP_EQ, MEMFD_FLAGS, 0 } },
 		{ 0, SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 		{ 0, SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
@@ -108,6 +110,7 @@ static int fill(scmp_filter_ctx filter)
 #define CALL(name)            SCMP_SYS(name),
 #define ALLOW_ALL(call, part) allow_all(filter, call, sizeof(call) / sizeof((call)[0]), part)
 	static const int always[] = { PV_SYSCALLS_SERVE(CALL) };
+	static const int balloon[] = { PV_SYSCALLS_SERVE_BALLOON(CALL) };
 	static const int dial[] = { PV_SYSCALLS_SERVE_DIAL(CALL) };
 	static const int internet[] = { PV_SYSCALLS_SERVE_INTERNET(CALL) };
 	static const int plug[] = { PV_SYSCALLS_SERVE_PLUG(CALL) };
@@ -118,6 +121,8 @@ static int fill(scmp_filter_ctx filter)
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!error)
 		error = ALLOW_ALL(always, 0);
+	if (!error && parts & PV_SANDBOX_BALLOON)
+		error = ALLOW_ALL(balloon, PV_SANDBOX_BALLOON);
 	if (!error && parts & PV_SANDBOX_DIAL)
 		error = ALLOW_ALL(dial, PV_SANDBOX_DIAL);
 	if (!error && parts & PV_SANDBOX_INTERNET)

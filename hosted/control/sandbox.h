@@ -29,6 +29,7 @@ enum pv_sandbox_part {
 	PV_SANDBOX_DIAL = 1,     /* connect to Unix sockets */
 	PV_SANDBOX_INTERNET = 2, /* sockets of the Internet, and files to read */
 	PV_SANDBOX_PLUG = 4,     /* open files, terminals and sockets */
+	PV_SANDBOX_BALLOON = 8,  /* make holes in files of memory */
 };
 
 /* Before the filter is entered, for each device that needs it: these parts will be in it. */

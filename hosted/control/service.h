@@ -122,6 +122,9 @@ int pv_export_attach(struct pv_export *export, struct pv_host *host, struct pv_d
 /* It is a network: what its front-end may ask of it. Before the service is opened. */
 void pv_export_set_net(struct pv_export *export, const struct pv_vhu_net_ops *ops, void *arg);
 
+/* Who is told that a front-end has brought memory, or other memory than before. The same. */
+void pv_export_set_memory_listener(struct pv_export *export, void (*changed)(void *arg), void *arg);
+
 /* What it stands on counts too. The same. */
 void pv_export_set_ground(struct pv_export *export, const struct pv_stats_ground *ground);
 

@@ -204,6 +204,12 @@ void pv_export_set_net(struct pv_export *export, const struct pv_vhu_net_ops *op
 	export->net_arg = arg;
 }
 
+void pv_export_set_memory_listener(struct pv_export *export, void (*changed)(void *arg), void *arg)
+{
+	export->memory_changed = changed;
+	export->memory_arg = arg;
+}
+
 void pv_export_set_ground(struct pv_export *export, const struct pv_stats_ground *ground)
 {
 	export->ground = *ground;
@@ -281,6 +287,8 @@ int pv_export_start(struct pv_export *export)
 		.net = export->net,
 		.net_arg = export->net_arg,
 		.no_inband = export->options.no_inband,
+		.memory_changed = export->memory_changed,
+		.memory_arg = export->memory_arg,
 		.mapped = pv_guard_mapped,
 		.unmapped = pv_guard_unmapped,
 		.mapped_arg = export,

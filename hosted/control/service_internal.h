@@ -31,6 +31,8 @@ struct pv_export {
 	struct pv_stats_ground ground;
 	const struct pv_vhu_net_ops *net; /* NULL: it is none */
 	void *net_arg;
+	void (*memory_changed)(void *arg);
+	void *memory_arg;
 	struct pv_vhu_backend *backend;
 	bool has_finished; /* the front-end of a connected --fd has left */
 };

@@ -8,12 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "hosted/loop/clock.h"
+#include "hosted/loop/discard.h"
 #include "hosted/loop/log.h"
 #include "ring/err.h"
 
@@ -182,6 +184,19 @@ static uint64_t port_now_ns(struct pv_port *port)
 	return pv_clock_ns(CLOCK_MONOTONIC);
 }
 
+static int port_discard(struct pv_port *port, const struct pv_region *region, uint8_t *host,
+                        uint64_t bytes)
+{
+	int error = pv_memory_discard(region, host, bytes);
+	char line[128];
+
+	if (!error)
+		return 0;
+	snprintf(line, sizeof(line), "memory does not go back to the host: %s", strerror(-error));
+	pv_log_paced(&host_of(port)->log_pace, host_of(port)->name, PV_LOG_WARNING, line);
+	return -PV_EIO;
+}
+
 static void port_config_changed(struct pv_port *port, struct pv_device *device)
 {
 	struct pv_host *host = host_of(port);
@@ -214,6 +229,7 @@ static const struct pv_port_ops port_ops = {
 	.queue_wake = port_queue_wake,
 	.queue_timer = port_queue_timer,
 	.now_ns = port_now_ns,
+	.discard = port_discard,
 	.config_changed = port_config_changed,
 	.log = port_log,
 };

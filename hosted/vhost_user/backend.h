@@ -41,6 +41,9 @@ struct pv_vhu_backend_options {
 	void (*mapped)(void *mapped_arg, void *base, size_t bytes);
 	void (*unmapped)(void *base);
 	void *mapped_arg;
+	/* The front-end's memory is another from here on; may be NULL. Control side. */
+	void (*memory_changed)(void *arg);
+	void *memory_arg;
 	/* The front-end of pv_vhu_backend_connect() has left, and everything is stopped. */
 	void (*finished)(void *arg);
 	void *finished_arg;

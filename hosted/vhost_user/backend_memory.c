@@ -35,6 +35,8 @@ static void memory_changed(void *arg)
 
 	pv_vhu_memory_destroy(backend->old_memory);
 	backend->old_memory = NULL;
+	if (backend->options.memory_changed)
+		backend->options.memory_changed(backend->options.memory_arg);
 	pv_vhu_backend_answered(backend, PV_VHU_OK);
 }
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * #syscalls mmap munmap fstat newfstatat fcntl
+ * #syscalls mmap munmap fstat newfstatat fstatfs fcntl
  */
 #define _GNU_SOURCE
 #include "hosted/vhost_user/memory.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define PAGE_BYTES 4096u
 
 struct pv_vhu_map {
 	unsigned int sets; /* that have it */
@@ -17,6 +21,7 @@ struct pv_vhu_map {
 	void *base;
 	size_t bytes; /* mapped, in whole pages of the file */
 	uint8_t *host;
+	uint64_t page_bytes; /* as struct pv_region has them */
 };
 
 struct pv_vhu_memory *pv_vhu_memory_create(void (*mapped)(void *arg, void *base, size_t bytes),
@@ -91,6 +96,22 @@ static const char *map_region(struct pv_vhu_map *map, int fd, uint64_t page_byte
 	return NULL;
 }
 
+/*
+ * Holes are made of pages of the file: huge ones, or those of the machine. A device's memory (DAX)
+ * is nobody else's to have, and a region that begins within a page has none of its own.
+ */
+static uint64_t pages_that_go_back(const struct pv_vhu_map *map, int fd, const struct stat *status)
+{
+	uint64_t page_bytes = PAGE_BYTES;
+	struct statfs system;
+
+	if (!S_ISREG(status->st_mode) || fstatfs(fd, &system))
+		return 0;
+	if (system.f_type == HUGETLBFS_MAGIC)
+		page_bytes = (uint64_t)system.f_bsize;
+	return (uintptr_t)map->host % page_bytes ? 0 : page_bytes;
+}
+
 const char *pv_vhu_memory_add(struct pv_vhu_memory *memory, const struct vhost_user_region *region,
                               int fd)
 {
@@ -109,11 +130,13 @@ const char *pv_vhu_memory_add(struct pv_vhu_memory *memory, const struct vhost_u
 		return "there is no memory for another region";
 	map->region = *region;
 	map->sets = 1;
-	error = map_region(map, fd, status.st_blksize > 0 ? (uint64_t)status.st_blksize : 4096);
+	error = map_region(map, fd,
+	                   status.st_blksize > 0 ? (uint64_t)status.st_blksize : PAGE_BYTES);
 	if (error) {
 		free(map);
 		return error;
 	}
+	map->page_bytes = pages_that_go_back(map, fd, &status);
 	if (memory->mapped)
 		memory->mapped(memory->mapped_arg, map->base, map->bytes);
 	memory->said_again[memory->count] = 0;
@@ -190,9 +213,13 @@ const char *pv_vhu_memory_seal(struct pv_vhu_memory *memory)
 	for (uint32_t i = 0; i < memory->count; i++) {
 		const struct pv_vhu_map *map = memory->map[i];
 
-		table->region[i] = (struct pv_region){ { map->region.guest_addr },
-			                               map->region.bytes,
-			                               map->host };
+		table->region[i] = (struct pv_region){
+			.gpa = { map->region.guest_addr },
+			.bytes = map->region.bytes,
+			.host = map->host,
+			.page_bytes = map->page_bytes,
+			.is_file = true,
+		};
 	}
 	if (pv_mem_seal(table)) {
 		free(table);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define PAGE_BYTES 4096ull
 #define HUGE_BYTES (2ull << 20)
 
 /* Addresses alone, aligned so that huge pages can be had from the first byte on. */
@@ -74,20 +75,33 @@ static int map(struct pv_machine_memory *memory, const struct pv_machine_memory_
 	return 0;
 }
 
-static bool make_table(struct pv_machine_memory *memory)
+/* Transparent huge pages are taken apart where less than one goes back. */
+static struct pv_region region_of(const struct pv_machine_memory *memory,
+                                  const struct pv_machine_memory_options *options, uint64_t gpa,
+                                  uint64_t at, uint64_t bytes)
+{
+	return (struct pv_region){
+		.gpa = pv_gpa_of(gpa),
+		.bytes = bytes,
+		.host = memory->host + at,
+		.page_bytes = options->has_huge_pages ? HUGE_BYTES : PAGE_BYTES,
+		.is_file = options->is_shared,
+	};
+}
+
+static bool make_table(struct pv_machine_memory *memory,
+                       const struct pv_machine_memory_options *options)
 {
 	struct pv_mem *table = calloc(1, pv_mem_table_bytes(2));
 
 	memory->table = table;
 	if (!table)
 		return false;
-	table->region[table->count++] =
-		(struct pv_region){ pv_gpa_of(0), memory->low_bytes, memory->host };
+	table->region[table->count++] = region_of(memory, options, 0, 0, memory->low_bytes);
 	if (memory->bytes > memory->low_bytes)
-		table->region[table->count++] =
-			(struct pv_region){ pv_gpa_of(PV_HOLE_END),
-			                    memory->bytes - memory->low_bytes,
-			                    memory->host + memory->low_bytes };
+		table->region[table->count++] = region_of(memory, options, PV_HOLE_END,
+		                                          memory->low_bytes,
+		                                          memory->bytes - memory->low_bytes);
 	pv_mem_seal(table);
 	return true;
 }
@@ -121,7 +135,7 @@ bool pv_machine_memory_create(struct pv_machine_memory *memory,
 		return pv_sentence_wrong(sentence, "option '--memory': with hugepages=on the size "
 		                                   "must be a multiple of 2M");
 	error = map(memory, options);
-	if (!error && !make_table(memory))
+	if (!error && !make_table(memory, options))
 		error = -ENOMEM;
 	if (!error)
 		return true;

@@ -74,8 +74,9 @@ void fuzz_memory_open(struct fuzz_memory *memory)
 	for (uint32_t i = 0; i < FUZZ_REGIONS; i++) {
 		memory->host[i] = calloc(1, regions[i].bytes);
 		pv_bug_on(!memory->host[i]);
-		memory->mem->region[i] = (struct pv_region){ pv_gpa_of(regions[i].gpa),
-			                                     regions[i].bytes, memory->host[i] };
+		memory->mem->region[i] = (struct pv_region){ .gpa = pv_gpa_of(regions[i].gpa),
+			                                     .bytes = regions[i].bytes,
+			                                     .host = memory->host[i] };
 	}
 	pv_bug_on(pv_mem_seal(memory->mem));
 }

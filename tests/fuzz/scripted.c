@@ -50,8 +50,9 @@ static void add_regions(struct pv_mem *mem, const struct scripted_piece *piece, 
 	for (uint32_t i = 0; i < pieces; i++)
 		if (piece[i].memory)
 			mem->region[mem->count++] =
-				(struct pv_region){ pv_gpa_of((uintptr_t)piece[i].memory),
-				                    piece[i].bytes, piece[i].memory };
+				(struct pv_region){ .gpa = pv_gpa_of((uintptr_t)piece[i].memory),
+				                    .bytes = piece[i].bytes,
+				                    .host = piece[i].memory };
 }
 
 static void queue_up(struct scripted *scripted, struct scripted_queue *queue,

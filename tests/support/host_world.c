@@ -211,7 +211,8 @@ static struct pv_mem *table_at(void *host)
 	struct pv_mem *mem = calloc(1, pv_mem_table_bytes(1));
 
 	mem->count = 1;
-	mem->region[0] = (struct pv_region){ { GPA }, WORLD_MEMORY_BYTES, host };
+	mem->region[0] =
+		(struct pv_region){ .gpa = { GPA }, .bytes = WORLD_MEMORY_BYTES, .host = host };
 	assert_int_equal(pv_mem_seal(mem), 0);
 	return mem;
 }

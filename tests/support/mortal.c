@@ -45,7 +45,8 @@ static void table_make(struct mortal_world *world)
 	world->table = malloc(pv_mem_table_bytes(1));
 	pv_bug_on(!world->table);
 	world->table->count = 1;
-	world->table->region[0] = (struct pv_region){ gpa_at(0), JOURNAL_AT, world->memory };
+	world->table->region[0] =
+		(struct pv_region){ .gpa = gpa_at(0), .bytes = JOURNAL_AT, .host = world->memory };
 	pv_bug_on(pv_mem_seal(world->table));
 }
 

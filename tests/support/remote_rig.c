@@ -424,8 +424,9 @@ static void memory_make(struct remote_rig *rig)
 	assert_int_equal(pv_arena_init(&rig->arena, 8u << 20), 0);
 	rig->table = calloc(1, pv_mem_table_bytes(1));
 	rig->table->count = 1;
-	rig->table->region[0] =
-		(struct pv_region){ pv_gpa_of(PV_ARENA_GPA), rig->arena.bytes, rig->arena.base };
+	rig->table->region[0] = (struct pv_region){ .gpa = pv_gpa_of(PV_ARENA_GPA),
+		                                    .bytes = rig->arena.bytes,
+		                                    .host = rig->arena.base };
 	assert_int_equal(pv_mem_seal(rig->table), 0);
 	rig->os.ops = &os_ops;
 }

@@ -159,10 +159,13 @@ static void make_memory(struct serial_rig *rig, uint16_t queues)
 	rig->mem = calloc(1, pv_mem_table_bytes(regions));
 	memset(rig->memory, 0, bytes);
 	rig->mem->count = regions;
-	rig->mem->region[0] = (struct pv_region){ pv_gpa_of(MEMORY_GPA), bytes, rig->memory };
+	rig->mem->region[0] = (struct pv_region){ .gpa = pv_gpa_of(MEMORY_GPA),
+		                                  .bytes = bytes,
+		                                  .host = rig->memory };
 	for (uint32_t i = 0; i < SERIAL_RIG_CRUMBS; i++)
-		rig->mem->region[1 + i] = (struct pv_region){ pv_gpa_of(CRUMBS_GPA + i), 1,
-			                                      rig->crumbs_host + 2 * i };
+		rig->mem->region[1 + i] = (struct pv_region){ .gpa = pv_gpa_of(CRUMBS_GPA + i),
+			                                      .bytes = 1,
+			                                      .host = rig->crumbs_host + 2 * i };
 	assert_int_equal(pv_mem_seal(rig->mem), 0);
 	rig->area = pv_gpa_of(MEMORY_GPA + rings);
 	rig->area_host = rig->memory + rings;

@@ -114,11 +114,12 @@ static struct pv_mem *make_table(struct pv_twin *twin, uint8_t *base, struct pv_
 		if (random && piece->can_be_cut && piece->bytes > 1 && pv_random_chance(random, 30))
 			cut = 1 + pv_random_below(random, (uint32_t)piece->bytes - 1);
 		if (cut > 0)
-			mem->region[count++] =
-				(struct pv_region){ { piece->gpa }, cut, base + piece->offset };
-		mem->region[count++] = (struct pv_region){ { piece->gpa + cut },
-			                                   piece->bytes - cut,
-			                                   base + piece->offset + cut };
+			mem->region[count++] = (struct pv_region){ .gpa = { piece->gpa },
+				                                   .bytes = cut,
+				                                   .host = base + piece->offset };
+		mem->region[count++] = (struct pv_region){ .gpa = { piece->gpa + cut },
+			                                   .bytes = piece->bytes - cut,
+			                                   .host = base + piece->offset + cut };
 	}
 	mem->count = count;
 	return mem;

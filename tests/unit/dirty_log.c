@@ -230,7 +230,8 @@ static void small_open(struct small *small)
 	memset(memory, 0, sizeof(memory));
 	small->mem = malloc(pv_mem_table_bytes(1));
 	small->mem->count = 1;
-	small->mem->region[0] = (struct pv_region){ { RING_GPA }, sizeof(memory), memory };
+	small->mem->region[0] =
+		(struct pv_region){ .gpa = { RING_GPA }, .bytes = sizeof(memory), .host = memory };
 	small->desc = (void *)memory;
 	small->avail = (void *)(memory + PAGE);
 	assert_int_equal(pv_dev_ring_init(&small->ring, &config, &start, small->mem, NULL), 0);

@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
+#include "ring/err.h"
 #include "tests/support/host_world.h"
 
 static void unmap_first_view(struct world *world)
@@ -123,6 +125,28 @@ static void memory_without_the_ring_breaks_the_queue(void **state)
 	free(nothing);
 }
 
+/* The two tables are two views of one file. */
+static void memory_goes_back_by_the_port(void **state)
+{
+	struct world *world = world_open();
+	struct pv_port *port = pv_host_port(world->host);
+	struct pv_region region = world->table[0]->region[0];
+	uint8_t *other = world->seen_at[1];
+
+	(void)state;
+	region.page_bytes = 4096;
+	memset(region.host, 1, 3 * 4096);
+	assert_int_equal(port->ops->discard(port, &region, region.host + 4096, 4096), 0);
+	assert_int_equal(other[4096], 1);
+	region.is_file = true;
+	assert_int_equal(port->ops->discard(port, &region, region.host + 4096, 4096), 0);
+	assert_int_equal(other[4096], 0);
+	assert_int_equal(other[4095], 1);
+	assert_int_equal(other[8192], 1);
+	assert_int_equal(port->ops->discard(port, &region, region.host + 1, 4096), -PV_EIO);
+	world_close(world);
+}
+
 /* ---- the dirty log ---- */
 
 #define LOG_BYTES 64u
@@ -231,6 +255,7 @@ int main(void)
 		cmocka_unit_test(memory_changes_at_once_when_nothing_runs),
 		cmocka_unit_test(a_paused_queue_goes_on_in_new_memory),
 		cmocka_unit_test(memory_without_the_ring_breaks_the_queue),
+		cmocka_unit_test(memory_goes_back_by_the_port),
 		cmocka_unit_test(each_write_is_in_the_log_that_was_set_last),
 		cmocka_unit_test(a_request_that_began_before_is_in_the_log_when_it_ends),
 		cmocka_unit_test(a_queue_that_starts_or_goes_on_later_logs_too),

@@ -13,6 +13,11 @@
 
 static uint8_t backing[3][0x1000];
 
+#define REGION(at, length, where)                                                                  \
+	{                                                                                          \
+		.gpa = { at }, .bytes = length, .host = where                                      \
+	}
+
 static struct pv_mem *table_of(uint32_t count, const struct pv_region *regions)
 {
 	struct pv_mem *mem = calloc(1, pv_mem_table_bytes(count));
@@ -26,9 +31,9 @@ static struct pv_mem *table_of(uint32_t count, const struct pv_region *regions)
 static struct pv_mem *three_regions(void)
 {
 	struct pv_mem *mem = table_of(3, (struct pv_region[]){
-						 { { 0x8000 }, 0x1000, backing[2] },
-						 { { 0x1000 }, 0x1000, backing[0] },
-						 { { 0x2000 }, 0x1000, backing[1] },
+						 REGION(0x8000, 0x1000, backing[2]),
+						 REGION(0x1000, 0x1000, backing[0]),
+						 REGION(0x2000, 0x1000, backing[1]),
 					 });
 
 	assert_int_equal(pv_mem_seal(mem), 0);
@@ -72,13 +77,13 @@ static void what_is_no_memory_is_not_found(void **state)
 static void a_table_with_empty_wrapping_or_overlapping_regions_is_refused(void **state)
 {
 	const struct pv_region bad[][2] = {
-		{ { { 0 }, 0x1000, backing[0] }, { { 0x2000 }, 0, backing[1] } },
-		{ { { 0 }, 0x1001, backing[0] }, { { 0x1000 }, 0x1000, backing[1] } },
-		{ { { 0 }, 1, backing[0] }, { { UINT64_MAX }, 2, backing[1] } },
-		{ { { 5 }, 1, backing[0] }, { { 5 }, 1, backing[1] } },
+		{ REGION(0, 0x1000, backing[0]), REGION(0x2000, 0, backing[1]) },
+		{ REGION(0, 0x1001, backing[0]), REGION(0x1000, 0x1000, backing[1]) },
+		{ REGION(0, 1, backing[0]), REGION(UINT64_MAX, 2, backing[1]) },
+		{ REGION(5, 1, backing[0]), REGION(5, 1, backing[1]) },
 		/* On the host, where a guest's 64 bits may be too many. */
-		{ { { 0 }, 1, backing[0] }, { { 1 }, 3, (uint8_t *)(UINTPTR_MAX - 1) } },
-		{ { { 0 }, 1, backing[0] }, { { 1 }, UINT64_MAX - 1, backing[1] } },
+		{ REGION(0, 1, backing[0]), REGION(1, 3, (uint8_t *)(UINTPTR_MAX - 1)) },
+		{ REGION(0, 1, backing[0]), REGION(1, UINT64_MAX - 1, backing[1]) },
 	};
 
 	(void)state;

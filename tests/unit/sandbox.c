@@ -129,6 +129,45 @@ static void networks_may_connect_and_open_no_files(void **state)
 	assert_child_succeeds(try_networks);
 }
 
+static int discard_of_file(void)
+{
+	int fd = memfd_create("memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint8_t *memory = MAP_FAILED;
+	int answer;
+
+	if (fd >= 0 && ftruncate(fd, PAGE) == 0)
+		memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(memory != MAP_FAILED);
+	memory[0] = 1;
+	answer = madvise(memory, PAGE, MADV_REMOVE);
+	must(memory[0] == (answer < 0));
+	return answer;
+}
+
+static void try_a_balloon(void)
+{
+	pv_sandbox_allow(PV_SANDBOX_BALLOON);
+	enter();
+	must(discard_of_file() == 0);
+	must_be_refused(madvise(NULL, 0, MADV_NORMAL));
+	must_be_refused(madvise(NULL, 0, MADV_HWPOISON));
+}
+
+static void try_without_a_balloon(void)
+{
+	enter();
+	must(madvise(NULL, 0, MADV_DONTNEED) == 0);
+	must_be_refused(discard_of_file());
+}
+
+static void only_a_balloon_makes_holes_in_memory(void **state)
+{
+	(void)state;
+	skip_without_filter();
+	assert_child_succeeds(try_a_balloon);
+	assert_child_succeeds(try_without_a_balloon);
+}
+
 static void try_to_dial(void)
 {
 	pv_sandbox_allow(PV_SANDBOX_DIAL);
@@ -387,6 +426,7 @@ int main(void)
 		cmocka_unit_test(inside_the_sandbox_programs_files_and_sockets_are_refused),
 		cmocka_unit_test(networks_may_connect_and_open_no_files),
 		cmocka_unit_test(a_device_that_needs_more_is_allowed_that_and_no_more),
+		cmocka_unit_test(only_a_balloon_makes_holes_in_memory),
 		cmocka_unit_test(inside_the_sandbox_what_serving_needs_still_works),
 		cmocka_unit_test(threads_that_run_already_are_inside_the_sandbox_too),
 		cmocka_unit_test(memory_that_shrinks_reads_as_zeros_and_is_flagged),

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Guest memory that goes back to the host. */
+#ifndef PV_HOSTED_DISCARD_H
+#define PV_HOSTED_DISCARD_H
+
+#include "ring/mem.h"
+
+/*
+ * Gives up `bytes` at `host`, whole pages of `region`: what is behind them is free, and they are
+ * zeroes when they are touched again. Of memory in a file a hole is made in the file, for all who
+ * have mapped it: to let go of this mapping alone would free nothing. Any thread. Returns 0 or
+ * -errno; some of it may have gone then.
+ */
+int pv_memory_discard(const struct pv_region *region, uint8_t *host, uint64_t bytes);
+
+#endif
