@@ -22,7 +22,9 @@ bench: build
 	@bench/run
 	@bench/boot
 	@bench/image
+	@bench/net
 	@bench/image_net
+	@bench/image_serial
 	@bench/serial
 
 fuzz:

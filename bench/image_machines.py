@@ -27,7 +27,7 @@ def paravane(words, *device):
 
 
 def qemu(machine, words, *device):
-    return [QEMU, "-M", machine, "-accel", "kvm", "-cpu", "host", "-m", "64M", "-display", "none",
+    return [QEMU, "-M", machine, "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-m", "64M", "-display", "none",
             "-nodefaults", "-no-user-config", "-no-reboot", "-serial", "stdio", "-kernel", IMAGE,
             "-append", words, *device]
 

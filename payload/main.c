@@ -93,6 +93,7 @@ static const struct {
 	{ VIRTIO_ID_ENTROPY, "entropy", payload_test_rng, payload_bench_rng },
 	{ VIRTIO_ID_NET, "network", payload_test_net, payload_bench_net },
 	{ VIRTIO_ID_CONSOLE, "serial", payload_test_serial, payload_bench_serial },
+	{ VIRTIO_ID_BALLOON, "balloon", payload_test_balloon, payload_bench_balloon },
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -207,6 +208,7 @@ static void take_options(const struct words *words)
 	options.serial_bytes = (uint32_t)option_of(words, "bytes", 65536);
 	options.ms = option_of(words, "ms", 1000);
 	options.answers = (uint32_t)option_of(words, "answers", 1);
+	options.balloon_mib = (uint32_t)option_of(words, "balloon", 0);
 	options.udp_port = (uint16_t)option_of(words, "udp", 0);
 }
 

@@ -30,6 +30,9 @@ struct payload_options {
 	 * of frames of a protocol for experiments, or 0. */
 	uint32_t answers;
 	uint16_t udp_port;
+	/* "balloon=": MiB of memory, from 32 MiB on, that a balloon is measured with; 0: the
+	 * image's own. */
+	uint32_t balloon_mib;
 };
 
 /* A statement about the device that is being tested; returns is_true. */
@@ -43,12 +46,14 @@ void payload_test_blk(struct pv_bus *bus, const struct payload_options *options)
 void payload_test_rng(struct pv_bus *bus, const struct payload_options *options);
 void payload_test_net(struct pv_bus *bus, const struct payload_options *options);
 void payload_test_serial(struct pv_bus *bus, const struct payload_options *options);
+void payload_test_balloon(struct pv_bus *bus, const struct payload_options *options);
 
 /* The same, and figures in notes. */
 void payload_bench_blk(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_net(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_serial(struct pv_bus *bus, const struct payload_options *options);
+void payload_bench_balloon(struct pv_bus *bus, const struct payload_options *options);
 
 /* A line that is no statement: a name and a number. */
 void payload_note(const char *name, uint64_t number);

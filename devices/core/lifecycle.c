@@ -62,7 +62,7 @@ int pv_queue_prepare(struct pv_queue *queue)
 	}
 	queue->held = 0;
 	queue->is_draining = false;
-	queue->is_stalled = false;
+	queue->is_stalled = queue->is_woken = false;
 	queue->is_broke_reported = false;
 	queue->is_bad_chain_reported = false;
 	err = start_own_and_ring(queue);

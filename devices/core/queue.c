@@ -141,6 +141,7 @@ void pv_queue_drain(struct pv_queue *queue)
 	const struct pv_virtio_ops *virtio = queue->device->ops->virtio;
 
 	queue->is_draining = true;
+	queue->is_woken = false;
 	if (virtio->queue_drain)
 		virtio->queue_drain(queue);
 	/* The queue may be quiet now, and nothing that it returned may stay unseen. */

@@ -56,6 +56,7 @@ struct pv_queue {
 	uint16_t held;    /* chains in flight that nothing is working on */
 	bool is_draining; /* take nothing more */
 	bool is_stalled;  /* nothing is taken until a queue_wake or its timer: a lane may sleep */
+	bool is_woken;    /* ... and the device will do the former: its host need not look */
 	bool is_broke_reported;
 	bool is_bad_chain_reported;
 	bool is_quiet;         /* something was published whose interrupt is not decided yet */

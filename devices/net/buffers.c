@@ -138,22 +138,35 @@ static uint16_t chains_of(struct pv_net_receiver *receiver, uint64_t bytes)
 	return chains;
 }
 
+static void write_any_header(struct pv_net_receiver *receiver, const struct pv_net_arrival *arrival,
+                             struct pv_le16 num_buffers)
+{
+	const struct virtio_net_hdr_hash hdr = {
+		.mrg = { .hdr = arrival->hdr, .num_buffers = num_buffers },
+		.hash_value = pv_le32_of(arrival->hash_value),
+		.hash_report = pv_le16_of(arrival->hash_report),
+	};
+	struct pv_cursor writer = pv_chain_writer(chain_at(receiver, receiver->first));
+
+	pv_cursor_write(&writer, &hdr, receiver->lane.hdr_bytes);
+}
+
 static void write_header(struct pv_net_receiver *receiver, const struct pv_net_arrival *arrival,
                          uint16_t chains)
 {
 	const struct pv_chain *chain = chain_at(receiver, receiver->first);
-	const struct virtio_net_hdr_hash hdr = {
-		.mrg = { .hdr = arrival->hdr, .num_buffers = pv_le16_of(chains) },
-		.hash_value = pv_le32_of(arrival->hash_value),
-		.hash_report = pv_le16_of(arrival->hash_report),
-	};
-	struct pv_cursor writer = pv_chain_writer(chain);
+	const struct pv_le16 num_buffers = pv_le16_of(chains);
+	uint8_t *to = chain->iov[0].base;
 
-	/* Most often, and then it is two stores. */
-	if (receiver->lane.hdr_bytes == sizeof(hdr.mrg) && chain->iov[0].bytes >= sizeof(hdr.mrg))
-		__builtin_memcpy(chain->iov[0].base, &hdr.mrg, sizeof(hdr.mrg));
-	else
-		pv_cursor_write(&writer, &hdr, receiver->lane.hdr_bytes);
+	if (receiver->lane.hdr_bytes != sizeof(struct virtio_net_hdr_mrg) ||
+	    chain->iov[0].bytes < sizeof(struct virtio_net_hdr_mrg)) {
+		write_any_header(receiver, arrival, num_buffers);
+		return;
+	}
+	/* Most often, and without putting it together first. */
+	__builtin_memcpy(to, &arrival->hdr, sizeof(arrival->hdr));
+	__builtin_memcpy(to + offsetof(struct virtio_net_hdr_mrg, num_buffers), &num_buffers,
+	                 sizeof(num_buffers));
 }
 
 void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,

@@ -171,20 +171,23 @@ static void count_arrival(struct pv_net *net, struct pv_net_receiver *receiver,
 
 /* The buffers have it. Of the wire's flags a driver without GUEST_CSUM is told nothing. */
 static void pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                    const struct pv_net_arrival *arrival)
+                    struct pv_net_arrival *arrival)
 {
-	struct pv_net_arrival told = *arrival;
-
-	if (!(receiver->offloads & VIRTIO_NET_F_GUEST_CSUM))
-		told.hdr.flags = 0;
-	pv_net_buffers_pass_on(queue, receiver, &told);
-	count_arrival(pv_net_of(queue->device), receiver, &told);
+	/*
+	 * In place, and no more than needed: a copy of what was written in smaller parts would wait
+	 * until all earlier writes have left the processor, those to the driver's buffers among
+	 * them, which is half the time of a small frame.
+	 */
+	if (arrival->hdr.flags && !(receiver->offloads & VIRTIO_NET_F_GUEST_CSUM))
+		arrival->hdr.flags = 0;
+	pv_net_buffers_pass_on(queue, receiver, arrival);
+	count_arrival(pv_net_of(queue->device), receiver, arrival);
 }
 
 /* ---- frames in memory ---- */
 
 static bool deliver(struct pv_queue *queue, struct pv_net_receiver *receiver, const uint8_t *data,
-                    const struct pv_net_arrival *arrival)
+                    struct pv_net_arrival *arrival)
 {
 	uint64_t wanted = (uint64_t)receiver->lane.hdr_bytes + arrival->bytes;
 

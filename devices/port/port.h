@@ -58,7 +58,10 @@ struct pv_port_ops {
 	 */
 	void (*queue_event)(struct pv_port *port, struct pv_queue *queue);
 
-	/* Control side. Have the lane of a running queue run it once, though nobody kicked. */
+	/*
+	 * Control side, or the queue's lane. Have the lane of a running queue run it once, though
+	 * nobody kicked.
+	 */
 	void (*queue_wake)(struct pv_port *port, struct pv_queue *queue);
 
 	/*

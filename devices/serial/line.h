@@ -6,7 +6,9 @@
  * The device reads and writes; the line never waits, and holds on to nothing that it was given. A
  * line that takes or has no more says so by clearing a flag, and from then on sees to it that the
  * lane runs its queues again when it has set the flag. (Our programs' lines watch their descriptors
- * on the loop of that lane: whatever wakes a loop runs its queues.)
+ * on the loop of that lane: whatever wakes a loop runs its queues.) Queues that wait for input may
+ * not be looked at even then: has_input is set by pv_line_set_input() once the device uses the
+ * line.
  *
  * Whether somebody is there is the line's to say (is_open); what becomes of bytes while nobody is,
  * is its policy: it takes none, drops them, or keeps them.
@@ -58,7 +60,22 @@ struct pv_line {
 	 * the lane after it has changed what the guest is told; the lane runs its queues then.
 	 */
 	void (*changed)(void *arg);
+	/* The same, there: for pv_line_set_input(). */
+	void (*input_came)(void *arg);
 	void *arg;
 };
+
+/*
+ * For the line, on the thread of the lane: read() may give something, or may not. The first wakes
+ * who reads.
+ */
+static inline void pv_line_set_input(struct pv_line *line, bool has_input)
+{
+	void (*came)(void *arg) = __atomic_load_n(&line->input_came, __ATOMIC_ACQUIRE);
+
+	line->has_input = has_input;
+	if (has_input && came)
+		came(line->arg);
+}
 
 #endif

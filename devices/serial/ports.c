@@ -35,11 +35,26 @@ static void line_changed(void *arg)
 	pv_serial_raise_news(slot->serial);
 }
 
+/* The receiveq waits for nothing else. */
+static void input_came(void *arg)
+{
+	struct pv_serial_slot *slot = arg;
+	struct pv_device *device = &slot->serial->device;
+	uint16_t index = virtio_console_receiveq((uint32_t)(slot - slot->serial->slot));
+	struct pv_queue *queue = &device->queue[index];
+
+	if (!queue->is_woken)
+		return;
+	queue->is_woken = false;
+	device->port->ops->queue_wake(device->port, queue);
+}
+
 /* Its thread may be about to call while the control side says that it need not any more. */
 static void listen_to(struct pv_serial_slot *slot, bool is_on)
 {
 	slot->line->arg = slot;
 	__atomic_store_n(&slot->line->changed, is_on ? line_changed : NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->line->input_came, is_on ? input_came : NULL, __ATOMIC_RELEASE);
 }
 
 static uint32_t size_of(const struct pv_line *line)
@@ -85,6 +100,8 @@ static void take_in(struct pv_serial_slot *slot)
 	slot->is_there = true;
 	slot->burst = 1;
 	listen_to(slot, true);
+	if (slot->line->has_input)
+		input_came(slot);
 	if (slot->serial->is_driver_ready)
 		pv_serial_mark(slot, PV_MARK_ADD);
 	pv_serial_look_at_line(slot);

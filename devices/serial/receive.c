@@ -43,6 +43,16 @@ static size_t read_line(struct pv_serial_slot *slot, struct pv_serial_burst *bur
 	return bytes;
 }
 
+/*
+ * The driver need not say that it has more buffers while it is the line that has nothing; and a
+ * line wakes the queue, once there is one.
+ */
+static void wait_for_line(struct pv_queue *queue, const struct pv_serial_slot *slot)
+{
+	pv_serial_stall(queue);
+	queue->is_woken = !queue->is_draining && (!slot->is_there || !slot->line->has_input);
+}
+
 bool pv_serial_receive(struct pv_queue *queue)
 {
 	struct pv_serial_slot *slot = pv_serial_slot_of(queue);
@@ -50,13 +60,11 @@ bool pv_serial_receive(struct pv_queue *queue)
 	uint64_t before = queue->counters.completions;
 	uint64_t bytes;
 
-	/* The driver need not say that it has more buffers while it is the line that has nothing.
-	 */
 	if (!is_wanted(slot)) {
-		pv_serial_stall(queue);
+		wait_for_line(queue, slot);
 		return false;
 	}
-	queue->is_stalled = false;
+	queue->is_stalled = queue->is_woken = false;
 	pv_serial_burst_take(queue, slot->burst, true);
 	if (burst->taken == 0)
 		return false;
@@ -65,6 +73,6 @@ bool pv_serial_receive(struct pv_queue *queue)
 	pv_serial_burst_end(queue, bytes, true);
 	learn(slot, (uint16_t)(queue->counters.completions - before));
 	if (!slot->line->has_input)
-		pv_serial_stall(queue);
+		wait_for_line(queue, slot);
 	return queue->counters.completions != before;
 }

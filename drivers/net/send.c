@@ -83,8 +83,8 @@ static int check(const struct pv_netdrv_info *info, const struct pv_netdrv_packe
 
 /* ---- onto the ring ---- */
 
-static void write_header(const struct pv_netdrv_queue *queue, const struct pv_netdrv_packet *packet,
-                         uint8_t *to)
+static void write_any_header(const struct pv_netdrv_queue *queue,
+                             const struct pv_netdrv_packet *packet, uint8_t *to)
 {
 	const struct virtio_net_hdr header = {
 		.flags = packet->needs_checksum ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
@@ -97,6 +97,21 @@ static void write_header(const struct pv_netdrv_queue *queue, const struct pv_ne
 
 	__builtin_memcpy(to, &header, sizeof(header));
 	__builtin_memset(to + sizeof(header), 0, queue->header_bytes - sizeof(header));
+}
+
+/*
+ * Most say nothing. That is told apart because putting a header together and copying it at once
+ * makes the processor wait until all it wrote before has gone out, to where the device looks too.
+ */
+static void write_header(const struct pv_netdrv_queue *queue, const struct pv_netdrv_packet *packet,
+                         uint8_t *to)
+{
+	if (!packet->needs_checksum && packet->gso_type == VIRTIO_NET_HDR_GSO_NONE &&
+	    packet->hdr_len == 0) {
+		__builtin_memset(to, 0, queue->header_bytes);
+		return;
+	}
+	write_any_header(queue, packet, to);
 }
 
 static int add(struct pv_netdrv_queue *queue, const struct pv_sg *sg, uint16_t pieces,

@@ -189,7 +189,7 @@ static void see(void *arg, int events)
 {
 	struct pv_line_fd *fd = arg;
 
-	fd->base.line.has_input = true;
+	pv_line_set_input(&fd->base.line, true);
 	if (fd->ops->seen)
 		fd->ops->seen(fd, events);
 }

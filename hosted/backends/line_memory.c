@@ -58,7 +58,7 @@ struct echo {
 
 static void set_flags(struct echo *echo)
 {
-	echo->base.line.has_input = echo->ring.bytes > 0;
+	pv_line_set_input(&echo->base.line, echo->ring.bytes > 0);
 	echo->base.line.has_room = pv_byte_ring_room(&echo->ring) > 0;
 }
 

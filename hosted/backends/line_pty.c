@@ -75,7 +75,7 @@ static void opened(void *arg, int events)
 	(void)events;
 	while (read(line->opened_fd, told, sizeof(told)) > 0)
 		;
-	line->fd.base.line.has_input = true;
+	pv_line_set_input(&line->fd.base.line, true);
 	look_who_is_there(line);
 }
 

@@ -65,7 +65,8 @@ static size_t read_ring(struct pv_line *line, const struct pv_iov *iov, uint16_t
  */
 static void rung(struct pv_line_base *base)
 {
-	base->line.has_input = base->line.has_room = true;
+	base->line.has_room = true;
+	pv_line_set_input(&base->line, true);
 }
 
 size_t pv_line_ring_read(struct pv_line *line, void *to, size_t bytes)

@@ -28,7 +28,7 @@ static void read_from(struct pv_line_socket *line, int fd, bool is_ending)
 {
 	line->fd.in_fd = fd;
 	line->fd.is_ending = is_ending;
-	line->fd.base.line.has_input = fd >= 0;
+	pv_line_set_input(&line->fd.base.line, fd >= 0);
 }
 
 /* The oldest connection that has something to read. */

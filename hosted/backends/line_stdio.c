@@ -56,7 +56,7 @@ static void take_keys(struct line_stdio *line)
 		for (ssize_t i = 0; i < got; i++)
 			take_key(line, keys[i]);
 	}
-	line->fd.base.line.has_input = line->typed.bytes > 0;
+	pv_line_set_input(&line->fd.base.line, line->typed.bytes > 0);
 }
 
 static size_t read_typed(struct pv_line *base, const struct pv_iov *iov, uint16_t pieces)

@@ -98,8 +98,9 @@ static bool pick_up(struct pv_handover *handover, struct pv_notifier *notifier)
 
 /*
  * Where a device has many queues most are silent, and to look at all of them whenever one has
- * something to do is what costs.  A lane rests when its driver has been asked for a kick and gave
- * none for a few sleeps; it has to be woken by whatever would have had it run.
+ * something to do is what costs.  A lane rests when its driver has been asked for a kick, or its
+ * device waits for something, and there was none for a few sleeps; it has to be woken by whatever
+ * would have had it run.
  */
 #define IDLE_BEFORE_REST 3u
 
@@ -119,7 +120,7 @@ static void end_to_look(struct pv_lane *lane)
 		lane->host->lanes_looked_at--;
 }
 
-/* It is asleep, and the driver was asked for a kick: is that enough? */
+/* It is asleep, and the driver was asked for a kick, or the device wakes it: is that enough? */
 static void rest_if_idle(struct pv_lane *lane)
 {
 	const struct pv_host *host = lane->host;
@@ -376,8 +377,13 @@ static bool lane_arm(struct pv_poller *poller)
 	if (queue->is_draining || queue->ring.fault != PV_RING_SOUND)
 		return false;
 	/* With no way to be woken it must not sleep. */
-	if (queue->is_stalled)
-		return lane->timer_fd >= 0 && !lane->timer_watch;
+	if (queue->is_stalled) {
+		if (lane->timer_fd >= 0 && !lane->timer_watch)
+			return true;
+		if (queue->is_woken)
+			rest_if_idle(lane);
+		return false;
+	}
 	if (lane->kicks.is_polled || (lane->kicks.fd >= 0 && !lane->watch))
 		return true;
 	if (pv_dev_ring_kicks_on(&queue->ring))

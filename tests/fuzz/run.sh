@@ -9,7 +9,7 @@ CC=clang tools/build.sh build-fuzz -Db_sanitize=address,undefined -Db_lundef=fal
 	-Doptimization=1 -Dc_args=-fno-sanitize-recover=undefined
 [ $# -gt 0 ] || set -- walk_split walk_packed inflight_split inflight_packed used blk rng net_segment \
 	net_device serial_device balloon_device mmio decoder backend state boot driver_blk driver_rng driver_net \
-	driver_serial
+	driver_serial driver_balloon
 failed=
 for name; do
 	echo "== $name, ${FUZZ_SECONDS:-600} seconds"

@@ -108,7 +108,7 @@ static void change_line(struct fuzz_input *input)
 		return;
 	case 1:
 		line->input += fuzz_u16(input);
-		line->line.has_input = line->input > 0;
+		pv_line_set_input(&line->line, line->input > 0);
 		return;
 	case 2:
 		line->line.is_open = !line->line.is_open;

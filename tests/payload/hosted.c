@@ -4,7 +4,7 @@
  * that somebody serves at a vhost-user socket. What the bare machine is to them there, this is
  * here.
  *
- *   hosted blk|rng|net|serial SOCKET [WORD]...
+ *   hosted blk|rng|net|serial|balloon SOCKET [WORD]...
  *
  * "scratch": the disk may be written to; "net-echo": frames are sent back; "without=N": feature N
  * is not seen.
@@ -205,6 +205,7 @@ static const struct device {
 	{ "rng", VIRTIO_ID_ENTROPY, SIZE_MAX_TOLD, payload_test_rng },
 	{ "net", VIRTIO_ID_NET, SIZE_MAX_TOLD, payload_test_net },
 	{ "serial", VIRTIO_ID_CONSOLE, SIZE_MAX_TOLD, payload_test_serial },
+	{ "balloon", VIRTIO_ID_BALLOON, SIZE_MAX_TOLD, payload_test_balloon },
 };
 
 static const struct device *find(const char *name)

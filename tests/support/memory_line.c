@@ -111,7 +111,7 @@ void pv_memory_line_put(struct pv_memory_line *line, const void *data, size_t by
 	if (line->read_bytes == line->coming_bytes)
 		line->read_bytes = line->coming_bytes = 0;
 	append(&line->coming, &line->coming_bytes, &line->coming_room, data, bytes);
-	line->line.has_input = true;
+	pv_line_set_input(&line->line, true);
 }
 
 void pv_memory_line_forget(struct pv_memory_line *line)

@@ -44,6 +44,7 @@
 #include "devices/transport/pci/msix.h"
 #include "devices/transport/pci/virtio.h"
 #include "devices/transport/transport.h"
+#include "drivers/balloon/balloon.h"
 #include "drivers/blk/blk.h"
 #include "drivers/bus/config.h"
 #include "drivers/bus/mmio.h"
