@@ -49,7 +49,7 @@ CASES = {
 
 def run(name, memory, keys, resident, words):
     append = (f"console=null quiet panic=-1 LINE=/dev/ttyS0 LEGACY=0 MODULE=virtio_balloon FULL={FULL // MIB} "
-              f"LITTLE={LITTLE // MIB} LOAD=/run/memory_load {words}")
+              f"LITTLE={LITTLE // MIB} ORDER=9 LOAD=/run/memory_load {words}")
     machine = asking_machine.Machine(*sys.argv[1:], "--memory", f"{MEMORY // MIB}M{memory}", "--balloon",
                                      f"on,id=ballast,{keys}", "--append", append)
     host = Host(asking_machine.say, machine.qmp, lambda: resident(machine), TARGET, FULL, can_pause=True)

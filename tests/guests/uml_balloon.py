@@ -30,7 +30,7 @@ def one_guest(report, test, does, options):
     with Balloon(report, test.log_path("backend"), options) as balloon:
         with uml.boot(report, test, balloon.path, "balloon.sh", device_id=uml.BALLOON_ID,
                       MODULE="virtio_balloon", LOAD=os.environ["MEMORY_LOAD"], FULL=FULL // MIB,
-                      LITTLE=LITTLE // MIB, DOES=does) as guest:
+                      LITTLE=LITTLE // MIB, DOES=does, ORDER=10) as guest:
             host = Host(report.ok, balloon.qmp, lambda: os.stat(memory_file(guest)).st_blocks * 512, TARGET, FULL)
             host.judge(guest.run(**host.actions()))
         counters = balloon.counters()

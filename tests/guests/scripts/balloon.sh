@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Memory is used, given away by the balloon or by reports, and used again. The host is asked what it sees.
 # Set: LOAD (the program that uses memory), FULL (MiB that there are to use), LITTLE (those when the balloon
-# is large), DOES (what happens, with commas between: reports of free memory, or those of a driver that is
-# poisoned and wants to find that there; balloon: it is inflated and deflated; oom: memory is taken back when
-# there is none left; leaves: the driver is unloaded while the balloon is large).
+# is large), ORDER (of the pages that are reported), DOES (what happens, with commas between: reports of free
+# memory, or those of a driver that is poisoned and wants to find that there; balloon: it is inflated and
+# deflated; oom: memory is taken back when there is none left; leaves: the driver is unloaded while the balloon
+# is large).
 # shellcheck shell=sh disable=SC2154
 does() { case ",$DOES," in *",$1,"*) true ;; *) false ;; esac }
 meminfo() { sed -n "s/^$1: *\([0-9]*\) kB$/\1/p" /proc/meminfo; }
 kills() { sed -n "s/^oom_kill //p" /proc/vmstat; }
+# In free pieces that are large enough to be reported, KiB.
+reportable() {
+	awk -v order="$ORDER" '{ for (k = 0; k <= 10; k++) sum += k < order ? 0 : $(5 + k) * kib(k) }
+		END { print sum }
+		function kib(order) { return order ? 2 * kib(order - 1) : 4 }' /proc/buddyinfo
+}
 uses() { check "$1" "$LOAD" "$2"; }
 
 uses "the guest uses its memory" "$FULL"
 ask is_full
 if does reports; then
-	ask are_reported
+	ask are_reported "$(reportable)"
 	uses "what was reported can be used" "$FULL"
 	ask is_full_again
 fi
 if does poisoned; then
-	ask are_kept
+	ask are_kept "$(reportable)"
 	uses "what was reported can be used" "$FULL"
 fi
 if does balloon; then
