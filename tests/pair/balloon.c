@@ -440,10 +440,12 @@ static void run_steps(void (*seldom)(void))
 	pv_balloon_stats_period_set(pair.couple.device, SECOND_NS);
 	for (uint32_t step = 0; step < STEPS; step++)
 		one_step(seldom);
+	if (seldom)
+		seldom(); /* at least once */
 	settle();
 	expect_all_well();
 	assert_int_equal(pair.couple.needs_resets, 0);
-	assert_true(pair.stats_came > 1 && pair.actual_changes > 1);
+	assert_true(pair.stats_came > 0 && pair.actual_changes > 0);
 }
 
 static void on_every_kind(void (*body)(void))
