@@ -15,7 +15,8 @@ import re
 import sys
 
 ANNOTATION = re.compile(r'^ \* #syscalls(?: \[([a-z]+)\])?((?: [a-z0-9_]+)+)\s*$')
-MISSPELT = re.compile(r'^\s*(//|/?\*)?\s*#\s*syscalls?\b')
+# Also in the middle of a line, where a formatter may have put it.
+MISSPELT = re.compile(r'#\s*syscalls?\b')
 
 
 def collect(path, calls):
@@ -27,7 +28,7 @@ def collect(path, calls):
             if part not in calls:
                 sys.exit(f'{path}:{number}: there is no part {part}')
             calls[part].update(match.group(2).split())
-        elif MISSPELT.match(line):
+        elif MISSPELT.search(line):
             sys.exit(f'{path}:{number}: write it as " * #syscalls name name" in a comment')
 
 

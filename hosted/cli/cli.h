@@ -6,6 +6,7 @@
 #ifndef PV_HOSTED_CLI_H
 #define PV_HOSTED_CLI_H
 
+int pv_cli_serve_balloon(int argc, char **argv);
 int pv_cli_serve_blk(int argc, char **argv);
 int pv_cli_serve_net(int argc, char **argv);
 int pv_cli_serve_rng(int argc, char **argv);

@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ PROGRAM "ctl", "give a running program a command", pv_cli_ctl },
 	{ PROGRAM "doctor", "say what this host can do", pv_cli_doctor },
 	{ PROGRAM "run", "run a virtual machine", pv_cli_run },
+	{ PROGRAM "serve balloon", "take back memory of virtual machines", pv_cli_serve_balloon },
 	{ PROGRAM "serve blk", "serve a disk to virtual machines", pv_cli_serve_blk },
 	{ PROGRAM "serve net", "serve a network to virtual machines", pv_cli_serve_net },
 	{ PROGRAM "serve rng", "serve random bytes to virtual machines", pv_cli_serve_rng },

@@ -7,6 +7,7 @@
 
 #include "hosted/cli/cli.h"
 #include "hosted/cli/run.h"
+#include "hosted/control/ballast_commands.h"
 #include "hosted/control/net_commands.h"
 #include "hosted/control/port_commands.h"
 #include "hosted/control/sandbox.h"
@@ -24,7 +25,8 @@ static const char *const on_reboots[] = { "reset", "exit", NULL };
 static const char *const on_panics[] = { "reset", "exit", "pause", "ignore", NULL };
 
 struct machine_options {
-	const char *kernel, *initrd, *append, *console, *memory, *name, *rng, *serial_device;
+	const char *kernel, *initrd, *append, *console, *memory, *name, *rng, *serial_device,
+		*balloon;
 	uint64_t cpus;
 	unsigned int on_panic, on_reboot;
 	struct pv_option_texts devices, disks, nets, serials;
@@ -43,6 +45,11 @@ static const struct pv_option machine_options[] = {
 	  "hugepages=on it is of the host's pool of huge pages",
 	  PV_OPTION_TEXT_AT(MACHINE, memory) },
 	{ "name", "TEXT", "its name, for query-name", PV_OPTION_TEXT_AT(MACHINE, name) },
+	{ "balloon", "on|off[,KEY=VALUE...]",
+	  "a memory balloon (default off): target=SIZE is what the guest is to have at the "
+	  "beginning; with deflate-on-oom=off, free-page-reporting=off, stats-interval=SECONDS, "
+	  "id=NAME, bus=pci|mmio, or any of the options of 'serve balloon'",
+	  PV_OPTION_TEXT_AT(MACHINE, balloon) },
 	{ "console", "stdio|pty|file=PATH|off",
 	  "where the serial port COM1 leads to (default stdio, or off where --serial has it); a "
 	  "pty's path is said on stderr",
@@ -147,10 +154,12 @@ struct board {
 	struct pv_run_remotes remotes;
 	struct pv_run_rng rng;
 	struct pv_run_serial serial;
+	struct pv_run_balloon balloon;
 };
 
 static void clear_board(struct board *board)
 {
+	pv_ballast_close(&board->balloon.ballast);
 	pv_run_close_serial(&board->serial);
 	pv_entropy_close(&board->rng.entropy);
 	pv_run_close_remotes(&board->remotes);
@@ -166,37 +175,58 @@ static bool fill_board(struct board *board, struct pv_machine *machine, struct p
 	       pv_run_add_nics(machine, &board->nics, service, sentence) &&
 	       pv_run_add_remotes(machine, &board->remotes, service, sentence) &&
 	       pv_run_add_rng(machine, &board->rng, service, sentence) &&
-	       pv_run_add_serial(machine, &board->serial, service, sentence);
+	       pv_run_add_serial(machine, &board->serial, service, sentence) &&
+	       pv_run_add_balloon(machine, &board->balloon, service, sentence);
+}
+
+struct commands {
+	struct pv_machine_commands of_machine;
+	struct pv_net_commands of_nets;
+	struct pv_port_commands of_ports;
+	struct pv_ballast_commands of_balloon;
+};
+
+static bool register_commands(struct commands *commands, struct pv_service *service,
+                              struct pv_machine *machine, const char *name, struct board *board,
+                              char sentence[static PV_SENTENCE_BYTES])
+{
+	struct pv_loop *control = pv_service_control(service);
+	struct pv_qmp *qmp = pv_service_qmp(service);
+
+	if (!pv_net_commands_init(&commands->of_nets, qmp, control, board->nics.nic,
+	                          board->nics.count, sentence) ||
+	    !pv_port_commands_init(&commands->of_ports, board->serial.is_on ? qmp : NULL, control,
+	                           &board->serial.ports, sentence) ||
+	    !pv_ballast_commands_init(&commands->of_balloon, board->balloon.is_on ? qmp : NULL,
+	                              control, &board->balloon.ballast, sentence))
+		return false;
+	pv_net_commands_add_remotes(&commands->of_nets, board->remotes.device,
+	                            board->remotes.count);
+	if (!qmp)
+		return true;
+	pv_machine_commands_register(&commands->of_machine, qmp, machine, name, &board->disks);
+	pv_service_set_status(service, pv_machine_commands_status, &commands->of_machine);
+	return true;
+}
+
+static void end_commands(struct commands *commands)
+{
+	pv_ballast_commands_fini(&commands->of_balloon);
+	pv_port_commands_fini(&commands->of_ports);
+	pv_net_commands_fini(&commands->of_nets);
 }
 
 static bool run_service(struct pv_service *service, struct pv_machine *machine, const char *name,
                         struct board *board, char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_machine_commands commands;
-	struct pv_port_commands of_ports;
-	struct pv_net_commands of_nets;
-	struct pv_qmp *qmp = pv_service_qmp(service);
-	bool is_good;
+	struct commands commands = { 0 };
+	bool is_good = pv_machine_join(machine, service, sentence) &&
+	               fill_board(board, machine, service, sentence) &&
+	               register_commands(&commands, service, machine, name, board, sentence) &&
+	               pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
+	               pv_disk_set_sync(&board->disks, sentence);
 
-	if (!pv_machine_join(machine, service, sentence) ||
-	    !fill_board(board, machine, service, sentence) ||
-	    !pv_net_commands_init(&of_nets, qmp, pv_service_control(service), board->nics.nic,
-	                          board->nics.count, sentence))
-		return false;
-	pv_net_commands_add_remotes(&of_nets, board->remotes.device, board->remotes.count);
-	if (!pv_port_commands_init(&of_ports, board->serial.is_on ? qmp : NULL,
-	                           pv_service_control(service), &board->serial.ports, sentence)) {
-		pv_net_commands_fini(&of_nets);
-		return false;
-	}
-	if (qmp) {
-		pv_machine_commands_register(&commands, qmp, machine, name, &board->disks);
-		pv_service_set_status(service, pv_machine_commands_status, &commands);
-	}
-	is_good = pv_service_open(service, sentence) && pv_service_run(service, sentence) &&
-	          pv_disk_set_sync(&board->disks, sentence);
-	pv_port_commands_fini(&of_ports);
-	pv_net_commands_fini(&of_nets);
+	end_commands(&commands);
 	return is_good;
 }
 
@@ -211,6 +241,7 @@ static bool run_machine(struct pv_machine *machine, const struct wishes *wishes,
 	pv_run_extend_by_remotes(&extent, &board->remotes);
 	pv_run_extend_by_rng(&extent, &board->rng);
 	pv_run_extend_by_serial(&extent, &board->serial);
+	pv_run_extend_by_balloon(&extent, &board->balloon);
 	extent.is_for_guest = true;
 	extent.lock = pv_machine_lock(machine);
 	is_made = pv_service_create(&service, &wishes->service, &extent, sentence);
@@ -243,7 +274,8 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 	bool is_good;
 	int status;
 
-	wanted.memory.is_shared |= pv_run_remotes_share_memory(&board->remotes);
+	wanted.memory.is_shared |= pv_run_remotes_share_memory(&board->remotes) ||
+	                           pv_run_balloon_wants_file(&board->balloon, &wanted.memory);
 	if (!is_planned || !pv_machine_create(&machine, &wanted, sentence)) {
 		clear_board(board);
 		return fail(sentence);
@@ -262,6 +294,7 @@ static bool plan_board(struct board *board, const struct machine_options *option
                        char sentence[static PV_SENTENCE_BYTES])
 {
 	if (!pv_run_plan_rng(&board->rng, options->rng, sentence) ||
+	    !pv_run_plan_balloon(&board->balloon, options->balloon, sentence) ||
 	    !pv_run_plan_serial(&board->serial, &options->serials, options->serial_device,
 	                        sentence))
 		return false;

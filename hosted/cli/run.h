@@ -3,6 +3,7 @@
 #ifndef PV_HOSTED_CLI_RUN_H
 #define PV_HOSTED_CLI_RUN_H
 
+#include "hosted/control/ballast.h"
 #include "hosted/control/disk_set.h"
 #include "hosted/control/entropy.h"
 #include "hosted/control/nic.h"
@@ -38,6 +39,28 @@ void pv_run_extend_by_rng(struct pv_service_extent *extent, const struct pv_run_
 /* Opened, and onto the PCI bus, if it is to be there. False with a sentence. */
 bool pv_run_add_rng(struct pv_machine *machine, struct pv_run_rng *rng, struct pv_service *service,
                     char sentence[static PV_SENTENCE_BYTES]);
+
+struct pv_run_balloon {
+	struct pv_ballast_options options; /* first */
+	struct pv_export_options export;
+	unsigned int bus; /* enum pv_disk_bus */
+	bool is_on;
+	struct pv_ballast ballast; /* all zero until it is open */
+};
+
+/* What --balloon says, which is written to; NULL: there is none. False with a sentence. */
+bool pv_run_plan_balloon(struct pv_run_balloon *balloon, const char *option,
+                         char sentence[static PV_SENTENCE_BYTES]);
+
+/* Does no page of such memory go back to the host, unless it is in a file? */
+bool pv_run_balloon_wants_file(const struct pv_run_balloon *balloon,
+                               const struct pv_machine_memory_options *memory);
+
+/* As of the entropy device. */
+void pv_run_extend_by_balloon(struct pv_service_extent *extent,
+                              const struct pv_run_balloon *balloon);
+bool pv_run_add_balloon(struct pv_machine *machine, struct pv_run_balloon *balloon,
+                        struct pv_service *service, char sentence[static PV_SENTENCE_BYTES]);
 
 /* A network device that was asked for, with its keys. */
 struct pv_run_nic_plan {

@@ -11,6 +11,7 @@
 #include "devices/net/net.h"
 #include "ring/err.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/moved.h"
 #include "tests/fuzz/put.h"
 #include "tests/support/memory_wire.h"
 
@@ -18,9 +19,6 @@
 #define QUEUES_MAX      (2u * PAIRS_MAX + 1u)
 #define RINGS_GPA       FUZZ_HIGH_GPA
 #define PIECES_MAX      7u
-#define STATE_BYTES     32768u
-#define STATE_HEADER    16u
-#define CHECKSUM_AT     12u
 #define PUT_MAX         8u /* frames on their way in */
 #define COMMAND_BYTES   200u
 #define ANSWER_AT       0x300u
@@ -148,14 +146,9 @@ static void put_anything(struct fuzz_input *input)
 	const uint16_t queue = what % host()->device->queues, pieces = 1 + what / 8 % PIECES_MAX;
 	struct fuzz_piece piece[PIECES_MAX];
 
-	for (uint16_t i = 0; i < pieces; i++) {
-		uint8_t where = fuzz_u8(input);
-		uint16_t bytes = fuzz_u16(input);
-
-		piece[i].gpa = places[where % 8] + where / 8 * 4u;
-		piece[i].bytes = bytes & 0x8000 ? bytes * 16u : bytes % 1024u;
-		piece[i].is_writable = is_for_writing(queue, i, pieces) != (wild >> i & 1);
-	}
+	for (uint16_t i = 0; i < pieces; i++)
+		piece[i] = fuzz_any_piece(input, places, 4u,
+		                          is_for_writing(queue, i, pieces) != (wild >> i & 1));
 	put(queue, piece, pieces);
 }
 
@@ -286,38 +279,18 @@ static void run(struct fuzz_input *input)
 
 /* ---- the user ---- */
 
-static void change_state(uint8_t *state, size_t bytes, struct fuzz_input *input)
-{
-	uint32_t sum;
-
-	for (uint8_t n = fuzz_u8(input) % 4; n > 0; n--)
-		state[STATE_HEADER + fuzz_u16(input) % (bytes - STATE_HEADER)] = fuzz_u8(input);
-	sum = pv_state_checksum(state + STATE_HEADER, bytes - STATE_HEADER);
-	for (uint32_t i = 0; i < 4; i++)
-		state[CHECKSUM_AT + i] = (uint8_t)(sum >> 8 * i);
-}
-
 /* To another device, which goes on, or, where what it is told makes no sense, begins anew. */
 static void move(struct fuzz_input *input, bool is_changed)
 {
-	static uint8_t state[STATE_BYTES];
-	struct pv_state_writer to = { .data = state, .capacity = sizeof(state) };
+	static struct fuzz_state state;
 	struct fuzz_host *from = host();
-	int error;
 
-	pv_bug_on(pv_device_pause(from->device, (struct pv_waiter){ 0 }));
-	pv_bug_on(pv_device_save(from->device, &to));
-	if (is_changed)
-		change_state(state, to.bytes, input);
+	fuzz_state_save(&state, from->device, is_changed ? input : NULL);
 	make_device(!net.current);
 	pv_bug_on(pv_device_abandon(from->device));
 	net.current = !net.current;
-	error = pv_device_load(host()->device, state, to.bytes);
-	pv_bug_on(error && !is_changed && !from->has_broken);
-	if (error)
+	if (!fuzz_state_load(&state, host(), is_changed || from->has_broken))
 		start();
-	else
-		pv_device_resume(host()->device);
 	fuzz_host_close(from);
 }
 

@@ -5,6 +5,17 @@
 
 #include "ring/err.h"
 
+struct fuzz_piece fuzz_any_piece(struct fuzz_input *input, const uint64_t places[static 8],
+                                 uint32_t step, bool is_writable)
+{
+	const uint8_t where = fuzz_u8(input);
+	const uint16_t bytes = fuzz_u16(input);
+
+	return (struct fuzz_piece){ .gpa = places[where % 8] + where / 8 * step,
+		                    .bytes = bytes & 0x8000 ? bytes * 16u : bytes % 1024u,
+		                    .is_writable = is_writable };
+}
+
 static void put_split(uint8_t *ring, struct fuzz_place *place, const struct fuzz_piece *piece,
                       uint16_t pieces)
 {

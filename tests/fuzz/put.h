@@ -19,6 +19,10 @@ struct fuzz_piece {
 	bool is_writable;
 };
 
+/* One at any of eight places, up to 31 steps behind it, and mostly short. */
+struct fuzz_piece fuzz_any_piece(struct fuzz_input *input, const uint64_t places[static 8],
+                                 uint32_t step, bool is_writable);
+
 /* What the driver knows of a ring. */
 struct fuzz_place {
 	uint16_t idx, at;

@@ -199,6 +199,18 @@ class Entropy(Backend):
         return ["--socket-path", self.path]
 
 
+class Balloon(Backend):
+    """One `paravane serve balloon` process."""
+
+    DEVICE = "balloon"
+
+    def __init__(self, report, log_path, options=()):
+        super().__init__(report, None, log_path, options)
+
+    def served(self):
+        return ["--socket-path", self.path]
+
+
 class Serial(Backend):
     """One `paravane serve serial` process with a console on a pty, and named ports on sockets."""
 

@@ -32,7 +32,7 @@ def quoted(name, value):
     return f'{name}="{value}"' if " " in value else f"{name}={value}"
 
 
-BLK_ID, NET_ID, SERIAL_ID = 2, 1, 3
+BLK_ID, NET_ID, SERIAL_ID, BALLOON_ID = 2, 1, 3, 5
 
 
 def boot(report, test, socket_path, script, limit_s=150, second_path=None, device_id=BLK_ID,

@@ -152,4 +152,27 @@ class Links(Case):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
+class Syscalls(Case):
+    """Names that the code says it needs come to be in the list, or it is said that they do not."""
+
+    def collect(self, comment):
+        self.write("room/x.c", f"/*\n{comment}\n */\n")
+        header = self.root / "list.h"
+        done = run(sys.executable, TOOLS / "syscalls.py", "--output", header, "--depfile",
+                   self.root / "list.d", "--macro", "NEEDED", "--parts", "sometimes", "--",
+                   self.root / "room")
+        return done.returncode, done.stderr, header.read_text() if header.exists() else ""
+
+    def test_names_are_collected(self):
+        status, _, text = self.collect(" * #syscalls read write\n * #syscalls [sometimes] close")
+        self.assertEqual(status, 0)
+        for name in ("each(read)", "each(write)", "NEEDED_SOMETIMES(each)", "each(close)"):
+            self.assertIn(name, text)
+
+    def test_names_that_would_be_lost_are_found(self):
+        for comment in (" * Reads. #syscalls read", " * #syscall read", " *#syscalls read",
+                        " * #syscalls [never] read"):
+            self.assertEqual(self.collect(comment)[0], 1, comment)
+
+
 unittest.main(verbosity=2)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 PROGRAM, PAGE = sys.argv[1:]
-COMMANDS = ['serve blk', 'serve rng', 'serve net', 'serve serial', 'bench blk', 'bench net', 'bench serial',
+COMMANDS = ['serve balloon', 'serve blk', 'serve rng', 'serve net', 'serve serial', 'bench blk', 'bench net', 'bench serial',
             'run', 'ctl', 'attach', 'doctor']
 
 

@@ -80,6 +80,17 @@ class Run(unittest.TestCase):
                              ("on,max-bytes=9,period=4294967296", "option '--rng': 'period'")):
             self.refused(["--kernel", "/nowhere", "--rng", value], words)
 
+    def test_a_balloon_is_on_or_off_and_has_keys(self):
+        for value, words in (("yes", "option '--balloon' begins with on or off, not 'yes'"),
+                             ("off,target=1G", "nothing goes with off; say on,target=1G"),
+                             ("on,targte=1G", "did you mean 'target'?"),
+                             ("on,target=0", "option '--balloon': 'target'"),
+                             ("on,deflate-on-oom=maybe", "option '--balloon': 'deflate-on-oom'"),
+                             ("on,stats-interval=86401", "option '--balloon': 'stats-interval'"),
+                             ("on,bus=isa", "option '--balloon': 'bus'"),
+                             ("on,iothreads=2", "option '--balloon': 'iothreads'")):
+            self.refused(["--kernel", "/nowhere", "--balloon", value], words)
+
     def test_what_is_served_elsewhere_says_by_whom(self):
         for value, words in (("echo", "option '--device' begins with vhost-user or vhost-kernel, not 'echo'"),
                              ("vhost-user,type=rng", "option '--device': vhost-user needs path=SOCKET"),

@@ -2,6 +2,7 @@
 """A folder, `paravane serve DEVICE` in it, and what all tests of the program ask of it."""
 
 import json
+import mmap
 import os
 import pathlib
 import socket
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
@@ -30,6 +32,7 @@ class FrontEnd:
     SET_PROTOCOL_FEATURES, SET_BACKEND_REQ_FD = 16, 21
     BACKEND_REQ, CONFIG, F_PROTOCOL = 1 << 5, 1 << 9, 1 << 30
     CONFIG_CHANGE_MSG = 2
+    GET_CONFIG, SET_CONFIG = 24, 25
     SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_KICK = 8, 9, 10, 12
     VERSION_1 = 1 << 32
     GUEST, USER = 0x10000, 0x7000000000
@@ -46,6 +49,14 @@ class FrontEnd:
         self.socket.close()
         os.close(self.memory)
         os.close(self.eventfd)
+
+    def config(self, offset, size):
+        """Of the device, with CONFIG or without: nobody asks whether it was accepted."""
+        self.send(self.GET_CONFIG, struct.pack('<III', offset, size, 0) + bytes(size))
+        return self.socket.recv(12 + 12 + size)[24:]
+
+    def set_config(self, offset, data):
+        self.send(self.SET_CONFIG, struct.pack('<III', offset, len(data), 0) + data)
 
     def send(self, request, payload=b'', fds=()):
         header = struct.pack('<III', request, 1, len(payload))
@@ -82,6 +93,44 @@ class FrontEnd:
 
     def shrink(self):
         os.ftruncate(self.memory, 0)
+
+
+class Driver(FrontEnd):
+    """With a split ring of its own, of one queue: the areas are where start_queue() says."""
+    QUEUE_SIZE = 8
+    AVAIL, USED, DATA = 0x4000, 0x8000, 0xc000
+    WRITE = 2
+
+    def __init__(self, path, index=0, features=0):
+        super().__init__(path)
+        self.guest = mmap.mmap(self.memory, self.SIZE)
+        self.asked = self.taken = 0
+        self.start_queue(self.QUEUE_SIZE, index, features)
+
+    def close(self):
+        self.guest.close()
+        super().close()
+
+    def offer(self, length, flags=0):
+        """A buffer at DATA."""
+        slot = self.asked % self.QUEUE_SIZE
+        struct.pack_into('<QIHH', self.guest, 16 * slot, self.GUEST + self.DATA, length, flags, 0)
+        struct.pack_into('<H', self.guest, self.AVAIL + 4 + 2 * slot, slot)
+        self.asked += 1
+        struct.pack_into('<H', self.guest, self.AVAIL + 2, self.asked)
+        self.kick()
+
+    def take(self, patience_s=PATIENCE_S):
+        """The bytes that were written to the next used buffer; None: there is none in time."""
+        deadline = time.monotonic() + patience_s
+        while struct.unpack_from('<H', self.guest, self.USED + 2)[0] == self.taken:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.001)
+        slot = self.taken % self.QUEUE_SIZE
+        _, length = struct.unpack_from('<II', self.guest, self.USED + 4 + 8 * slot)
+        self.taken += 1
+        return bytes(self.guest[self.DATA:self.DATA + length])
 
 
 class Case(unittest.TestCase):

@@ -2,50 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a user sees of `paravane serve rng`: sentences, random bytes, limits, how it ends."""
 
-import mmap
 import struct
 import time
 import unittest
 
-from serve_case import PATIENCE_S, Case, FrontEnd
-
-SIZE = 8
+from serve_case import Case, Driver
 
 
-class Guest(FrontEnd):
-    """A driver with a split ring of its own: the areas are where start_queue() says."""
-    AVAIL, USED, DATA = 0x4000, 0x8000, 0xc000
-    WRITE = 2
-
-    def __init__(self, path):
-        super().__init__(path)
-        self.guest = mmap.mmap(self.memory, self.SIZE)
-        self.asked = self.taken = 0
-        self.start_queue(SIZE)
-
-    def close(self):
-        self.guest.close()
-        super().close()
-
-    def ask(self, length, at=0):
-        slot = self.asked % SIZE
-        struct.pack_into('<QIHH', self.guest, 16 * slot, self.GUEST + self.DATA + at, length,
-                         self.WRITE, 0)
-        struct.pack_into('<H', self.guest, self.AVAIL + 4 + 2 * slot, slot)
-        self.asked += 1
-        struct.pack_into('<H', self.guest, self.AVAIL + 2, self.asked)
-        self.kick()
-
-    def take(self, patience_s=PATIENCE_S, at=0):
-        """The bytes of the next used buffer; None: there is none in time."""
-        deadline = time.monotonic() + patience_s
-        while struct.unpack_from('<H', self.guest, self.USED + 2)[0] == self.taken:
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(0.001)
-        _, length = struct.unpack_from('<II', self.guest, self.USED + 4 + 8 * (self.taken % SIZE))
-        self.taken += 1
-        return bytes(self.guest[self.DATA + at:self.DATA + at + length])
+class Guest(Driver):
+    def ask(self, length):
+        self.offer(length, self.WRITE)
 
     def get(self, length):
         self.ask(length)
