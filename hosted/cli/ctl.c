@@ -7,6 +7,7 @@
 #include <json-c/linkhash.h>
 
 #include "hosted/cli/cli.h"
+#include "hosted/cli/printable.h"
 #include "hosted/control/options.h"
 #include "hosted/control/qmp_arguments.h"
 #include "hosted/control/qmp_remote.h"
@@ -71,13 +72,6 @@ struct conversation {
 
 /* ---- printing ---- */
 
-static bool is_control(char c)
-{
-	unsigned char byte = (unsigned char)c;
-
-	return byte < ' ' || byte == 0x7f;
-}
-
 /* A text for people, without what would steer a terminal. */
 static void print_text(const char *text)
 {
@@ -85,7 +79,7 @@ static void print_text(const char *text)
 
 	for (size_t i = 0; i < chars; i++)
 		if (text[i] != '\r')
-			putchar(is_control(text[i]) && text[i] != '\n' && text[i] != '\t'
+			putchar(pv_is_control(text[i]) && text[i] != '\n' && text[i] != '\t'
 			                ? '?'
 			                : text[i]);
 	if (chars == 0 || text[chars - 1] != '\n')
@@ -165,7 +159,7 @@ static void copy_words(char to[static TEXT_BYTES], const char *words)
 	size_t bytes = strnlen(words, TEXT_BYTES - 1);
 
 	for (size_t i = 0; i < bytes; i++)
-		to[i] = is_control(words[i]) ? ' ' : words[i];
+		to[i] = pv_is_control(words[i]) ? ' ' : words[i];
 	while (bytes > 0 && (to[bytes - 1] == '.' || to[bytes - 1] == ' '))
 		bytes--;
 	to[bytes] = '\0';
@@ -301,9 +295,6 @@ static bool control(struct ctl_options *options, char sentence[static PV_SENTENC
 
 	if (!is_complete(options, sentence))
 		return false;
-	/* As the option --qmp calls it. */
-	if (strncmp(words[0], "unix:", strlen("unix:")) == 0)
-		words[0] += strlen("unix:");
 	arguments = pv_qmp_arguments(words + 2, count > 2 ? count - 2 : 0, sentence);
 	if (!arguments)
 		return false;
