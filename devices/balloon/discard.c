@@ -59,14 +59,11 @@ void pv_balloon_discard(struct pv_queue *queue, const struct pv_region *region, 
 		              down(end, region->page_bytes));
 }
 
-/* Are there marks for it? Then it becomes what of them lies all inside, or is at all touched. */
 static bool find_marks(const struct pv_queue *queue, const struct pv_region *region,
                        uint64_t *region_marks)
 {
-	const struct pv_balloon *balloon = pv_balloon_of(queue->device);
-
-	return balloon->device.features & VIRTIO_BALLOON_F_MUST_TELL_HOST &&
-	       pv_balloon_marks_at(&balloon->lane->marks, region, region_marks);
+	return pv_balloon_marks_at(&pv_balloon_of(queue->device)->lane->marks, region,
+	                           region_marks);
 }
 
 static bool is_in_balloon(const struct pv_queue *queue, uint64_t region_marks, uint64_t first,

@@ -21,7 +21,9 @@ failed, after one more try where it hung or fell over.
 """
 
 import argparse
+import contextlib
 import os
+import re
 import selectors
 import shlex
 import shutil
@@ -52,12 +54,14 @@ WRONG_CLOCK = "box: a wrong clock"
 # And by each of its processors every five seconds from then on, unless it hangs: the host's load alone does
 # not silence one so long.
 BEAT = "box: beats {}\n"
-SILENCE_LIMIT_S = 90
+SILENCE_LIMIT_S = 60
 # A box whose instructions are counted has one thread for all it does, and seconds of its own.
 SLOWER_COUNTED = 4
 # So long before the command must end the box tells what is running in it.
 TELL_BEFORE_S = 30
 BOX_FAILED = 125
+# The monitor has said all that it will when it is silent for so long.
+MONITOR_LIMIT_S = 1
 # Nanoseconds of an instruction where those are counted, as a power of 2.
 ICOUNT_SHIFT = 2
 
@@ -85,6 +89,19 @@ def accelerator(options):
     return ["-accel", "tcg,thread=single", "-icount", f"shift={ICOUNT_SHIFT}"]
 
 
+def say_where(monitor):
+    """Where the processors of a box that hangs are, twice, as QEMU's monitor tells."""
+    monitor.settimeout(MONITOR_LIMIT_S)
+    for _ in range(2):
+        monitor.sendall(b"info registers -a\n")
+        answer = b""
+        with contextlib.suppress(TimeoutError):
+            while data := monitor.recv(65536):
+                answer += data
+        for line in re.findall(r"CPU#\d+|RIP=.*|E?FER=.*", answer.decode(errors="replace")):
+            print(f"box: {line.strip()}", file=sys.stderr)
+
+
 class Box:
     def __init__(self, options, command, output):
         self.options = options
@@ -104,7 +121,7 @@ class Box:
             "-device", "virtio-9p-pci,fsdev=h,mount_tag=host",
             "-fsdev", f"local,id=b,path={self.folder},security_model=none,multidevs=remap",
             "-device", "virtio-9p-pci,fsdev=b,mount_tag=box",
-            "-append", "console=ttyS0 reboot=t panic=-1 quiet tsc=reliable "
+            "-append", "console=ttyS0 reboot=t panic=-1 quiet nokaslr tsc=reliable "
             f"BOX_FOLDER={self.folder} WORK={ROOT} "
             f"SECONDS_LIMIT={max(options.seconds - TELL_BEFORE_S, 1)}"
             + (" BOX_COUNTS=yes" if options.icount else ""),
@@ -118,14 +135,20 @@ class Box:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self):
-        ours, theirs = socket.socketpair()
-        with ours, theirs, open(os.path.join(self.folder, "console"), "wb") as console:
-            with subprocess.Popen([*self.argv, "-chardev", f"socket,id=line,fd={theirs.fileno()}"],
-                                  pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+        (ours, theirs), (monitor, monitored) = socket.socketpair(), socket.socketpair()
+        with ours, theirs, monitor, monitored, open(os.path.join(self.folder, "console"), "wb") as console:
+            with subprocess.Popen([*self.argv, "-chardev", f"socket,id=line,fd={theirs.fileno()}",
+                                   "-chardev", f"socket,id=monitor,fd={monitored.fileno()}",
+                                   "-mon", "chardev=monitor,mode=readline"],
+                                  pass_fds=[theirs.fileno(), monitored.fileno()], stdin=subprocess.DEVNULL,
                                   stdout=console, stderr=console) as process:
                 theirs.close()
+                monitored.close()
                 try:
                     self.follow(process, ours)
+                except Hung:
+                    say_where(monitor)
+                    raise
                 finally:
                     process.kill()
                 return self.status(process.returncode)

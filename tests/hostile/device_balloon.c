@@ -168,7 +168,17 @@ static void a_device_that_does_not_confirm_its_reset_keeps_its_memory(void **sta
 	assert_int_equal(pv_baldrv_recover(rig.balloon), -PV_ETIMEDOUT);
 	rig.fake.reset_looks = 0;
 	assert_int_equal(pv_baldrv_recover(rig.balloon), 0);
-	baldrv_rig_close(&rig);
+	request = (struct pv_baldrv_request){ .range = &many, .ranges = 1 };
+	assert_int_equal(pv_baldrv_inflate(rig.balloon, &request), 0);
+	assert_true(baldrv_rig_read(&rig, INFLATE));
+	rig.fake.reset_looks = UINT32_MAX;
+	pv_baldrv_destroy(rig.balloon);
+	/* The rings, and what lists are in, of which this was the first. */
+	assert_int_equal(rig.fake.private_out, 0);
+	assert_int_equal(rig.fake.shared_out, 5);
+	for (uint32_t i = 0; i < 4; i++)
+		free(pv_fake_at(rig.fake.queue[i].desc_area));
+	free(pv_fake_at(pv_gpa_of(pv_le64_get(rig.piece[0].addr))));
 }
 
 static void a_device_without_one_of_its_queues_is_refused(void **state)

@@ -18,7 +18,8 @@
 #include "devices/balloon/balloon.h"
 #include "drivers/balloon/balloon.h"
 #include "ring/err.h"
-#include "tests/support/couple.h"
+#include "drivers/bus/legacy.h"
+#include "tests/support/pci_couple.h"
 
 #define STEPS (getenv("PV_LONG") ? 30000u : getenv("PV_SHORT") ? 300u : 1500u)
 
@@ -67,7 +68,8 @@ struct report {
 };
 
 static struct pair {
-	struct pv_couple couple;
+	struct pv_pci_couple pci; /* or the couple in it alone */
+	bool has_pci;
 	struct pv_port_ops ops;
 	struct pv_random random;
 	struct pv_balloon_options options;
@@ -96,7 +98,7 @@ static struct pv_gpa gpa_of(uint32_t page)
 
 static uint8_t *at(uint32_t page)
 {
-	return (uint8_t *)pv_twin_driver(&pair.couple.twin, pair.memory) + (size_t)page * PAGE;
+	return (uint8_t *)pv_twin_driver(&pair.pci.couple.twin, pair.memory) + (size_t)page * PAGE;
 }
 
 static void use(uint32_t page)
@@ -248,7 +250,7 @@ static void stats_came(void *arg)
 
 	(void)arg;
 	pair.stats_came++;
-	pv_balloon_stats(pair.couple.device, &stats);
+	pv_balloon_stats(pair.pci.couple.device, &stats);
 	assert_int_equal(stats.known, 1u << VIRTIO_BALLOON_S_MEMFREE);
 	assert_true(stats.value[VIRTIO_BALLOON_S_MEMFREE] <= pair.told_free);
 	assert_int_equal(stats.unknown_tag[0], 1000);
@@ -271,21 +273,56 @@ static struct pv_device *make_device(void)
 	free(pair.storage[which]);
 	pair.storage[which] = aligned_alloc(64, bytes);
 	memset(pair.storage[which], 0, bytes);
-	return pv_balloon_init(pair.storage[which], &pair.couple.port, &pair.options);
+	return pv_balloon_init(pair.storage[which], &pair.pci.couple.port, &pair.options);
 }
 
 /* Of the kernel's pages alone the host takes any back. */
 static void mark_table(enum pv_twin_view view)
 {
-	struct pv_mem *mem = pair.couple.twin.table[view];
+	struct pv_mem *mem = pair.pci.couple.twin.table[view];
 
 	for (uint32_t i = 0; i < mem->count; i++)
 		if (mem->region[i].gpa.v == pair.memory.v)
 			mem->region[i].page_bytes = (uint64_t)pair.host_pages * PAGE;
 }
 
-static void pair_open(uint64_t ring_features, uint64_t number, uint32_t host_pages)
+/* What is between the two. */
+enum between {
+	NOTHING,
+	PCI,
+	LEGACY_PCI,
+};
+
+static void open_between(enum between between)
 {
+	if (between == NOTHING) {
+		pv_couple_open(&pair.pci.couple, MEMORY_BYTES, pair.random);
+		return;
+	}
+	pair.has_pci = true;
+	pv_pci_couple_open(&pair.pci, MEMORY_BYTES, pair.random);
+	pair.pci.is_driver_legacy = between == LEGACY_PCI;
+}
+
+/* Returns the driver's bus. */
+static struct pv_bus *set_first_device(enum between between)
+{
+	if (between == NOTHING) {
+		pv_couple_set_device(&pair.pci.couple, make_device(), PV_VIEW_DEVICE);
+		return &pair.pci.couple.bus;
+	}
+	pv_pci_couple_set_device(&pair.pci, make_device(), PV_VIEW_DEVICE, between == LEGACY_PCI);
+	assert_int_equal(pv_pci_couple_probe(&pair.pci), 0);
+	assert_int_equal(pair.pci.bus.bus.device_id, 5);
+	assert_true(pair.pci.bus.bus.is_legacy == (between == LEGACY_PCI));
+	return &pair.pci.bus.bus;
+}
+
+static void pair_open(uint64_t ring_features, uint64_t number, uint32_t host_pages,
+                      enum between between)
+{
+	struct pv_bus *bus;
+
 	const struct pv_baldrv_options wish = {
 		.wanted = (PV_BALDRV_FEATURES & ~RING_BITS) | ring_features,
 		.stats = collect,
@@ -299,15 +336,14 @@ static void pair_open(uint64_t ring_features, uint64_t number, uint32_t host_pag
 		                                    .reporting = true,
 		                                    .deflate_on_oom = true,
 		                                    .owner = { actual_changed, stats_came, NULL } };
-	pv_couple_open(&pair.couple, MEMORY_BYTES, pair.random);
-	pair.couple.has_whole_lines = true;
-	pair.ops = *pair.couple.port.ops;
+	open_between(between);
+	pair.pci.couple.has_whole_lines = true;
+	pair.ops = *pair.pci.couple.port.ops;
 	pair.ops.discard = discard;
-	pair.couple.port.ops = &pair.ops;
-	pv_couple_set_device(&pair.couple, make_device(), PV_VIEW_DEVICE);
-	pair.memory = pv_twin_alloc(&pair.couple.twin, PAGES * PAGE, PV_WHOLE, 0, &pair.random);
-	assert_int_equal(pv_baldrv_create(&pair.driver, &pair.couple.bus, &pair.couple.os, &wish),
-	                 0);
+	pair.pci.couple.port.ops = &pair.ops;
+	bus = set_first_device(between);
+	pair.memory = pv_twin_alloc(&pair.pci.couple.twin, PAGES * PAGE, PV_WHOLE, 0, &pair.random);
+	assert_int_equal(pv_baldrv_create(&pair.driver, bus, &pair.pci.couple.os, &wish), 0);
 	assert_int_equal(pv_baldrv_features(pair.driver) & RING_BITS, ring_features);
 	mark_table(PV_VIEW_DEVICE);
 	mark_table(PV_VIEW_DEVICE_OTHER);
@@ -336,8 +372,8 @@ static void settle(void)
 {
 	for (uint32_t i = 0; is_any_out(); i++) {
 		assert_in_range(i, 0, 1000);
-		pv_couple_run(&pair.couple);
-		pv_couple_sleep(&pair.couple);
+		pv_couple_run(&pair.pci.couple);
+		pv_couple_sleep(&pair.pci.couple);
 		look();
 	}
 }
@@ -346,9 +382,12 @@ static void pair_close(void)
 {
 	settle();
 	pv_baldrv_destroy(pair.driver);
-	assert_int_equal(pv_device_status(pair.couple.device), 0);
-	assert_true(pv_twin_guards_hold(&pair.couple.twin));
-	pv_couple_close(&pair.couple);
+	assert_int_equal(pv_device_status(pair.pci.couple.device), 0);
+	assert_true(pv_twin_guards_hold(&pair.pci.couple.twin));
+	if (pair.has_pci)
+		pv_pci_couple_close(&pair.pci);
+	else
+		pv_couple_close(&pair.pci.couple);
 	free(pair.storage[0]);
 	free(pair.storage[1]);
 }
@@ -362,7 +401,7 @@ static void move(void)
 {
 	static uint8_t state[STATE_BYTES];
 	struct pv_state_writer to = { .data = state, .capacity = STATE_BYTES };
-	struct pv_couple *couple = &pair.couple;
+	struct pv_couple *couple = &pair.pci.couple;
 	struct pv_device *old = couple->device, *device;
 	enum pv_twin_view from = couple->view;
 	enum pv_twin_view view = from == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE;
@@ -392,7 +431,7 @@ static void move(void)
 
 static void need_reset(void)
 {
-	pv_device_needs_reset(pair.couple.device);
+	pv_device_needs_reset(pair.pci.couple.device);
 	assert_int_equal(pv_baldrv_tend(pair.driver), 1);
 }
 
@@ -407,11 +446,11 @@ static void one_step(void (*seldom)(void))
 	else if (dice < 40)
 		begin_report();
 	else if (dice < 65)
-		pv_couple_run(&pair.couple);
+		pv_couple_run(&pair.pci.couple);
 	else if (dice < 70)
-		pv_couple_sleep(&pair.couple);
+		pv_couple_sleep(&pair.pci.couple);
 	else if (dice < 75)
-		pv_couple_pass(&pair.couple, SECOND_NS / 2);
+		pv_couple_pass(&pair.pci.couple, SECOND_NS / 2);
 	else if (dice < 98 || !seldom)
 		look();
 	else
@@ -431,25 +470,27 @@ static void expect_all_well(void)
 			away++;
 	}
 	assert_int_equal(pv_baldrv_actual(pair.driver), away);
-	assert_int_equal(pv_balloon_actual(pair.couple.device), (uint64_t)away * PAGE);
+	assert_int_equal(pv_balloon_actual(pair.pci.couple.device), (uint64_t)away * PAGE);
 	assert_int_equal(pv_baldrv_counters(pair.driver).lies, 0);
 }
 
 static void run_steps(void (*seldom)(void))
 {
-	pv_balloon_stats_period_set(pair.couple.device, SECOND_NS);
+	pv_balloon_stats_period_set(pair.pci.couple.device, SECOND_NS);
 	for (uint32_t step = 0; step < STEPS; step++)
 		one_step(seldom);
+	if (seldom)
+		seldom(); /* at least once */
 	settle();
 	expect_all_well();
-	assert_int_equal(pair.couple.needs_resets, 0);
-	assert_true(pair.stats_came > 1 && pair.actual_changes > 1);
+	assert_int_equal(pair.pci.couple.needs_resets, 0);
+	assert_true(pair.stats_came > 0 && pair.actual_changes > 0);
 }
 
 static void on_every_kind(void (*body)(void))
 {
 	for (uint64_t i = 0; i < 2 * RINGS; i++) {
-		pair_open(rings[i / 2], i, i % 2 ? LARGE_PAGES : 1);
+		pair_open(rings[i / 2], i, i % 2 ? LARGE_PAGES : 1, NOTHING);
 		body();
 		pair_close();
 	}
@@ -493,12 +534,30 @@ ON_EVERY_KIND(a_device_that_was_reset_goes_on)
 	expect_all_well();
 }
 
+/* The configuration by registers of 1, 2 and 4 bytes, and the two numbers of the device. */
+static void all_goes_through_registers_modern_and_legacy(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < RINGS; i++) {
+		pair_open(rings[i], 100 + i, 1, PCI);
+		run_steps(NULL);
+		pair_close();
+	}
+	if (!PV_LEGACY_IS_KNOWN)
+		return;
+	for (uint64_t i = 0; i < 3; i++) {
+		pair_open(rings[i], 200 + i, LARGE_PAGES, LEGACY_PCI);
+		run_steps(NULL);
+		pair_close();
+	}
+}
+
 /* Both sleep: each is woken by the other. */
 ON_EVERY_KIND(a_request_can_be_waited_for)
 {
 	for (uint32_t i = 0; i < 10; i++) {
-		pv_couple_run(&pair.couple);
-		pv_couple_sleep(&pair.couple);
+		pv_couple_run(&pair.pci.couple);
+		pv_couple_sleep(&pair.pci.couple);
 		begin(i % 2);
 		if (pair.way[i % 2].is_out)
 			assert_int_equal(pv_baldrv_wait(pair.driver,
@@ -510,12 +569,12 @@ ON_EVERY_KIND(a_request_can_be_waited_for)
 
 ON_EVERY_KIND(the_target_reaches_the_driver)
 {
-	uint32_t pages = 1, changes = pair.couple.config_changes;
+	uint32_t pages = 1, changes = pair.pci.couple.config_changes;
 
 	assert_int_equal(pv_baldrv_target(pair.driver, &pages), 0);
 	assert_int_equal(pages, 0);
-	assert_int_equal(pv_balloon_target_set(pair.couple.device, 77 * PAGE), 0);
-	assert_int_equal(pair.couple.config_changes, changes + 1);
+	assert_int_equal(pv_balloon_target_set(pair.pci.couple.device, 77 * PAGE), 0);
+	assert_int_equal(pair.pci.couple.config_changes, changes + 1);
 	assert_int_equal(pv_baldrv_target(pair.driver, &pages), 0);
 	assert_int_equal(pages, 77);
 }
@@ -525,22 +584,22 @@ ON_EVERY_KIND(statistics_are_asked_for_in_their_period)
 {
 	struct pv_balloon_stats stats;
 
-	pv_couple_run(&pair.couple);
+	pv_couple_run(&pair.pci.couple);
 	assert_int_equal(pair.stats_came, 1);
-	pv_balloon_stats_period_set(pair.couple.device, SECOND_NS);
+	pv_balloon_stats_period_set(pair.pci.couple.device, SECOND_NS);
 	for (uint32_t i = 0; i < 5; i++) {
-		pv_couple_run(&pair.couple);
-		pv_couple_sleep(&pair.couple);
+		pv_couple_run(&pair.pci.couple);
+		pv_couple_sleep(&pair.pci.couple);
 		look();
-		pv_couple_run(&pair.couple);
+		pv_couple_run(&pair.pci.couple);
 		assert_int_equal(pair.stats_came, 2 + i);
-		pv_balloon_stats(pair.couple.device, &stats);
+		pv_balloon_stats(pair.pci.couple.device, &stats);
 		assert_int_equal(stats.value[VIRTIO_BALLOON_S_MEMFREE], 2 + i);
-		pv_couple_sleep(&pair.couple);
+		pv_couple_sleep(&pair.pci.couple);
 		look();
-		pv_couple_run(&pair.couple);
+		pv_couple_run(&pair.pci.couple);
 		assert_int_equal(pair.stats_came, 2 + i);
-		pv_couple_pass(&pair.couple, SECOND_NS);
+		pv_couple_pass(&pair.pci.couple, SECOND_NS);
 	}
 }
 
@@ -550,6 +609,7 @@ int main(void)
 		cmocka_unit_test(what_is_given_away_goes_and_nothing_else),
 		cmocka_unit_test(a_device_that_moves_loses_no_list_and_takes_no_page),
 		cmocka_unit_test(a_device_that_was_reset_goes_on),
+		cmocka_unit_test(all_goes_through_registers_modern_and_legacy),
 		cmocka_unit_test(a_request_can_be_waited_for),
 		cmocka_unit_test(the_target_reaches_the_driver),
 		cmocka_unit_test(statistics_are_asked_for_in_their_period),

@@ -126,6 +126,11 @@ static uint64_t now_ns(struct pv_port *port)
 	return of_port(port)->now_ns;
 }
 
+static bool is_of(const struct pv_mem *mem, const struct pv_region *region)
+{
+	return mem && region >= mem->region && region < mem->region + mem->count;
+}
+
 /* Whole pages of a region that is there, and nothing else. */
 static int discard(struct pv_port *port, const struct pv_region *region, uint8_t *host,
                    uint64_t bytes)
@@ -133,7 +138,7 @@ static int discard(struct pv_port *port, const struct pv_region *region, uint8_t
 	struct balloon_rig *rig = of_port(port);
 	uint64_t first = (uint64_t)(host - region->host);
 
-	pv_bug_on(region < rig->mem->region || region >= rig->mem->region + rig->mem->count);
+	pv_bug_on(!is_of(rig->mem, region) && !is_of(rig->other_mem, region));
 	pv_bug_on(region->page_bytes == 0 || bytes == 0);
 	pv_bug_on(first % region->page_bytes || bytes % region->page_bytes);
 	pv_bug_on(first > region->bytes || bytes > region->bytes - first);

@@ -58,8 +58,8 @@ struct balloon_rig {
 	uint64_t features;
 	struct balloon_rig_queue queue[VIRTIO_BALLOON_QUEUES];
 
-	struct pv_mem *mem;
-	uint8_t *memory; /* the rings', and the driver's */
+	struct pv_mem *mem, *other_mem; /* the latter also, or NULL */
+	uint8_t *memory;                /* the rings', and the driver's */
 	uint8_t *pages[3];
 	uint8_t *crumbs;
 	struct pv_gpa area;

@@ -160,7 +160,8 @@ static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct p
 	struct pv_couple *couple = of_os(os);
 	bool is_line = align <= 64;
 	bool is_ring = couple->is_ring_next && (is_line || couple->has_rings_on_pages);
-	bool is_whole = is_ring || (is_line && couple->has_whole_lines);
+	bool may_be_ring = is_line || couple->has_rings_on_pages;
+	bool is_whole = is_ring || (may_be_ring && couple->has_whole_lines);
 
 	pv_bug_on(couple->is_sealed);
 	if (is_line || is_ring)

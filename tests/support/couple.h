@@ -61,7 +61,8 @@ struct pv_couple {
 	bool is_sealed;
 	bool is_ring_next;
 	bool has_rings_on_pages; /* the device is a legacy one */
-	bool has_whole_lines;    /* no queue has more than its rings for certain: cut pages only */
+	/* No queue has more than its rings for certain: only what can be none is cut. */
+	bool has_whole_lines;
 	char last_log[160];
 };
 

@@ -290,6 +290,7 @@ static void free_pages_are_reported_as_they_are(void **state)
 {
 	const struct pv_sg ranges[] = { { { 0x200000 }, 0x200000 }, { { 0x900000 }, 0x1000 } };
 	struct pv_baldrv_report report = { .range = ranges, .ranges = 2 }, bad = report;
+	struct pv_sg too_many[PV_BALDRV_REPORT_RANGES + 1];
 
 	(void)state;
 	baldrv_rig_up(&rig, ALL, NULL);
@@ -308,7 +309,13 @@ static void free_pages_are_reported_as_they_are(void **state)
 	assert_int_equal(pv_baldrv_counters(rig.balloon).reports, 1);
 	bad.ranges = 0;
 	assert_int_equal(pv_baldrv_report(rig.balloon, &bad), -PV_EINVAL);
+	for (uint16_t i = 0; i <= PV_BALDRV_REPORT_RANGES; i++)
+		too_many[i] = ranges[1];
+	bad.range = too_many;
 	bad.ranges = PV_BALDRV_REPORT_RANGES + 1;
+	assert_int_equal(pv_baldrv_report(rig.balloon, &bad), -PV_EINVAL);
+	bad.ranges = 16;
+	too_many[15].bytes = 0;
 	assert_int_equal(pv_baldrv_report(rig.balloon, &bad), -PV_EINVAL);
 	baldrv_rig_close(&rig);
 	baldrv_rig_up(&rig, MUST_TELL, NULL);

@@ -136,6 +136,8 @@ static void a_region_that_ends_within_one_keeps_it(void **state)
 	up(MUST_TELL);
 	rig.mem->region[1].bytes -= PAGE;
 	balloon_rig_switch(&rig, true);
+	/* The mark behind its last. */
+	give(PAGE_B, 1);
 	give(PAGE_A, PAGES - 1);
 	balloon_rig_expect_gone(&rig, PAGE_A, PAGES - LARGE);
 	give(PAGE_B - LARGE, LARGE - 1);
@@ -158,6 +160,30 @@ static void another_table_of_memory_forgets_them(void **state)
 	give(PAGE_A + LARGE - 1, 1);
 	balloon_rig_expect_gone(&rig, PAGE_A, LARGE);
 	balloon_rig_expect_no_more(&rig);
+	down();
+}
+
+/* Queues change over one after the other, and may be run in between. */
+static void queues_of_different_tables_forget_each_others(void **state)
+{
+	struct pv_mem *other;
+
+	(void)state;
+	up(MUST_TELL);
+	other = malloc(pv_mem_table_bytes(rig.mem->count));
+	memcpy(other, rig.mem, pv_mem_table_bytes(rig.mem->count));
+	take_out(PAGE_B, 1);
+	pv_queue_mem_switch(&rig.device->queue[INFLATE], other);
+	rig.other_mem = other;
+	give(PAGE_A, LARGE - 1);
+	take_out(PAGE_B + LARGE, 1);
+	give(PAGE_A + LARGE - 1, 1);
+	balloon_rig_expect_no_more(&rig);
+	give(PAGE_A, LARGE);
+	balloon_rig_expect_gone(&rig, PAGE_A, LARGE);
+	balloon_rig_switch(&rig, true);
+	rig.other_mem = NULL;
+	free(other);
 	down();
 }
 
@@ -273,6 +299,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_remembered_of_a_driver_that_need_not_tell),
 		cmocka_unit_test(a_region_that_ends_within_one_keeps_it),
 		cmocka_unit_test(another_table_of_memory_forgets_them),
+		cmocka_unit_test(queues_of_different_tables_forget_each_others),
 		cmocka_unit_test(a_queue_that_stops_forgets_them),
 		cmocka_unit_test(more_memory_than_there_was_is_given_away_whole_only),
 		cmocka_unit_test(reports_are_not_remembered),

@@ -68,6 +68,23 @@ static void a_list_becomes_ranges_in_any_order_on_any_ring(void **state)
 	}
 }
 
+/* Each part of a number counts. */
+static void numbers_of_all_sizes_are_sorted(void **state)
+{
+	const uint32_t list[] = { PAGE_A + 1,         PAGE_A + 0x1000000,  PAGE_A,
+		                  PAGE_A + 0x2000000, PAGE_A + 0x80000000, PAGE_A + 3,
+		                  PAGE_A + 2 };
+
+	(void)state;
+	up();
+	balloon_rig_list(&rig, INFLATE, list, COUNT(list));
+	balloon_rig_run(&rig);
+	balloon_rig_expect_gone(&rig, PAGE_A, 4);
+	balloon_rig_expect_no_more(&rig);
+	assert_int_equal(count(INFLATE, "bad_pages"), 3);
+	down();
+}
+
 static void lists_that_wait_together_are_joined(void **state)
 {
 	(void)state;
@@ -284,6 +301,26 @@ static void a_list_under_way_holds_up_no_stop_and_begins_anew(void **state)
 	down();
 }
 
+/* What was noted of one list is not so of another, though it is as long. */
+static void a_queue_that_begins_anew_has_other_lists(void **state)
+{
+	struct pv_sg sg;
+
+	(void)state;
+	up();
+	sg = balloon_rig_alloc(&rig, LONG * 4);
+	fill_list((struct pv_le32 *)balloon_rig_at(&rig, sg.addr), LONG);
+	balloon_rig_offer(&rig, INFLATE, &sg, 1, 0);
+	balloon_rig_run_once(&rig, INFLATE);
+	balloon_rig_stop_queue(&rig, INFLATE);
+	assert_int_equal(balloon_rig_start_queue(&rig, INFLATE), 0);
+	balloon_rig_offer(&rig, INFLATE, &sg, 1, 0);
+	balloon_rig_run(&rig);
+	balloon_rig_expect_back(&rig, INFLATE, 1);
+	assert_int_equal(count(INFLATE, "pages"), BATCH + LONG);
+	down();
+}
+
 /* A list that the driver makes shorter under way, or replaces, harms nobody. */
 static void a_list_that_changes_under_way_is_read_as_it_is(void **state)
 {
@@ -417,6 +454,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_list_becomes_ranges_in_any_order_on_any_ring),
+		cmocka_unit_test(numbers_of_all_sizes_are_sorted),
 		cmocka_unit_test(lists_that_wait_together_are_joined),
 		cmocka_unit_test(a_list_is_not_returned_before_its_pages_are_gone),
 		cmocka_unit_test(a_range_is_cut_where_a_region_ends),
@@ -427,6 +465,7 @@ int main(void)
 		cmocka_unit_test(chains_that_are_no_lists_come_back_and_do_nothing),
 		cmocka_unit_test(a_list_of_any_length_is_worked_on_in_rounds),
 		cmocka_unit_test(a_list_under_way_holds_up_no_stop_and_begins_anew),
+		cmocka_unit_test(a_queue_that_begins_anew_has_other_lists),
 		cmocka_unit_test(a_list_that_changes_under_way_is_read_as_it_is),
 		cmocka_unit_test(a_list_in_crumbs_is_read),
 		cmocka_unit_test(what_cannot_go_back_is_kept_and_counted),

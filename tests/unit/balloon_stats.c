@@ -13,6 +13,8 @@
 #define FEATURES  (VIRTIO_BALLOON_F_MUST_TELL_HOST | VIRTIO_BALLOON_F_STATS_VQ)
 #define SECOND_NS 1000000000ull
 
+#define JOURNAL_BYTES (64u << 10) /* more than enough for its places */
+
 static struct balloon_rig rig;
 static struct pv_balloon_stats stats;
 
@@ -325,6 +327,34 @@ static void what_is_held_comes_along(void **state)
 	}
 }
 
+/* What is in flight is written down outside: whoever starts the queue next has it. */
+static void what_is_held_stays_in_the_journal(void **state)
+{
+	(void)state;
+	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
+		void *journal = calloc(1, JOURNAL_BYTES);
+
+		up_on(balloon_rig_rings[i]);
+		balloon_rig_stop_queue(&rig, STATS);
+		rig.queue[STATS].config.inflight = journal;
+		rig.queue[STATS].config.inflight_places = BALLOON_RIG_SIZE;
+		balloon_rig_continue_queue(&rig, STATS);
+		tell_free(4);
+		expect_free(4, 1);
+		balloon_rig_stop_queue(&rig, STATS);
+		assert_false(balloon_rig_take(&rig, STATS));
+		balloon_rig_continue_queue(&rig, STATS);
+		expect_asked(false);
+		assert_int_equal(rig.device->queue[STATS].held, 1);
+		expect_free(4, 2);
+		pv_balloon_stats_period_set(rig.device, SECOND_NS);
+		expect_asked(true);
+		expect_asked(false);
+		down();
+		free(journal);
+	}
+}
+
 /* The buffer is in memory that goes away: it still comes back. */
 static void a_buffer_whose_memory_goes_comes_back(void **state)
 {
@@ -416,6 +446,7 @@ int main(void)
 		cmocka_unit_test(only_one_buffer_is_held),
 		cmocka_unit_test(what_is_held_goes_back_when_the_queue_stops),
 		cmocka_unit_test(what_is_held_comes_along),
+		cmocka_unit_test(what_is_held_stays_in_the_journal),
 		cmocka_unit_test(a_buffer_whose_memory_goes_comes_back),
 		cmocka_unit_test(their_age_is_what_is_saved),
 		cmocka_unit_test(a_reset_forgets_them_but_not_the_period),
