@@ -13,17 +13,18 @@ SLACK = 12 * MIB
 
 class Host:
     """`ok` is told what holds, `qmp` gives commands, `resident` says how many bytes of the host's the guest's
-    memory takes. The guest is made to have `target` bytes at times; it can use `full`."""
+    memory takes. The guest is made to have `target` bytes at times; it can use `full`. A machine `can_pause`:
+    it knows stop and cont."""
 
-    def __init__(self, ok, qmp, resident, target, full):
-        self.ok, self.qmp, self.resident = ok, qmp, resident
+    def __init__(self, ok, qmp, resident, target, full, can_pause=False):
+        self.ok, self.qmp, self.resident, self.can_pause = ok, qmp, resident, can_pause
         self.target, self.full = target, full
         self.stats, self.before = {}, 0
 
     def actions(self):
         return {name: getattr(self, name)
-                for name in ("is_full", "are_reported", "is_full_again", "inflates", "has_stats", "deflates",
-                             "was_taken_back", "has_no_driver")}
+                for name in ("is_full", "are_reported", "are_kept", "is_full_again", "inflates", "has_stats",
+                             "deflates", "was_taken_back", "has_no_driver")}
 
     def becomes(self, statement, condition, told):
         """Waits for it."""
@@ -46,12 +47,28 @@ class Host:
         self.becomes("what the guest reports as free goes back to the host",
                      lambda: self.before - self.resident() >= self.full * 9 // 10, self.sizes)
 
+    def counter(self, name):
+        return sum(stat["value"] for entry in self.qmp("query-stats") for stat in entry["stats"]
+                   if stat["name"] == name)
+
+    def are_kept(self):
+        self.becomes("what is reported and poisoned is counted",
+                     lambda: self.counter("poisoned_bytes") >= self.full * 9 // 10,
+                     lambda: self.counter("poisoned_bytes"))
+        self.ok(self.resident() >= self.full, "and stays", self.sizes())
+
     def balloon(self):
         return self.qmp("query-balloon")
 
     def goes_to(self, target):
+        before = self.balloon()["actual"]
+        if self.can_pause:
+            self.qmp("stop")
         self.qmp("balloon", value=target)
         self.ok(self.balloon()["target"] == target, "the target is what was wished for", self.balloon())
+        if self.can_pause:
+            self.ok(self.balloon()["actual"] == before, "a paused guest has what it had", self.balloon())
+            self.qmp("cont")
         self.becomes("the guest comes to have that", lambda: self.balloon()["actual"] == target, self.balloon)
 
     def inflates(self):

@@ -141,8 +141,9 @@ class Cpio:
         return bytes(self.data)
 
 
-def initramfs(path, modules, script):
-    """Writes the initramfs of one guest to `path`."""
+def initramfs(path, modules, script, programs=None):
+    """Writes the initramfs of one guest to `path`. `programs` {name: path}, without libraries, are in /run
+    of the guest."""
     archive = Cpio()
     for folder in ("bin", "dev", "proc", "sys", "tools", "modules", "script"):
         archive.add_folder(folder)
@@ -151,6 +152,8 @@ def initramfs(path, modules, script):
     archive.add_file("init", os.path.join(HERE, "init-qemu.sh"))
     archive.add_file("script/lib", os.path.join(HERE, "guest.sh"))
     archive.add_file("script/main", os.path.join(HERE, "scripts", script))
+    for name, program in (programs or {}).items():
+        archive.add_file("script/" + name, program)
     for module in modules:
         archive.add_file("modules/" + os.path.basename(module), module)
     with open(path, "wb") as file:

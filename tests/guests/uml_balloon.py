@@ -9,9 +9,10 @@ from backend import Balloon
 from balloon_host import MIB, Host
 
 TARGET, FULL, LITTLE = 64 * MIB, 96 * MIB, 12 * MIB
+# What the script does, and how the balloon is served for that.
 CASES = {
-    "inflated": ({"BALLOON": "yes", "REPORTS": "no", "OOM": "yes"}, ["--free-page-reporting", "off"]),
-    "reports": ({"BALLOON": "no", "REPORTS": "yes", "OOM": "no"}, ["--deflate-on-oom", "off", "--in-order"]),
+    "balloon,oom,leaves": ["--free-page-reporting", "off"],
+    "reports": ["--deflate-on-oom", "off", "--in-order"],
 }
 
 
@@ -25,11 +26,11 @@ def memory_file(guest):
     return None
 
 
-def one_guest(report, test, words, options):
+def one_guest(report, test, does, options):
     with Balloon(report, test.log_path("backend"), options) as balloon:
         with uml.boot(report, test, balloon.path, "balloon.sh", device_id=uml.BALLOON_ID,
                       MODULE="virtio_balloon", LOAD=os.environ["MEMORY_LOAD"], FULL=FULL // MIB,
-                      LITTLE=LITTLE // MIB, **words) as guest:
+                      LITTLE=LITTLE // MIB, DOES=does) as guest:
             host = Host(report.ok, balloon.qmp, lambda: os.stat(memory_file(guest)).st_blocks * 512, TARGET, FULL)
             host.judge(guest.run(**host.actions()))
         counters = balloon.counters()
@@ -40,8 +41,8 @@ def one_guest(report, test, words, options):
 
 
 def body(report, test):
-    for words, options in CASES.values():
-        one_guest(report, test, words, options)
+    for does, options in CASES.items():
+        one_guest(report, test, does, options)
 
 
 harness.main(body)

@@ -120,19 +120,18 @@ void server_start_foreign(struct server *server, uint64_t bytes, const char *opt
 	start(server, arguments);
 }
 
+/* Without a path it is a balloon. */
 static void start_own(struct server *server, const char *path)
 {
 	char qmp[128];
 	const char *arguments[ARGUMENTS_MAX] = { getenv("PARAVANE"),
 		                                 "serve",
-		                                 "blk",
+		                                 path ? "blk" : "balloon",
 		                                 "--socket-path",
 		                                 server->socket,
-		                                 "--blk-file",
-		                                 path,
 		                                 "--qmp",
 		                                 qmp };
-	size_t count = 9;
+	size_t count = 7;
 
 	assert_non_null(arguments[0]);
 	/* What a killed one left behind may be taken for it, for as long as the kernel clears up.
@@ -140,6 +139,10 @@ static void start_own(struct server *server, const char *path)
 	unlink(server->socket);
 	unlink(server->qmp);
 	snprintf(qmp, sizeof(qmp), "unix:%s", server->qmp);
+	if (path) {
+		arguments[count++] = "--blk-file";
+		arguments[count++] = path;
+	}
 	for (size_t i = 0; server->options[i]; i++) {
 		assert_true(count < ARGUMENTS_MAX - 1);
 		arguments[count++] = server->options[i];
@@ -209,12 +212,20 @@ void server_start_own_on(struct server *server, const char *path, const char *co
 	start_own(server, path);
 }
 
+void server_start_balloon(struct server *server, const char *const *options)
+{
+	folder_make(server, 0);
+	server->options = options;
+	server->is_balloon = true;
+	start_own(server, NULL);
+}
+
 void server_start_again(struct server *server)
 {
 	if (server->wire)
 		start_net(server);
 	else
-		start_own(server, server->image);
+		start_own(server, server->is_balloon ? NULL : server->image);
 }
 
 static bool has_answer(const char *text)

@@ -22,7 +22,8 @@ struct server {
 	char config[96];
 	char second_socket[96];
 	const char *const *options;
-	const char *wire; /* of a network device; NULL: it is a disk */
+	const char *wire; /* of a network device; NULL: it is a disk, or ... */
+	bool is_balloon;
 };
 
 /* Is there a qemu-storage-daemon on this machine? */
@@ -47,6 +48,9 @@ void server_start_own_on(struct server *server, const char *path, const char *co
 
 /* Ours, a network device on such a wire: what --backend takes. */
 void server_start_net(struct server *server, const char *wire);
+
+/* Ours, a balloon; `options` are those of `paravane serve balloon`, ended by NULL. */
+void server_start_balloon(struct server *server, const char *const *options);
 
 /* Ours once more on the same image and the same socket, after it was killed. */
 void server_start_again(struct server *server);
