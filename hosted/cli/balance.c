@@ -154,6 +154,14 @@ static bool is_file(const char *word)
 	return stat(word, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+static bool has_file(const struct pv_option_texts *words)
+{
+	for (unsigned int i = 0; i < words->count; i++)
+		if (is_file(words->text[i]))
+			return true;
+	return false;
+}
+
 /* The options of the file first, then those of the command line over them. */
 static bool balance_config(int argc, char **argv, const char *path,
                            struct pv_balance_members *members,
@@ -184,10 +192,13 @@ static bool balance(const struct wishes *wishes, int argc, char **argv,
 
 	if (words->count == 0)
 		return pv_sentence_wrong(sentence, "no machine given: paravane balance SOCKET...");
+	if (words->count > 1 && has_file(words))
+		return pv_sentence_wrong(sentence, "a file of machines stands alone; write the "
+		                                   "other sockets into it");
 	members = calloc(1, sizeof(*members));
 	if (!members)
 		return pv_sentence_wrong(sentence, "%s", strerror(ENOMEM));
-	if (words->count == 1 && is_file(words->text[0]))
+	if (has_file(words))
 		is_good = balance_config(argc, argv, words->text[0], members, sentence);
 	else
 		is_good = pv_balance_members_of_words(members, words, sentence) &&

@@ -46,10 +46,10 @@ uint64_t pv_balance_least(const struct pv_balance_machine *machine, enum pv_bala
 	return pv_balance_at_least(machine->memory / parts, 4 * PV_MIB);
 }
 
-static uint64_t step(const struct pv_balance_machine *machine, enum pv_balance_verdict verdict)
+/* What is taken in a turn, at most: a guest is to notice, and may change its mind. */
+static uint64_t step(const struct pv_balance_machine *machine)
 {
-	return verdict == PV_BALANCE_SHORT ? pv_balance_at_least(machine->memory / 4, 64 * PV_MIB)
-	                                   : pv_balance_at_least(machine->memory / 8, 16 * PV_MIB);
+	return pv_balance_at_least(machine->memory / 8, 16 * PV_MIB);
 }
 
 /* Balloons do not hit a target to the byte. */
@@ -169,7 +169,6 @@ static enum pv_balance_verdict want_more(struct pv_balance_case *one)
 	/* One that was shrinking, or did not follow, goes on from where it is. */
 	one->base = pv_balance_at_most(pv_balance_at_least(machine->target, machine->actual),
 	                               one->ceiling);
-	goal = pv_balance_at_most(goal, one->base + step(machine, PV_BALANCE_SHORT));
 	one->more = pv_balance_less(pv_balance_at_most(goal, one->ceiling), one->base);
 	one->machine->past.calm_turns = 0;
 	return PV_BALANCE_SHORT;
@@ -182,7 +181,7 @@ static enum pv_balance_verdict want_less(struct pv_balance_case *one)
 
 	one->base = machine->target;
 	one->more = pv_balance_at_most(unused, pv_balance_less(one->base, one->floor));
-	one->more = pv_balance_at_most(one->more, step(machine, PV_BALANCE_STEADY));
+	one->more = pv_balance_at_most(one->more, step(machine));
 	if (one->more < pv_balance_least(machine, PV_BALANCE_STEADY))
 		one->more = 0;
 	if (machine->past.calm_turns < UINT32_MAX)

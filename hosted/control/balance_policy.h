@@ -7,10 +7,11 @@
  * since Linux counts the balloon in it or not, by whether it may deflate on OOM.  Beside that it is
  * to have head-room, a tenth of the machine's memory.  A guest with less than that available is
  * short, and so is one with less than twice that which swaps; it grows at once, to half more than
- * the head-room, if the host can spare it.  What a guest has beyond twice its head-room is unused,
- * and is taken when the host is short, or another guest is and the host cannot help: first from who
- * has most for its weight, in steps, from guests that have been calm for some turns.  So between
- * the two nothing happens, and neither does when the change would be small.
+ * the head-room, if the host can spare it: that is a step as well, since what a guest uses shows
+ * only as far as it has it.  What a guest has beyond twice its head-room is unused, and is taken
+ * when the host is short, or another guest is and the host cannot help: first from who has most for
+ * its weight, in steps, from guests that have been calm for some turns.  So between the two nothing
+ * happens, and neither does when the change would be small.
  *
  * The host is short when it has less than its reserve, or its tasks wait for memory.  It then wants
  * an eighth more than the reserve, and gives only what is beyond that.
