@@ -105,6 +105,7 @@ static void bench_pages(uint32_t pages, uint64_t ms, bool is_row)
 	payload_ok(run(pages, ms), is_row ? "pages go in and out to the end"
 	                                  : "every other page goes in and out to the end");
 	payload_note(is_row ? "pages in a row" : "pages between others", pages);
+	payload_note("pages in and out", bench.moved);
 	payload_note("pages inflated a second", bench.moved * SECOND / (bench.in_ns + 1));
 	payload_note("pages deflated a second", bench.moved * SECOND / (bench.out_ns + 1));
 	payload_note("kicks in 1000 pages",
@@ -120,8 +121,10 @@ void payload_bench_balloon(struct pv_bus *bus, const struct payload_options *opt
 	                "it comes up"))
 		return;
 	if (payload_ok(choose_memory(options), "there is memory for it")) {
-		bench_pages(make_row(), options->ms, true);
-		bench_pages(make_holes(), options->ms, false);
+		if (options->balloon_step != 2)
+			bench_pages(make_row(), options->ms, true);
+		if (options->balloon_step != 1)
+			bench_pages(make_holes(), options->ms, false);
 	}
 	pv_baldrv_destroy(bench.balloon);
 }

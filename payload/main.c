@@ -209,6 +209,7 @@ static void take_options(const struct words *words)
 	options.ms = option_of(words, "ms", 1000);
 	options.answers = (uint32_t)option_of(words, "answers", 1);
 	options.balloon_mib = (uint32_t)option_of(words, "balloon", 0);
+	options.balloon_step = (uint32_t)option_of(words, "step", 0);
 	options.udp_port = (uint16_t)option_of(words, "udp", 0);
 }
 

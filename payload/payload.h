@@ -33,6 +33,8 @@ struct payload_options {
 	/* "balloon=": MiB of memory, from 32 MiB on, that a balloon is measured with; 0: the
 	 * image's own. */
 	uint32_t balloon_mib;
+	/* "step=": 1: only in a row, 2: only every other page, 0: both, one after the other */
+	uint32_t balloon_step;
 };
 
 /* A statement about the device that is being tested; returns is_true. */

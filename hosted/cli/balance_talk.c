@@ -22,18 +22,11 @@ struct talk {
 	pthread_t thread;
 };
 
-static void ignore_event(void *arg, struct json_object *event)
-{
-	(void)arg;
-	(void)event;
-}
-
 static bool converse(const struct talk *talk)
 {
 	const struct pv_qmp_remote_options options = {
 		.path = talk->member->socket,
 		.timeout_s = TIMEOUT_S,
-		.event = ignore_event,
 	};
 	struct pv_qmp_remote *remote;
 	bool is_good;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "abi/virtio_ids.h"
+#include "hosted/cli/bench_command.h"
 #include "hosted/cli/bench_options.h"
 #include "hosted/cli/bench_report.h"
 #include "hosted/cli/cli.h"
@@ -17,12 +18,6 @@
 /* Rings, tables, headers and status bytes of one queue, at most. */
 #define QUEUE_BYTES (2u << 20)
 
-static int complain(const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", pv_cli_bench_blk_command.name, sentence);
-	return 1;
-}
-
 /* ---- the device ---- */
 
 /* Room for `depth` requests: one place each, or one for each descriptor without indirect ones. */
@@ -34,22 +29,6 @@ static uint16_t queue_size_for(uint64_t features, uint64_t depth, uint32_t segme
 	while (size < places && size < QUEUE_SIZE_MAX)
 		size = (uint16_t)(size * 2);
 	return size;
-}
-
-static void driver_failed(struct pv_bench *bench, const struct pv_bench_options *options, int error)
-{
-	if (error == -PV_EFEATURES && options->is_packed)
-		pv_bench_fail(&bench->run,
-		              "the back-end does not offer packed rings; leave out --packed");
-	else if (error == -PV_EFEATURES)
-		pv_bench_fail(&bench->run, "the back-end does not offer virtio 1");
-	else if (error == -PV_EBROKEN)
-		pv_bench_fail(&bench->run, "the back-end's configuration makes no sense");
-	else if (error == -PV_ENOMEM)
-		pv_bench_fail(&bench->run, "no memory for the rings; a smaller --depth needs less");
-	else
-		pv_bench_fail(&bench->run, "the device does not start: %s",
-		              pv_vhu_bus_error(bench->run.bus));
 }
 
 static bool driver_create(struct pv_bench *bench, const struct pv_bench_options *options,
@@ -68,7 +47,7 @@ static bool driver_create(struct pv_bench *bench, const struct pv_bench_options 
 	                             pv_vhu_bus_os(bench->run.bus), &wish);
 
 	if (error)
-		driver_failed(bench, options, error);
+		pv_bench_driver_failed(&bench->run, wish.required, NULL, error);
 	return !error;
 }
 
@@ -236,7 +215,7 @@ static void run_device(struct run *run)
 		report(run);
 }
 
-static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
+static bool connect_to(struct run *run, char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_bench_options *options = run->options;
 	struct pv_bench_plan *plan = &run->bench.plan;
@@ -258,42 +237,29 @@ static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
 	plan->is_blocking = options->is_blocking;
 	plan->is_verifying = options->is_verifying;
 	wish.memory_bytes = plan->queues * (pv_bench_load_memory(plan) + QUEUE_BYTES);
-	return pv_vhu_bus_create(&run->bench.run.bus, &wish, sentence, sentence_bytes) == 0;
+	return pv_bench_connect(&run->bench.run, &wish, sentence);
 }
 
-static int bench(const struct pv_bench_options *options)
+static bool measure_device(const void *options, char sentence[static PV_SENTENCE_BYTES])
 {
 	static struct run run;
-	char sentence[256];
+	bool is_good;
 
 	memset(&run, 0, sizeof(run));
 	run.options = options;
-	run.bench.run.are_ticks_cheap = pv_ticks_are_cheap();
-	if (!connect_to(&run, sentence, sizeof(sentence))) {
-		fprintf(stderr, "%s: --socket-path %s\n", pv_cli_bench_blk_command.name, sentence);
-		return 1;
-	}
+	if (!connect_to(&run, sentence))
+		return false;
 	run_device(&run);
+	is_good = pv_bench_outcome(&run.bench.run, sentence);
 	run_fini(&run);
-	return pv_bench_is_aborted(&run.bench.run) ? complain(run.bench.run.failure) : 0;
+	return is_good;
 }
 
 int pv_cli_bench_blk(int argc, char **argv)
 {
+	static const struct pv_bench_command command = { &pv_cli_bench_blk_command,
+		                                         pv_bench_options_check, measure_device };
 	struct pv_bench_options options = PV_BENCH_OPTIONS_DEFAULT;
-	void *const values[] = { &options, &options, &options };
-	char sentence[PV_SENTENCE_BYTES];
-	const char *wrong;
 
-	switch (pv_options_parse(&pv_cli_bench_blk_command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&pv_cli_bench_blk_command, stdout);
-		return 0;
-	case PV_OPTIONS_WRONG:
-		return complain(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	wrong = pv_bench_options_check(&options);
-	return wrong ? complain(wrong) : bench(&options);
+	return pv_bench_command(&command, &options, argc, argv);
 }

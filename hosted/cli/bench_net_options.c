@@ -74,8 +74,9 @@ const struct pv_command_line pv_cli_bench_net_command = {
 	.groups = groups,
 };
 
-const char *pv_bench_net_options_check(const struct pv_bench_net_options *options)
+const char *pv_bench_net_options_check(void *values)
 {
+	const struct pv_bench_net_options *options = values;
 	uint8_t mac[VIRTIO_NET_MAC_BYTES];
 
 	if (!options->socket_path)

@@ -36,8 +36,9 @@ extern const struct pv_command_line pv_cli_bench_net_command;
 extern const char *const pv_bench_net_modes[];
 
 /*
- * What no bound of one option can say. Returns NULL, or a sentence that names what is wrong.
+ * `values`: such options. What no bound of one of them can say. Returns NULL, or a sentence that
+ * names what is wrong.
  */
-const char *pv_bench_net_options_check(const struct pv_bench_net_options *options);
+const char *pv_bench_net_options_check(void *values);
 
 #endif

@@ -70,8 +70,10 @@ const struct pv_command_line pv_cli_bench_blk_command = {
 	.groups = groups,
 };
 
-const char *pv_bench_options_check(struct pv_bench_options *options)
+const char *pv_bench_options_check(void *values)
 {
+	struct pv_bench_options *options = values;
+
 	if (!options->socket_path)
 		return "--socket-path is missing; it says where the back-end listens";
 	if (options->block_bytes % VIRTIO_BLK_SECTOR_BYTES)

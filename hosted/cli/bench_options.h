@@ -31,9 +31,9 @@ struct pv_bench_options {
 extern const struct pv_command_line pv_cli_bench_blk_command;
 
 /*
- * What no bound of one option can say; and the share of reads is settled. Returns NULL, or a
- * sentence that names what is wrong.
+ * `values`: such options. What no bound of one of them can say; and the share of reads is settled.
+ * Returns NULL, or a sentence that names what is wrong.
  */
-const char *pv_bench_options_check(struct pv_bench_options *options);
+const char *pv_bench_options_check(void *values);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "abi/virtio_ids.h"
+#include "hosted/cli/bench_command.h"
 #include "hosted/cli/bench_serial_options.h"
 #include "hosted/cli/bench_serial_report.h"
 #include "hosted/cli/cli.h"
@@ -25,43 +26,12 @@ struct run {
 	const struct pv_bench_serial_options *options;
 };
 
-static int complain(const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", pv_cli_bench_serial_command.name, sentence);
-	return EXIT_FAILURE;
-}
-
 /* ---- the device ---- */
 
 static uint64_t required_of(const struct pv_bench_serial_options *options)
 {
 	return (options->is_packed ? VIRTIO_F_RING_PACKED : 0) |
 	       (options->is_in_order ? VIRTIO_F_IN_ORDER : 0);
-}
-
-static const char *missing(uint64_t features)
-{
-	if (features & VIRTIO_F_RING_PACKED)
-		return "packed rings; leave out --packed";
-	if (features & VIRTIO_F_IN_ORDER)
-		return "IN_ORDER; leave out --in-order";
-	return "virtio 1";
-}
-
-static void driver_failed(struct pv_bench_serial *bench, uint64_t required, int error)
-{
-	uint64_t offered = pv_vhu_frontend_features(pv_vhu_bus_frontend(bench->run.bus));
-
-	if (error == -PV_EFEATURES)
-		pv_bench_fail(&bench->run, "the back-end does not offer %s",
-		              missing(required & ~offered));
-	else if (error == -PV_EBROKEN)
-		pv_bench_fail(&bench->run, "the back-end's configuration makes no sense");
-	else if (error == -PV_ENOMEM)
-		pv_bench_fail(&bench->run, "no memory for the rings; a smaller --depth needs less");
-	else
-		pv_bench_fail(&bench->run, "the device does not start: %s",
-		              pv_vhu_bus_error(bench->run.bus));
 }
 
 static bool driver_start(struct run *run)
@@ -79,7 +49,7 @@ static bool driver_start(struct run *run)
 	                             pv_vhu_bus_os(bench->run.bus), &wish);
 
 	if (error)
-		driver_failed(bench, wish.required, error);
+		pv_bench_driver_failed(&bench->run, wish.required, NULL, error);
 	return !error;
 }
 
@@ -197,7 +167,7 @@ static void run_fini(struct pv_bench_serial *bench)
 	pv_vhu_bus_destroy(bench->run.bus);
 }
 
-static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
+static bool connect_to(struct run *run, char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_bench_serial_options *options = run->options;
 	/* The driver sets up all ports up to the last that is used. */
@@ -212,44 +182,31 @@ static bool connect_to(struct run *run, char *sentence, size_t sentence_bytes)
 			CONTROL_BYTES + of_queues + pv_bench_serial_load_memory(&run->bench.plan),
 	};
 
-	return pv_vhu_bus_create(&run->bench.run.bus, &wish, sentence, sentence_bytes) == 0;
+	return pv_bench_connect(&run->bench.run, &wish, sentence);
 }
 
-static int bench(const struct pv_bench_serial_options *options)
+static bool measure_device(const void *options, char sentence[static PV_SENTENCE_BYTES])
 {
 	static struct run run;
-	char sentence[256];
+	bool is_good;
 
 	memset(&run, 0, sizeof(run));
 	run.options = options;
-	run.bench.run.are_ticks_cheap = pv_ticks_are_cheap();
 	plan_load(&run);
-	if (!connect_to(&run, sentence, sizeof(sentence))) {
-		fprintf(stderr, "%s: --socket-path %s\n", pv_cli_bench_serial_command.name,
-		        sentence);
-		return EXIT_FAILURE;
-	}
+	if (!connect_to(&run, sentence))
+		return false;
 	run_device(&run);
+	is_good = pv_bench_outcome(&run.bench.run, sentence);
 	run_fini(&run.bench);
-	return pv_bench_is_aborted(&run.bench.run) ? complain(run.bench.run.failure) : EXIT_SUCCESS;
+	return is_good;
 }
 
 int pv_cli_bench_serial(int argc, char **argv)
 {
+	static const struct pv_bench_command command = { &pv_cli_bench_serial_command,
+		                                         pv_bench_serial_options_check,
+		                                         measure_device };
 	struct pv_bench_serial_options options = PV_BENCH_SERIAL_OPTIONS_DEFAULT;
-	void *const values[] = { &options, &options, &options };
-	char sentence[PV_SENTENCE_BYTES];
-	const char *wrong;
 
-	switch (pv_options_parse(&pv_cli_bench_serial_command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&pv_cli_bench_serial_command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return complain(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	wrong = pv_bench_serial_options_check(&options);
-	return wrong ? complain(wrong) : bench(&options);
+	return pv_bench_command(&command, &options, argc, argv);
 }

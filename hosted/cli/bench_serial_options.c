@@ -74,8 +74,10 @@ const struct pv_command_line pv_cli_bench_serial_command = {
 	.groups = groups,
 };
 
-const char *pv_bench_serial_options_check(const struct pv_bench_serial_options *options)
+const char *pv_bench_serial_options_check(void *values)
 {
+	const struct pv_bench_serial_options *options = values;
+
 	if (!options->socket_path)
 		return "--socket-path is missing; it says where the back-end listens";
 	if (options->queue_size & (options->queue_size - 1))

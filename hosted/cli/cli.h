@@ -18,6 +18,7 @@ int pv_cli_balance(int argc, char **argv);
 int pv_cli_attach(int argc, char **argv);
 int pv_cli_ctl(int argc, char **argv);
 int pv_cli_doctor(int argc, char **argv);
+int pv_cli_top(int argc, char **argv);
 int pv_cli_run(int argc, char **argv);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "hosted/cli/cli.h"
 #include "hosted/control/options.h"
+#include "hosted/control/printable.h"
 #include "hosted/control/qmp_arguments.h"
 #include "hosted/control/qmp_remote.h"
 
@@ -77,8 +78,7 @@ static void print_text(const char *text)
 
 	for (size_t i = 0; i < chars; i++)
 		if (text[i] != '\r')
-			putchar(pv_qmp_remote_is_control(text[i]) && text[i] != '\n' &&
-			                        text[i] != '\t'
+			putchar(pv_is_control(text[i]) && text[i] != '\n' && text[i] != '\t'
 			                ? '?'
 			                : text[i]);
 	if (chars == 0 || text[chars - 1] != '\n')
@@ -282,9 +282,6 @@ static bool control(struct ctl_options *options, char sentence[static PV_SENTENC
 
 	if (!is_complete(options, sentence))
 		return false;
-	/* As the option --qmp calls it. */
-	if (strncmp(words[0], "unix:", strlen("unix:")) == 0)
-		words[0] += strlen("unix:");
 	arguments = pv_qmp_arguments(words + 2, count > 2 ? count - 2 : 0, sentence);
 	if (!arguments)
 		return false;

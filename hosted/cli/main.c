@@ -32,6 +32,7 @@ static const struct command commands[] = {
 	{ PROGRAM "serve net", "serve a network to virtual machines", pv_cli_serve_net },
 	{ PROGRAM "serve rng", "serve random bytes to virtual machines", pv_cli_serve_rng },
 	{ PROGRAM "serve serial", "serve consoles and named ports", pv_cli_serve_serial },
+	{ PROGRAM "top", "show the memory of virtual machines", pv_cli_top },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -4,18 +4,6 @@
 #include "hosted/control/ballast_commands.h"
 #include "hosted/control/json_add.h"
 
-/* False: it is not there, or is no number from 0 on. */
-static bool number_of(struct json_object *object, const char *name, uint64_t *number)
-{
-	struct json_object *value = json_object_object_get(object, name);
-
-	/* json-c keeps what is above INT64_MAX, and gives 0 for what is below 0. */
-	if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
-		return false;
-	*number = json_object_get_uint64(value);
-	return true;
-}
-
 static bool is_no_balloon(const char *command, char sentence[static PV_SENTENCE_BYTES])
 {
 	return pv_sentence_wrong(sentence,
@@ -28,9 +16,9 @@ static bool is_no_balloon(const char *command, char sentence[static PV_SENTENCE_
 static bool take_size(struct pv_ballast_view *view, struct json_object *answer,
                       char sentence[static PV_SENTENCE_BYTES])
 {
-	if (!number_of(answer, "memory", &view->memory) ||
-	    !number_of(answer, "actual", &view->actual) ||
-	    !number_of(answer, "target", &view->target) ||
+	if (!pv_json_number_of(answer, "memory", &view->memory) ||
+	    !pv_json_number_of(answer, "actual", &view->actual) ||
+	    !pv_json_number_of(answer, "target", &view->target) ||
 	    view->memory > PV_BALLAST_VIEW_BYTES_MAX || view->actual > view->memory ||
 	    view->target > view->memory)
 		return is_no_balloon("query-balloon", sentence);
@@ -40,13 +28,13 @@ static bool take_size(struct pv_ballast_view *view, struct json_object *answer,
 static bool take_stats(struct pv_ballast_view *view, struct json_object *answer,
                        char sentence[static PV_SENTENCE_BYTES])
 {
-	if (!number_of(answer, "interval", &view->interval_s) ||
-	    !number_of(answer, "updates", &view->updates))
+	if (!pv_json_number_of(answer, "interval", &view->interval_s) ||
+	    !pv_json_number_of(answer, "updates", &view->updates))
 		return is_no_balloon("query-balloon-stats", sentence);
-	if (!number_of(answer, "age", &view->age_s))
+	if (!pv_json_number_of(answer, "age", &view->age_s))
 		view->updates = 0;
 	for (unsigned int tag = 0; tag < VIRTIO_BALLOON_S_KNOWN; tag++)
-		if (number_of(answer, pv_ballast_stat_names[tag], &view->value[tag]))
+		if (pv_json_number_of(answer, pv_ballast_stat_names[tag], &view->value[tag]))
 			view->known |= 1u << tag;
 	return true;
 }

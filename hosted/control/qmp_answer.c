@@ -2,14 +2,8 @@
 /* What a QMP server elsewhere answers, for a user and for a caller. */
 #include <string.h>
 
+#include "hosted/control/printable.h"
 #include "hosted/control/qmp_remote.h"
-
-bool pv_qmp_remote_is_control(char c)
-{
-	unsigned char byte = (unsigned char)c;
-
-	return byte < ' ' || byte == 0x7f;
-}
 
 void pv_qmp_remote_words(char to[static PV_QMP_REMOTE_WORDS], struct json_object *answer)
 {
@@ -21,7 +15,7 @@ void pv_qmp_remote_words(char to[static PV_QMP_REMOTE_WORDS], struct json_object
 	size_t bytes = strnlen(words, PV_QMP_REMOTE_WORDS - 1);
 
 	for (size_t i = 0; i < bytes; i++)
-		to[i] = pv_qmp_remote_is_control(words[i]) ? ' ' : words[i];
+		to[i] = pv_is_control(words[i]) ? ' ' : words[i];
 	while (bytes > 0 && (to[bytes - 1] == '.' || to[bytes - 1] == ' '))
 		bytes--;
 	to[bytes] = '\0';

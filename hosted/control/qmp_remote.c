@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
 #include "hosted/control/qmp_remote.h"
 
 #include <errno.h>
@@ -168,7 +169,7 @@ static void hear(const struct pv_qmp_remote *remote, struct json_object *message
 {
 	struct json_object *name = json_object_object_get(message, "event");
 
-	if (json_object_is_type(name, json_type_string))
+	if (remote->options.event && json_object_is_type(name, json_type_string))
 		remote->options.event(remote->options.arg, message);
 }
 
@@ -189,6 +190,14 @@ bool pv_qmp_remote_listen(struct pv_qmp_remote *remote, const char *awaited,
 bool pv_qmp_remote_has_ended(const struct pv_qmp_remote *remote)
 {
 	return remote->has_ended;
+}
+
+int pv_qmp_remote_pid(const struct pv_qmp_remote *remote)
+{
+	struct ucred peer;
+	socklen_t bytes = sizeof(peer);
+
+	return getsockopt(remote->fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0 ? -1 : peer.pid;
 }
 
 void pv_qmp_remote_be_patient(struct pv_qmp_remote *remote)
@@ -349,6 +358,9 @@ static struct pv_qmp_remote *allocate(const struct pv_qmp_remote_options *option
 	if (!remote)
 		return NULL;
 	remote->options = *options;
+	/* As the option --qmp calls it. */
+	if (strncmp(options->path, "unix:", strlen("unix:")) == 0)
+		remote->options.path += strlen("unix:");
 	remote->fd = -1;
 	remote->awaited = "greeting";
 	remote->deadline_ns =

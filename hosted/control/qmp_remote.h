@@ -24,9 +24,12 @@
 struct pv_qmp_remote;
 
 struct pv_qmp_remote_options {
-	const char *path;       /* of its unix socket; must outlive the conversation */
+	/* Of its unix socket, perhaps with unix: before it; must outlive the conversation. */
+	const char *path;
 	unsigned int timeout_s; /* for all of it, from the opening on */
-	/* An event has come, an object with a text as its `event`. It is the caller's. */
+	/*
+	 * An event has come, an object with a text as its `event`. It is the caller's. May be NULL.
+	 */
 	void (*event)(void *arg, struct json_object *event);
 	void *arg;
 };
@@ -59,8 +62,8 @@ struct json_object *pv_qmp_remote_return(struct pv_qmp_remote *remote, const cha
 #define PV_QMP_REMOTE_WORDS 256u
 void pv_qmp_remote_words(char to[static PV_QMP_REMOTE_WORDS], struct json_object *answer);
 
-/* Would it steer a terminal? */
-bool pv_qmp_remote_is_control(char c);
+/* The process that has the socket; -1: it is not known. */
+int pv_qmp_remote_pid(const struct pv_qmp_remote *remote);
 
 /* From here on there is no deadline. */
 void pv_qmp_remote_be_patient(struct pv_qmp_remote *remote);

@@ -62,7 +62,7 @@ static int discard(struct pv_port *port, const struct pv_region *region, uint8_t
 	pv_bug_on(region->page_bytes == 0 || bytes == 0);
 	pv_bug_on(first % region->page_bytes || bytes % region->page_bytes);
 	pv_bug_on(first > region->bytes || bytes > region->bytes - first);
-	memset(at, 0, bytes);
+	memset(at, 0, (size_t)bytes);
 	return 0;
 }
 

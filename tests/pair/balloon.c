@@ -238,7 +238,7 @@ static int discard(struct pv_port *port, const struct pv_region *region, uint8_t
 		assert_int_not_equal(pair.state[page], USED);
 		pair.has_gone[page] = true;
 	}
-	memset(host, 0, bytes);
+	memset(host, 0, (size_t)bytes);
 	return 0;
 }
 

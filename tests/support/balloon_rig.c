@@ -139,7 +139,7 @@ static int discard(struct pv_port *port, const struct pv_region *region, uint8_t
 	pv_bug_on(first > region->bytes || bytes > region->bytes - first);
 	if (rig->refusal)
 		return rig->refusal;
-	memset(host, 0, bytes);
+	memset(host, 0, (size_t)bytes);
 	if (rig->ranges < BALLOON_RIG_RANGES)
 		rig->range[rig->ranges++] =
 			(struct balloon_rig_range){ region->gpa.v + first, bytes };

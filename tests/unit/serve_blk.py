@@ -22,7 +22,7 @@ class Sentences(Case):
         self.assertEqual(self.refuse('srve', 'blk'),
                          "paravane: unknown command 'srve blk'; did you mean 'serve blk'?")
         self.assertEqual(self.refuse('serve'),
-                         "paravane: unknown command 'serve'; did you mean 'serve blk'?")
+                         "paravane: unknown command 'serve'; did you mean 'serve balloon'?")
         self.assertEqual(self.refuse('--verison'),
                          "paravane: unknown option '--verison'; did you mean '--version'?")
         self.assertEqual(self.refuse_serve('--blk-fil', 'x'),
