@@ -14,6 +14,7 @@ int pv_cli_serve_serial(int argc, char **argv);
 int pv_cli_bench_blk(int argc, char **argv);
 int pv_cli_bench_net(int argc, char **argv);
 int pv_cli_bench_serial(int argc, char **argv);
+int pv_cli_balance(int argc, char **argv);
 int pv_cli_attach(int argc, char **argv);
 int pv_cli_ctl(int argc, char **argv);
 int pv_cli_doctor(int argc, char **argv);

@@ -7,13 +7,12 @@
 #include <json-c/linkhash.h>
 
 #include "hosted/cli/cli.h"
-#include "hosted/cli/printable.h"
 #include "hosted/control/options.h"
+#include "hosted/control/printable.h"
 #include "hosted/control/qmp_arguments.h"
 #include "hosted/control/qmp_remote.h"
 
 #define TIMEOUT_S_MAX 1000000u
-#define TEXT_BYTES    256u
 
 struct ctl_options {
 	struct pv_option_texts words; /* socket, command, arguments */
@@ -153,18 +152,6 @@ static const char *text_of(struct json_object *object, const char *key, const ch
 	                                                    : otherwise;
 }
 
-/* The server's words, as much of them as make a sentence, without what would steer a terminal. */
-static void copy_words(char to[static TEXT_BYTES], const char *words)
-{
-	size_t bytes = strnlen(words, TEXT_BYTES - 1);
-
-	for (size_t i = 0; i < bytes; i++)
-		to[i] = pv_is_control(words[i]) ? ' ' : words[i];
-	while (bytes > 0 && (to[bytes - 1] == '.' || to[bytes - 1] == ' '))
-		bytes--;
-	to[bytes] = '\0';
-}
-
 static void offer_all(struct pv_nearest *nearest, struct json_object *list)
 {
 	if (!json_object_is_type(list, json_type_array))
@@ -200,7 +187,7 @@ static bool unknown(const struct conversation *talk, const char *name, const cha
  */
 static const char *text_wanted(const char *words, struct json_object *arguments)
 {
-	char quoted[TEXT_BYTES];
+	char quoted[PV_QMP_REMOTE_WORDS];
 
 	if (!strstr(words, "string"))
 		return NULL;
@@ -218,10 +205,10 @@ static bool refused(const struct conversation *talk, const char *name,
                     char sentence[static PV_SENTENCE_BYTES])
 {
 	struct json_object *error = json_object_object_get(answer, "error");
-	char words[TEXT_BYTES];
+	char words[PV_QMP_REMOTE_WORDS];
 	const char *key;
 
-	copy_words(words, text_of(error, "desc", "it is refused, and no reason given"));
+	pv_qmp_remote_words(words, answer);
 	if (strcmp(text_of(error, "class", ""), "CommandNotFound") == 0)
 		return unknown(talk, name, words, sentence);
 	key = text_wanted(words, arguments);

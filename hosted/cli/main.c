@@ -20,6 +20,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ PROGRAM "attach", "connect the terminal to a serial port", pv_cli_attach },
+	{ PROGRAM "balance", "distribute memory among virtual machines", pv_cli_balance },
 	{ PROGRAM "bench blk", "measure a vhost-user block device", pv_cli_bench_blk },
 	{ PROGRAM "bench net", "measure a vhost-user network device", pv_cli_bench_net },
 	{ PROGRAM "bench serial", "measure a vhost-user serial device", pv_cli_bench_serial },

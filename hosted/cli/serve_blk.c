@@ -142,11 +142,14 @@ static bool serve_config(int argc, char **argv, const char *path,
 {
 	struct wishes wishes = { .service = PV_SERVICE_DEFAULTS };
 	struct values values = values_of(&wishes);
+	static const struct pv_option_group *const service[] = { &pv_service_option_group, NULL };
+	void *const service_values[] = { &wishes.service };
+	const struct pv_json_form form = { service, service_values, "disks" };
 	struct pv_config config;
 	bool is_good;
 
 	if (!is_all_of_service(argc, argv, sentence) ||
-	    !pv_config_read(&config, path, "disks", &wishes.service, sentence))
+	    !pv_config_read(&config, "--config", path, &form, sentence))
 		return false;
 	is_good = pv_options_parse(&command, values.group, argc, argv, sentence) ==
 	                  PV_OPTIONS_GOOD &&

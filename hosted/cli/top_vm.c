@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hosted/cli/printable.h"
+#include "hosted/control/json_add.h"
+#include "hosted/control/printable.h"
 #include "hosted/control/qmp_remote.h"
 
 #define KIB 1024u
@@ -39,13 +40,9 @@ static struct json_object *ask(struct pv_qmp_remote *remote, const char *command
 
 static uint64_t number_of(struct json_object *object, const char *key)
 {
-	struct json_object *value;
+	uint64_t number;
 
-	if (!json_object_is_type(object, json_type_object) ||
-	    !json_object_object_get_ex(object, key, &value) ||
-	    !json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
-		return PV_TOP_UNKNOWN;
-	return json_object_get_uint64(value);
+	return pv_json_number_of(object, key, &number) ? number : PV_TOP_UNKNOWN;
 }
 
 static void take_text(struct json_object *object, const char *key,

@@ -41,8 +41,7 @@ static void query_balloon(struct pv_qmp_request *request, void *arg, struct json
 
 /* ---- what the guest says of its memory ---- */
 
-/* QEMU's names, where it has them, without "stat-". */
-static const char *const stat_names[VIRTIO_BALLOON_S_KNOWN] = {
+const char *const pv_ballast_stat_names[VIRTIO_BALLOON_S_KNOWN] = {
 	[VIRTIO_BALLOON_S_SWAP_IN] = "swap-in",
 	[VIRTIO_BALLOON_S_SWAP_OUT] = "swap-out",
 	[VIRTIO_BALLOON_S_MAJFLT] = "major-faults",
@@ -79,9 +78,9 @@ static void add_stats(struct json_object *object, const struct pv_balloon_stats 
 {
 	for (unsigned int tag = 0; tag < VIRTIO_BALLOON_S_KNOWN; tag++) {
 		if (stats->known >> tag & 1)
-			pv_json_add_number(object, stat_names[tag], stats->value[tag]);
+			pv_json_add_number(object, pv_ballast_stat_names[tag], stats->value[tag]);
 		else
-			json_object_object_add(object, stat_names[tag], NULL);
+			json_object_object_add(object, pv_ballast_stat_names[tag], NULL);
 	}
 	json_object_object_add(object, "unknown", unknown_of(stats));
 }

@@ -14,6 +14,11 @@
 #include "hosted/control/ballast.h"
 #include "hosted/control/qmp.h"
 
+/*
+ * How the statistics are called, by their tags: as QEMU does where it has them, without "stat-".
+ */
+extern const char *const pv_ballast_stat_names[VIRTIO_BALLOON_S_KNOWN];
+
 /* In the caller's storage, for as long as the server lives. */
 struct pv_ballast_commands {
 	struct pv_ballast *ballast;

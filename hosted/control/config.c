@@ -3,8 +3,6 @@
 
 #include "hosted/control/config.h"
 
-static const struct pv_option_group *const service_groups[] = { &pv_service_option_group, NULL };
-
 static bool find_list(struct pv_config *config, char sentence[static PV_SENTENCE_BYTES])
 {
 	const char *key = config->list_key;
@@ -27,17 +25,14 @@ static bool find_list(struct pv_config *config, char sentence[static PV_SENTENCE
 	return true;
 }
 
-bool pv_config_read(struct pv_config *config, const char *path, const char *list_key,
-                    struct pv_service_options *service, char sentence[static PV_SENTENCE_BYTES])
+bool pv_config_read(struct pv_config *config, const char *option, const char *path,
+                    const struct pv_json_form *form, char sentence[static PV_SENTENCE_BYTES])
 {
-	void *const values[] = { service };
-	const struct pv_json_form form = { service_groups, values, list_key };
-
-	*config = (struct pv_config){ .path = path, .list_key = list_key };
-	config->file = pv_json_file_read("--config", path, sentence);
+	*config = (struct pv_config){ .path = path, .list_key = form->other };
+	config->file = pv_json_file_read(option, path, sentence);
 	if (!config->file)
 		return false;
-	if (pv_options_parse_json(&form, config->file, sentence) && find_list(config, sentence))
+	if (pv_options_parse_json(form, config->file, sentence) && find_list(config, sentence))
 		return true;
 	pv_config_close(config);
 	return pv_sentence_about(sentence, path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A service with several devices, from a file: an object of JSON with the options of the service
- * and a list of devices, each an object with the options that a command line has for one:
+ * Several devices, or whatever else a command has several of, from a file: an object of JSON with
+ * the options of the whole and a list, each of which is an object with the options that a command
+ * line has for one:
  *
  *     { "loops": 2, "qmp": "unix:/run/vm/qmp",
  *       "disks": [ { "name": "vda", "socket-path": "/run/vm/vda", "blk-file": "/srv/vda.img" },
@@ -11,7 +12,6 @@
 #define PV_HOSTED_CONFIG_H
 
 #include "hosted/control/options_json.h"
-#include "hosted/control/service.h"
 
 #define PV_CONFIG_DEVICES_MAX 256u
 
@@ -24,11 +24,12 @@ struct pv_config {
 };
 
 /*
- * Reads `path`, which the option --config gave, and takes in the options of the service; there is
- * at least one device in the list then. Returns false with a sentence; nothing is left then.
+ * Reads `path`, which `option` gave, and takes in the options of the whole, by a form whose other
+ * key is the list's; there is at least one in it then. Returns false with a sentence; nothing is
+ * left then.
  */
-bool pv_config_read(struct pv_config *config, const char *path, const char *list_key,
-                    struct pv_service_options *service, char sentence[static PV_SENTENCE_BYTES]);
+bool pv_config_read(struct pv_config *config, const char *option, const char *path,
+                    const struct pv_json_form *form, char sentence[static PV_SENTENCE_BYTES]);
 
 /* Texts that options point to go with it. */
 void pv_config_close(struct pv_config *config);

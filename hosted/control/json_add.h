@@ -32,4 +32,19 @@ static inline const char *pv_json_text_of(struct json_object *arguments, const c
 	                                                         : NULL;
 }
 
+/* A number from 0 on, of an answer; false: it is not there, or is none. Of NULL and of what is no
+ * object too. */
+static inline bool pv_json_number_of(struct json_object *object, const char *name, uint64_t *number)
+{
+	struct json_object *value;
+
+	/* json-c keeps what is above INT64_MAX. */
+	if (!json_object_is_type(object, json_type_object) ||
+	    !json_object_object_get_ex(object, name, &value) ||
+	    !json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
+		return false;
+	*number = json_object_get_uint64(value);
+	return true;
+}
+
 #endif

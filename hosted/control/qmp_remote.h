@@ -47,6 +47,21 @@ struct json_object *pv_qmp_remote_ask(struct pv_qmp_remote *remote, const char *
                                       struct json_object *arguments,
                                       char sentence[static PV_SENTENCE_BYTES]);
 
+/*
+ * The same for who only wants what the command returns, which is the caller's to put; NULL with a
+ * sentence, the server's own words if it refused.
+ */
+struct json_object *pv_qmp_remote_return(struct pv_qmp_remote *remote, const char *command,
+                                         struct json_object *arguments,
+                                         char sentence[static PV_SENTENCE_BYTES]);
+
+/*
+ * Why an answer that is an error is one: the server's words, as much of them as make a sentence,
+ * without what would steer a terminal.
+ */
+#define PV_QMP_REMOTE_WORDS 256u
+void pv_qmp_remote_words(char to[static PV_QMP_REMOTE_WORDS], struct json_object *answer);
+
 /* The process that has the socket; -1: it is not known. */
 int pv_qmp_remote_pid(const struct pv_qmp_remote *remote);
 

@@ -16,10 +16,12 @@ def line(message):
 
 
 class FakeQmp:
-    """Serves one client, on a thread of its own: `play(self)` is its part. Keeps the commands."""
+    """Serves one client, or one after another until it is closed, on a thread of its own: `play(self)` is
+    its part. Keeps the commands."""
 
-    def __init__(self, folder, play):
-        self.path = str(pathlib.Path(folder) / "fake")
+    def __init__(self, folder, play, name="fake", has_many=False):
+        self.path = str(pathlib.Path(folder) / name)
+        self.has_many, self.is_closing, self.clients = has_many, False, 0
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
@@ -28,7 +30,13 @@ class FakeQmp:
         self.thread.start()
 
     def run(self):
+        self.serve()
+        while self.has_many and not self.is_closing:
+            self.serve()
+
+    def serve(self):
         self.client, _ = self.listener.accept()
+        self.clients += 1
         self.client.settimeout(PATIENCE_S)
         self.stream = self.client.makefile("rb")
         try:
@@ -40,6 +48,7 @@ class FakeQmp:
 
     def close(self):
         """Lets a server that nobody came to end, too."""
+        self.is_closing = True
         with socket.socket(socket.AF_UNIX) as last:
             last.connect(self.path)
             self.listener.close()

@@ -9,7 +9,7 @@ import sys
 
 PROGRAM, PAGE = sys.argv[1:]
 COMMANDS = ['serve balloon', 'serve blk', 'serve rng', 'serve net', 'serve serial', 'bench blk', 'bench net', 'bench serial',
-            'run', 'ctl', 'attach', 'top', 'doctor']
+            'run', 'balance', 'ctl', 'attach', 'top', 'doctor']
 
 
 SWITCHES = 'Features of the device, called as QEMU calls them'

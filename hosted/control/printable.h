@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What others have said, on a terminal. */
-#ifndef PV_HOSTED_CLI_PRINTABLE_H
-#define PV_HOSTED_CLI_PRINTABLE_H
+#ifndef PV_HOSTED_PRINTABLE_H
+#define PV_HOSTED_PRINTABLE_H
 
 #include <stdbool.h>
 
