@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -88,6 +89,10 @@ class Balance(Case):
         process = subprocess.Popen([PROGRAM, 'balance', *map(str, words), '--interval', '0.1'],
                                    stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.reap, process)
+        # What never comes is not waited for for ever.
+        timer = threading.Timer(2 * PATIENCE_S, process.kill)
+        timer.start()
+        self.addCleanup(timer.cancel)
         return process
 
     def read_until(self, process, words):
@@ -264,8 +269,8 @@ class Running(Balance):
         line = self.read_until(process, 'gone: lost')
         self.assertIn('looked for again', line)
         # That is said once, and the other goes on.
-        for _ in range(4):
-            self.assertNotIn('gone', self.read_until(process, 'MiB'))
+        for _ in range(6):
+            self.assertNotIn('/gone:', process.stderr.readline())
         again = self.fake('gone')
         self.read_until(process, 'gone: found again: ')
         self.read_until(process, f'{again.path}: 1024 MiB: enough')
