@@ -26,6 +26,7 @@ bench: build
 	@bench/image_net
 	@bench/image_serial
 	@bench/image_balloon
+	@bench/balance
 	@bench/serial
 
 fuzz:

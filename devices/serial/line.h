@@ -45,6 +45,12 @@ struct pv_line_ops {
 	void (*write_emergency)(struct pv_line *line, uint8_t byte);
 };
 
+/* Who uses a line; called on the thread of the lane. */
+struct pv_line_user {
+	void (*changed)(void *arg);    /* what the guest is told has */
+	void (*input_came)(void *arg); /* has_input was set */
+};
+
 struct pv_line {
 	const struct pv_line_ops *ops;
 
@@ -56,26 +62,33 @@ struct pv_line {
 	uint16_t columns, rows; /* of a terminal there; 0: not known */
 
 	/*
-	 * The device's, while it uses the line; else NULL. For the line to call on the thread of
-	 * the lane after it has changed what the guest is told; the lane runs its queues then.
+	 * The device's, while it uses the line; else NULL. Whoever gives the line to another device
+	 * makes it that.
 	 */
-	void (*changed)(void *arg);
-	/* The same, there: for pv_line_set_input(). */
-	void (*input_came)(void *arg);
+	const struct pv_line_user *user;
 	void *arg;
 };
 
 /*
  * For the line, on the thread of the lane: read() may give something, or may not. The first wakes
- * who reads.
+ * who reads. The control side may say at the same time that nobody uses the line any more.
  */
 static inline void pv_line_set_input(struct pv_line *line, bool has_input)
 {
-	void (*came)(void *arg) = __atomic_load_n(&line->input_came, __ATOMIC_ACQUIRE);
+	const struct pv_line_user *user = __atomic_load_n(&line->user, __ATOMIC_ACQUIRE);
 
 	line->has_input = has_input;
-	if (has_input && came)
-		came(line->arg);
+	if (has_input && user)
+		user->input_came(line->arg);
+}
+
+/* The same, after it has changed what the guest is told: the lane runs its queues then. */
+static inline void pv_line_tell_changed(struct pv_line *line)
+{
+	const struct pv_line_user *user = __atomic_load_n(&line->user, __ATOMIC_ACQUIRE);
+
+	if (user)
+		user->changed(line->arg);
 }
 
 #endif

@@ -52,9 +52,10 @@ static void input_came(void *arg)
 /* Its thread may be about to call while the control side says that it need not any more. */
 static void listen_to(struct pv_serial_slot *slot, bool is_on)
 {
+	static const struct pv_line_user user = { line_changed, input_came };
+
 	slot->line->arg = slot;
-	__atomic_store_n(&slot->line->changed, is_on ? line_changed : NULL, __ATOMIC_RELEASE);
-	__atomic_store_n(&slot->line->input_came, is_on ? input_came : NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->line->user, is_on ? &user : NULL, __ATOMIC_RELEASE);
 }
 
 static uint32_t size_of(const struct pv_line *line)

@@ -5,22 +5,13 @@
  */
 #include "hosted/backends/line_internal.h"
 
-void pv_line_tell(struct pv_line_base *base)
-{
-	/* The control side may say at the same time that it need not be told any more. */
-	void (*changed)(void *arg) = __atomic_load_n(&base->line.changed, __ATOMIC_ACQUIRE);
-
-	if (changed)
-		changed(base->line.arg);
-}
-
 void pv_line_set_size(struct pv_line_base *base, uint16_t columns, uint16_t rows)
 {
 	if (base->line.columns == columns && base->line.rows == rows)
 		return;
 	base->line.columns = columns;
 	base->line.rows = rows;
-	pv_line_tell(base);
+	pv_line_tell_changed(&base->line);
 }
 
 void pv_line_is_always_there(struct pv_line_base *base)
@@ -43,7 +34,7 @@ static void set_peer(struct pv_line_base *base, bool has_peer)
 	if (base->open_changed)
 		base->open_changed(base->arg, has_peer);
 	if (base->line.is_open != was_open)
-		pv_line_tell(base);
+		pv_line_tell_changed(&base->line);
 }
 
 void pv_line_peer_came(struct pv_line_base *base)

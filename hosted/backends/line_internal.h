@@ -93,9 +93,6 @@ static inline struct pv_line_base *pv_line_base_of(struct pv_line *line)
 /* Any thread: an emergency write, which the loop carries out with the line's own write(). */
 void pv_line_write_emergency(struct pv_line *line, uint8_t byte);
 
-/* The loop. The device's queues run again with what the guest is told now. */
-void pv_line_tell(struct pv_line_base *base);
-
 /* The loop. The terminal has this size. */
 void pv_line_set_size(struct pv_line_base *base, uint16_t columns, uint16_t rows);
 

@@ -116,8 +116,7 @@ static void change_line(struct fuzz_input *input)
 		line->line.rows = fuzz_u8(input);
 		break;
 	}
-	if (line->line.changed)
-		line->line.changed(line->line.arg);
+	pv_line_tell_changed(&line->line);
 }
 
 /* ---- ports ---- */
@@ -126,7 +125,7 @@ static void was_removed(void *arg)
 {
 	struct fuzz_line *line = arg;
 
-	pv_bug_on(!line->is_going || line->line.changed);
+	pv_bug_on(!line->is_going || line->line.user);
 	line->is_port = line->is_going = false;
 }
 
@@ -286,7 +285,7 @@ static void add_ports_again(bool are_others)
 		struct fuzz_line *line = &serial.line[i];
 		bool is_wanted = line->is_port != are_others;
 
-		line->line.changed = NULL;
+		line->line.user = NULL;
 		line->is_port = false;
 		if (is_wanted)
 			add_port(i, i == 0);

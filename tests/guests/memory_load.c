@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs in a guest: `memory_load MIB` takes so much memory, fills it with words that tell where they
- * are, reads all of them, and does that once more with others.
+ * Runs in a guest: `memory_load MIB [SECONDS]` takes so much memory, fills it with words that tell
+ * where they are, reads all of them, and does that once more with others, and again until the time
+ * is over.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define MIB   (1ull << 20)
 #define TURNS 2u
@@ -31,16 +33,18 @@ static int check(volatile uint64_t *memory, uint64_t words, unsigned int turn)
 
 int main(int argc, char **argv)
 {
-	uint64_t bytes = argc == 2 ? strtoull(argv[1], NULL, 10) * MIB : 0;
+	uint64_t bytes = argc > 1 ? strtoull(argv[1], NULL, 10) * MIB : 0;
+	time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 0);
 	uint64_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 	                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int status = EXIT_SUCCESS;
 
 	if (memory == MAP_FAILED) {
-		perror("memory_load MIB");
+		perror("memory_load MIB [SECONDS]");
 		return EXIT_FAILURE;
 	}
-	for (unsigned int turn = 0; turn < TURNS && status == EXIT_SUCCESS; turn++)
+	for (unsigned int turn = 0; status == EXIT_SUCCESS && (turn < TURNS || time(NULL) < end);
+	     turn++)
 		status = check(memory, bytes / sizeof(*memory), turn);
 	return status;
 }

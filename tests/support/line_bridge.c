@@ -49,6 +49,13 @@ static void changed(void *arg)
 	say("size", line->columns, line->rows);
 }
 
+static void input_came(void *arg)
+{
+	(void)arg;
+}
+
+static const struct pv_line_user user = { changed, input_came };
+
 static void set(char *word)
 {
 	char *value = strchr(word, '=');
@@ -140,7 +147,7 @@ static int run(void)
 		pv_sandbox_allow(PV_SANDBOX_DIAL);
 	if (needs & PV_LINE_NEEDS_INTERNET)
 		pv_sandbox_allow(PV_SANDBOX_INTERNET);
-	line->changed = changed;
+	line->user = &user;
 	dprintf(3, "%s\n", pv_line_text(line));
 	if (pv_line_start(line))
 		return fail("cannot start");

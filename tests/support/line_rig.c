@@ -136,6 +136,13 @@ static void count_change(void *arg)
 	((struct line_rig *)arg)->changes++;
 }
 
+static void ignore_input(void *arg)
+{
+	(void)arg;
+}
+
+static const struct pv_line_user user = { count_change, ignore_input };
+
 static void count_peer(void *arg, bool is_open)
 {
 	struct line_rig *rig = arg;
@@ -189,7 +196,7 @@ void line_rig_open(struct line_rig *rig, struct pv_line_options options)
 	options.arg = rig;
 	if (pv_line_open(&rig->line, &options, error, sizeof(error)) != 0)
 		fail_msg("%s", error);
-	rig->line->changed = count_change;
+	rig->line->user = &user;
 	rig->line->arg = rig;
 	assert_int_equal(pv_line_start(rig->line), 0);
 	rig->watchdog_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -122,8 +122,7 @@ void pv_memory_line_forget(struct pv_memory_line *line)
 
 static void changed(struct pv_memory_line *line)
 {
-	if (line->line.changed)
-		line->line.changed(line->line.arg);
+	pv_line_tell_changed(&line->line);
 }
 
 void pv_memory_line_set_open(struct pv_memory_line *line, bool is_open)

@@ -382,7 +382,7 @@ void serial_rig_replace(struct serial_rig *rig, void (*add)(struct serial_rig *r
 
 	assert_int_equal(pv_device_abandon(rig->device), 0);
 	for (uint32_t i = 0; i < SERIAL_RIG_LINES; i++)
-		rig->line[i].line.changed = NULL;
+		rig->line[i].line.user = NULL;
 	make_device(rig);
 	add(rig);
 	free(storage);

@@ -66,7 +66,7 @@ static void on_every_ring(void (*body)(void))
 static void expect_gone(uint32_t removals)
 {
 	assert_int_equal(rig.removals, removals);
-	assert_null(rig.line[1].line.changed);
+	assert_null(rig.line[1].line.user);
 }
 
 /* ---- who may what ---- */
@@ -113,7 +113,7 @@ static void without_a_driver_a_port_goes_at_once(void **state)
 	(void)state;
 	open_rig(PORTS);
 	serial_rig_add(&rig, 1, 1, NULL, false);
-	assert_non_null(rig.line[1].line.changed);
+	assert_non_null(rig.line[1].line.user);
 	serial_rig_remove(&rig, 1);
 	expect_gone(1);
 	serial_rig_close(&rig);
