@@ -37,10 +37,9 @@ __attribute__((format(printf, 3, 4))) static void note(const struct pv_balance_r
 
 static void note_presence(const struct pv_balance_run *run, struct pv_balance_member *member)
 {
-	/* No guest has come yet. */
-	if (member->is_there && member->view.memory == 0)
-		return;
-	if (member->is_there && !member->was_there)
+	if (member->is_there && !member->was_there && member->view.memory == 0)
+		note(run, member->name, "found; no guest has its balloon yet");
+	else if (member->is_there && !member->was_there)
 		note(run, member->name, "%s: memory %llu MiB, has %llu MiB, is to have %llu MiB",
 		     member->was_lost ? "found again" : "found",
 		     (unsigned long long)(member->view.memory / MIB),
