@@ -56,14 +56,14 @@ static void take_text(struct json_object *object, const char *key,
 		copy_name(to, json_object_get_string(value));
 }
 
-static uint64_t used_of(struct json_object *stats)
+/* The total that the guest says is no measure: with DEFLATE_ON_OOM Linux has the balloon in it. */
+static uint64_t used_of(struct json_object *stats, uint64_t actual)
 {
-	uint64_t total = number_of(stats, "total-memory");
 	uint64_t available = number_of(stats, "available-memory");
 
-	if (total == PV_TOP_UNKNOWN || available == PV_TOP_UNKNOWN || available > total)
+	if (actual == PV_TOP_UNKNOWN || available == PV_TOP_UNKNOWN || available > actual)
 		return PV_TOP_UNKNOWN;
-	return total - available;
+	return actual - available;
 }
 
 static void ask_all(struct pv_top_vm *vm, struct pv_qmp_remote *remote, bool *is_lost)
@@ -78,7 +78,7 @@ static void ask_all(struct pv_top_vm *vm, struct pv_qmp_remote *remote, bool *is
 	vm->memory = number_of(balloon, "memory");
 	vm->actual = number_of(balloon, "actual");
 	vm->target = number_of(balloon, "target");
-	vm->used = used_of(stats);
+	vm->used = used_of(stats, vm->actual);
 	json_object_put(stats);
 	json_object_put(balloon);
 	json_object_put(name);

@@ -79,6 +79,14 @@ class Top(Case):
         (line,) = self.once(qemu)
         self.assertEqual(line[:7], ["an_old_one", "paused", "-", "5", "-", "-", "-"])
 
+    def test_what_a_guest_uses_is_what_it_has_and_could_not_do_without(self):
+        """Its total is the same whatever the balloon has, where that may be deflated."""
+        path = self.fake({"return": {"status": "running"}}, {"return": {"name": "vm"}},
+                         {"return": {"actual": 40 * MIB, "memory": 64 * MIB, "target": 32 * MIB}},
+                         {"return": {"total-memory": 60 * MIB, "available-memory": 10 * MIB}})
+        (line,) = self.once(path)
+        self.assertEqual(line[2:7], ["64", "40", "32", "24", "30"])
+
     def test_lies_steer_nothing(self):
         path = self.fake({"return": {"status": "\033[2J" + "x" * 100}}, {"return": {"name": 7}},
                          {"return": {"actual": 9 * MIB, "memory": 8 * MIB, "target": -1}},
