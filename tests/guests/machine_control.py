@@ -35,7 +35,7 @@ START_S = 150
 # A guest that is busy hears its button late.
 ANSWER_S = 100
 # Longer than what a guest calls locked up.
-LONG_STOP_S = 6
+LONG_STOP_S = 22
 
 
 def say(kind, *words):

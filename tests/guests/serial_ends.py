@@ -27,12 +27,13 @@ def connect(path, limit_s=LIMIT_S):
 
 
 class Exchange(threading.Thread):
-    """Sends so many random bytes to a port's socket, and receives as many; `sent` and `received` are their
-    digests then."""
+    """Sends so many random bytes to a port's socket, and receives as many, or as few as `to_send` says; `sent`
+    and `received` are their digests then."""
 
-    def __init__(self, path, size, limit_s=LIMIT_S):
+    def __init__(self, path, size, limit_s=LIMIT_S, to_send=None):
         super().__init__(daemon=True)
         self.path, self.size, self.limit_s = path, size, limit_s
+        self.to_send = size if to_send is None else to_send
         self.sent = self.received = self.error = None
         self.start()
 
@@ -54,7 +55,7 @@ class Exchange(threading.Thread):
             self.error = f"{os.path.basename(self.path)}: {why}"
 
     def send(self, end):
-        data = os.urandom(self.size)
+        data = os.urandom(self.to_send)
         end.sendall(data)
         self.sent = hashlib.sha256(data).hexdigest()
 
@@ -173,6 +174,9 @@ class Host:
         for name in names or [f"p{index}" for index in range(self.ports)]:
             self.exchanges[name] = Exchange(self.port(name), self.size)
 
+    def listen(self, name):
+        self.exchanges[name] = Exchange(self.port(name), self.size, to_send=0)
+
     def plug(self):
         self.times += 1
         path = self.port(f"extra{self.times}")
@@ -187,7 +191,7 @@ class Host:
         self.qmp("chardev-remove", id="extra")
 
     def actions(self):
-        return {name: getattr(self, name) for name in ("visit", "agent", "exchange", "plug", "unplug")}
+        return {name: getattr(self, name) for name in ("visit", "agent", "exchange", "listen", "plug", "unplug")}
 
     def judge(self, values):
         """By the digests that the guest has said."""

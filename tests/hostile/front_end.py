@@ -292,7 +292,9 @@ class FrontEnd:
         return self
 
     def put(self, offset, form, *values):
-        struct.pack_into(form, self.memory, offset, *values)
+        # In one go: pack_into() writes zeroes first, and a back-end that polls might find those.
+        data = struct.pack(form, *values)
+        self.memory[offset:offset + len(data)] = data
 
     def desc(self, at, offset, size, flags, following=0):
         self.put(DESC + 16 * at, '<QIHH', GUEST + offset, size, flags, following)

@@ -117,7 +117,8 @@ class Driver(FrontEnd):
         struct.pack_into('<QIHH', self.guest, 16 * slot, self.GUEST + self.DATA, length, flags, 0)
         struct.pack_into('<H', self.guest, self.AVAIL + 4 + 2 * slot, slot)
         self.asked += 1
-        struct.pack_into('<H', self.guest, self.AVAIL + 2, self.asked)
+        # In one go: pack_into() writes zeroes first, and a back-end that polls might find those.
+        self.guest[self.AVAIL + 2:self.AVAIL + 4] = struct.pack('<H', self.asked)
         self.kick()
 
     def take(self, patience_s=PATIENCE_S):

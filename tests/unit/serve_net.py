@@ -43,7 +43,7 @@ class Guest(FrontEnd):
         struct.pack_into('<QIHH', self.guest, 16, self.GUEST + self.ANSWER, 1, self.WRITE, 0)
         struct.pack_into('<H', self.guest, self.AVAIL + 4 + 2 * (self.asked % 8), 0)
         self.asked += 1
-        struct.pack_into('<H', self.guest, self.AVAIL + 2, self.asked)
+        self.guest[self.AVAIL + 2:self.AVAIL + 4] = struct.pack('<H', self.asked)
         self.kick()
         deadline = time.monotonic() + PATIENCE_S
         while struct.unpack_from('<H', self.guest, self.USED + 2)[0] != self.asked:

@@ -111,7 +111,7 @@ class Rng(Case):
         guest.ask(4096)
         guest.take()
         guest.asked += 1
-        struct.pack_into('<H', guest.guest, guest.AVAIL + 2, guest.asked)
+        guest.guest[guest.AVAIL + 2:guest.AVAIL + 4] = struct.pack('<H', guest.asked)
         guest.guest.close()
         guest.shrink()
         guest.kick()

@@ -26,7 +26,7 @@ chmod +x "$SCRATCH/acpi/PWRF/00000080"
 busybox acpid -f -c "$SCRATCH/acpi" -p "$SCRATCH/acpid.pid" -l "$SCRATCH/acpid.log" &
 
 # Locked up is who does nothing for twice as long.
-echo 2 >/proc/sys/kernel/watchdog_thresh
+echo 10 >/proc/sys/kernel/watchdog_thresh
 ok "the guest runs"
 passes=0
 while [ ! -e "$SCRATCH/pressed" ]; do
