@@ -28,7 +28,9 @@ class Lines:
         *lines, self.rest = (self.rest + data).split(b"\n")
         for line in lines:
             text = line.decode(errors="replace").strip()
-            if text.startswith(FIGURES):
+            if text == "box: from the beginning":
+                self.figures = []
+            elif text.startswith(FIGURES):
                 self.figures.append(json.loads(text.removeprefix(FIGURES)))
                 print(".", end="", file=sys.stderr)
             elif text:

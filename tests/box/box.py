@@ -60,6 +60,8 @@ SLOWER_COUNTED = 4
 # So long before the command must end the box tells what is running in it.
 TELL_BEFORE_S = 30
 BOX_FAILED = 125
+# What is printed when all is run again: what was printed before is of a run that did not end.
+AGAIN = "box: from the beginning"
 # The monitor has said all that it will when it is silent for so long.
 MONITOR_LIMIT_S = 1
 # Nanoseconds of an instruction where those are counted, as a power of 2.
@@ -241,6 +243,8 @@ def run(options, command, output):
     options.kernels = os.path.abspath(options.kernels)
     os.makedirs(options.kernels, exist_ok=True)
     for attempt in (1, 2):
+        if attempt == 2:
+            output.write(f"\n{AGAIN}\n".encode())
         box = Box(options, command, output)
         try:
             return box.run()
