@@ -17,10 +17,11 @@ def say(figures):
 
 
 class Lines:
-    """Takes what the box prints, as a file that is written to; keeps the figures."""
+    """Takes what the box prints, as a file that is written to; keeps the figures, from the line `again` on, if
+    there is one."""
 
-
-    def __init__(self):
+    def __init__(self, again=None):
+        self.again = again
         self.figures = []
         self.rest = b""
 
@@ -28,7 +29,7 @@ class Lines:
         *lines, self.rest = (self.rest + data).split(b"\n")
         for line in lines:
             text = line.decode(errors="replace").strip()
-            if text == "box: from the beginning":
+            if text == self.again:
                 self.figures = []
             elif text.startswith(FIGURES):
                 self.figures.append(json.loads(text.removeprefix(FIGURES)))
@@ -44,7 +45,7 @@ def run(name, command, seconds, **options):
     """Runs the command in a box; returns the figures that it said. A box that hangs is tried once more."""
     import box  # pylint: disable=import-outside-toplevel,import-error
     for _ in range(TRIES):
-        lines = Lines()
+        lines = Lines(box.AGAIN)
         status = box.run(box.default_options(kernels=KERNELS, seconds=seconds, **options), command,
                          lines)
         if status == 0:
