@@ -194,7 +194,7 @@ ON_EVERY_RING(a_device_that_moves_under_traffic_loses_and_doubles_nothing)
 		one_step();
 	}
 	pv_memory_line_allow(&rig.line[1], SIZE_MAX);
-	for (int i = 0; i < 10000 && stream.got < stream.fed; i++) {
+	for (int i = 0; i < 10000 && (stream.got < stream.fed || stream.out < stream.sent); i++) {
 		give_buffer();
 		serial_rig_run(&rig);
 		take_what_came();
