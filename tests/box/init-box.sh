@@ -68,6 +68,7 @@ tell_threads() {
 	mount -t debugfs debugfs /sys/kernel/debug
 	grep -r . /sys/kernel/debug/kvm
 } 2>/dev/null &
+chroot /host /usr/bin/python3 -I -S "$WORK/tests/box/hold_kvm.py" </dev/null >/dev/console 2>&1
 chroot /host /usr/bin/env -i BOX=yes HOME=/tmp TERM=dumb LC_ALL=C.UTF-8 \
 	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	/bin/sh "$BOX_FOLDER/command" </dev/null >/dev/ttyS1 2>&1
