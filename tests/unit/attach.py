@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`paravane attach` in a terminal and between pipes: attach.py PROGRAM BRIDGE."""
 
+import fcntl
 import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import unittest
 
@@ -19,6 +22,11 @@ from terminal import PATIENCE_S, Bridge, Terminal
 
 PROGRAM, BRIDGE = map(os.path.abspath, sys.argv[1:])
 LEAVE = b"\x1d"
+
+
+def waiting(descriptor):
+    """Bytes that can be read there."""
+    return struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0]
 
 
 class Case(unittest.TestCase):
@@ -116,12 +124,19 @@ class InATerminal(Case):
         self.assertTrue(terminal.is_as_before())
 
     def test_the_key_is_heard_when_the_port_takes_nothing(self):
-        self.server("deaf")
-        terminal = self.attach(self.path)
-        # More than the socket takes, and less than is read ahead.
-        for _ in range(55):
-            terminal.types(b"x" * 4000)
-        self.leaves(terminal)
+        with socket.socket(socket.AF_UNIX) as port:
+            port.bind(str(self.path))
+            port.listen()
+            terminal = self.attach(self.path)
+            with port.accept()[0] as deaf:
+                typed = 0
+                # What it has read and cannot hand on is more than it reads at a time, and less than it
+                # reads ahead.
+                while typed - waiting(deaf) < 5 * 4000:
+                    terminal.types(b"x" * 4000)
+                    typed += 4000
+                    terminal.wait_until(lambda: waiting(terminal.slave) == 0)
+                self.leaves(terminal)
 
     def test_the_terminal_is_as_before_after_signals(self):
         self.server()
