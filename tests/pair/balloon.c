@@ -226,13 +226,11 @@ static uint32_t collect(struct virtio_balloon_stat *stat, uint32_t max, void *ar
 /* ---- the host ---- */
 
 /* What goes is nothing that the kernel may use. */
-static int discard(struct pv_port *port, const struct pv_region *region, uint8_t *host,
-                   uint64_t bytes)
+static void discard_one(const struct pv_region *region, uint8_t *host, uint64_t bytes)
 {
 	const uint64_t unit = (uint64_t)pair.host_pages * PAGE;
 	const uint64_t first = (uint64_t)(host - region->host);
 
-	(void)port;
 	assert_int_equal(region->gpa.v, pair.memory.v);
 	assert_true(bytes > 0 && first % unit == 0 && bytes % unit == 0);
 	assert_true(first + bytes <= region->bytes);
@@ -241,6 +239,14 @@ static int discard(struct pv_port *port, const struct pv_region *region, uint8_t
 		pair.has_gone[page] = true;
 	}
 	memset(host, 0, (size_t)bytes);
+}
+
+static int discard(struct pv_port *port, const struct pv_region *region, const struct pv_iov *piece,
+                   uint32_t pieces)
+{
+	(void)port;
+	for (uint32_t i = 0; i < pieces; i++)
+		discard_one(region, piece[i].base, piece[i].bytes);
 	return 0;
 }
 
