@@ -34,7 +34,8 @@ struct payload_options {
 	/* "balloon=": MiB of memory, from 32 MiB on, that a balloon is measured or lived with; 0:
 	 * the image's own. */
 	uint32_t balloon_mib;
-	/* "step=": 1: only in a row, 2: only every other page, 0: both, one after the other */
+	/* "step=": 1: only in a row, 2: only every other page, 3: only reports, 0: all of them, one
+	 * after the other */
 	uint32_t balloon_step;
 };
 
