@@ -14,6 +14,7 @@ os.environ['PARAVANE'] = PROGRAM
 import serving
 
 MIB, PAGE = 1 << 20, 4096
+STATS_VQ, STATS_QUEUE = 1 << 1, 2
 NUM_PAGES, ACTUAL = 0, 4
 
 

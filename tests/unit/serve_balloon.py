@@ -6,9 +6,8 @@ import struct
 import time
 import unittest
 
-from balloon_case import MIB, PAGE, BalloonCase, Guest
+from balloon_case import MIB, PAGE, STATS_QUEUE, STATS_VQ, BalloonCase, Guest
 
-STATS_VQ, STATS_QUEUE = 1 << 1, 2
 NEVER_SAID = ['htlb-pgfail', 'oom-kills', 'direct-reclaims']
 
 
