@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How fast a balloon is: so much memory goes in and comes back, again and again, in one row and
- * every other page of it.  Each page is written to before, so that there is something to give back.
+ * every other page of it; and is reported as free, in as many pieces as Linux reports at once.
+ * Each page is written to before, so that there is something to give back.
  */
 #include "drivers/balloon/balloon.h"
 #include "payload/payload.h"
@@ -17,6 +18,7 @@
 #define SECOND     1000000000ull
 
 static struct pv_baldrv_request request;
+static struct pv_baldrv_report report;
 static struct pv_baldrv_range ranges[RANGES_MAX];
 
 static struct {
@@ -112,19 +114,76 @@ static void bench_pages(uint32_t pages, uint64_t ms, bool is_row)
 	             (pv_baldrv_counters(bench.balloon).kicks - kicks) * 500 / (bench.moved + 1));
 }
 
+/* ---- reports ---- */
+
+static void touch_row(void)
+{
+	make_row();
+	touch();
+}
+
+static bool report_all(uint64_t *took_ns)
+{
+	const uint64_t bytes = (uint64_t)bench.pages / PV_BALDRV_REPORT_RANGES * PAGE;
+	struct pv_sg range[PV_BALDRV_REPORT_RANGES];
+	uint64_t begin_ns;
+	bool is_good;
+
+	/* The last first, as no two of Linux's lie side by side for certain. */
+	for (uint32_t i = 0; i < PV_BALDRV_REPORT_RANGES; i++)
+		range[i] = (struct pv_sg){ pv_gpa_of(bench.address +
+			                             (PV_BALDRV_REPORT_RANGES - 1 - i) * bytes),
+			                   (uint32_t)bytes };
+	report = (struct pv_baldrv_report){ .range = range, .ranges = PV_BALDRV_REPORT_RANGES };
+	begin_ns = clock_ns();
+	is_good = pv_baldrv_report(bench.balloon, &report) == 0 &&
+	          pv_baldrv_wait(bench.balloon, &report.is_done, TIMEOUT_NS) == 0 &&
+	          report.error == 0;
+	*took_ns = clock_ns() - begin_ns;
+	return is_good;
+}
+
+static void bench_reports(uint64_t ms)
+{
+	const uint64_t begin_ns = clock_ns();
+	uint64_t count = 0, all_ns = 0, longest_ns = 0, took_ns;
+	bool is_good = true;
+
+	do {
+		touch_row();
+		is_good = report_all(&took_ns);
+		all_ns += took_ns;
+		longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+		count++;
+	} while (is_good && clock_ns() - begin_ns < ms * MS);
+	payload_ok(is_good, "free pages are reported to the end");
+	payload_note("pages in a report", bench.pages);
+	payload_note("reports", count);
+	payload_note("a report of 32 ranges, ns", all_ns / count);
+	payload_note("the longest, ns", longest_ns);
+}
+
+static bool has_reports(void)
+{
+	return pv_baldrv_features(bench.balloon) & VIRTIO_BALLOON_F_PAGE_REPORTING;
+}
+
 void payload_bench_balloon(struct pv_bus *bus, const struct payload_options *options)
 {
-	const struct pv_baldrv_options wanted = { .timeout_ns = TIMEOUT_NS };
+	const struct pv_baldrv_options wanted = { .timeout_ns = TIMEOUT_NS,
+		                                  .queue_size = PV_BALDRV_REPORT_RANGES };
 
 	bare_forget();
 	if (!payload_ok(pv_baldrv_create(&bench.balloon, bus, &bare_os, &wanted) == 0,
 	                "it comes up"))
 		return;
 	if (payload_ok(choose_memory(options), "there is memory for it")) {
-		if (options->balloon_step != 2)
+		if (options->balloon_step == 0 || options->balloon_step == 1)
 			bench_pages(make_row(), options->ms, true);
-		if (options->balloon_step != 1)
+		if (options->balloon_step == 0 || options->balloon_step == 2)
 			bench_pages(make_holes(), options->ms, false);
+		if (has_reports() && (options->balloon_step == 0 || options->balloon_step == 3))
+			bench_reports(options->ms);
 	}
 	pv_baldrv_destroy(bench.balloon);
 }

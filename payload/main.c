@@ -124,6 +124,8 @@ static void test(struct pv_bus *bus, const char *(*attach)(void))
 
 		if (drivers[i].id != bus->device_id)
 			continue;
+		if (options.is_guest && bus->device_id == VIRTIO_ID_BALLOON)
+			work = payload_live_with_balloon;
 		kind = drivers[i].kind;
 		devices++;
 		if (options.may_poll)
@@ -191,6 +193,7 @@ static void take_options(const struct words *words)
 		options.may_write |= is_same(words->word[i], "scratch");
 		options.is_legacy |= is_same(words->word[i], "legacy");
 		options.is_bench |= is_same(words->word[i], "bench");
+		options.is_guest |= is_same(words->word[i], "guest");
 		options.has_echo |= is_same(words->word[i], "net-echo");
 		options.may_poll |= is_same(words->word[i], "poll");
 		options.may_interrupt |= is_same(words->word[i], "interrupts");

@@ -15,6 +15,7 @@ struct payload_options {
 	bool may_write; /* "scratch": disks may be written to, what is on them does not matter */
 	bool is_legacy; /* "legacy": PCI devices by their legacy registers */
 	bool is_bench;  /* "bench": how fast is it?, instead of the self test */
+	bool is_guest;  /* "guest": a balloon is lived with, instead of the self test */
 	bool has_echo;  /* "net-echo": who is behind network devices sends back what it gets */
 	/*
 	 * "poll", "interrupts": how devices are waited for; both, one after the other, if neither
@@ -30,10 +31,11 @@ struct payload_options {
 	 * of frames of a protocol for experiments, or 0. */
 	uint32_t answers;
 	uint16_t udp_port;
-	/* "balloon=": MiB of memory, from 32 MiB on, that a balloon is measured with; 0: the
-	 * image's own. */
+	/* "balloon=": MiB of memory, from 32 MiB on, that a balloon is measured or lived with; 0:
+	 * the image's own. */
 	uint32_t balloon_mib;
-	/* "step=": 1: only in a row, 2: only every other page, 0: both, one after the other */
+	/* "step=": 1: only in a row, 2: only every other page, 3: only reports, 0: all of them, one
+	 * after the other */
 	uint32_t balloon_step;
 };
 
@@ -56,6 +58,9 @@ void payload_bench_rng(struct pv_bus *bus, const struct payload_options *options
 void payload_bench_net(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_serial(struct pv_bus *bus, const struct payload_options *options);
 void payload_bench_balloon(struct pv_bus *bus, const struct payload_options *options);
+
+/* One that goes on until it is told on COM1 to end (guest_balloon.c). */
+void payload_live_with_balloon(struct pv_bus *bus, const struct payload_options *options);
 
 /* A line that is no statement: a name and a number. */
 void payload_note(const char *name, uint64_t number);

@@ -19,29 +19,69 @@ static uint64_t up(uint64_t bytes, uint64_t unit)
 	return down(bytes + unit - 1, unit);
 }
 
-/* Returns whether they went. */
-static bool ask_port(struct pv_queue *queue, const struct pv_region *region, uint64_t first,
-                     uint64_t end)
+/* ---- to the port, many at once ---- */
+
+static struct pv_balloon_going *going_of(const struct pv_queue *queue)
 {
+	return &pv_balloon_of(queue->device)->lane->going;
+}
+
+/* Of those that wait. Returns whether all of them went. */
+static bool ask_port(struct pv_queue *queue, uint32_t first, uint32_t pieces)
+{
+	const struct pv_balloon_going *going = going_of(queue);
 	struct pv_port *port = queue->device->port;
 	struct pv_balloon_queue_counters *counters = pv_balloon_counters_of(queue);
 
-	pv_count(&counters->ranges);
-	if (port->ops->discard(port, region, region->host + first, end - first))
+	if (port->ops->discard(port, going->region, going->piece + first, pieces))
 		return false;
-	pv_count_add(&counters->discarded_bytes, end - first);
+	for (uint32_t i = first; i < first + pieces; i++)
+		pv_count_add(&counters->discarded_bytes, going->piece[i].bytes);
 	return true;
 }
+
+/* Where one is refused each is asked for once more, so that one alone counts as kept. */
+void pv_balloon_discard_all(struct pv_queue *queue)
+{
+	struct pv_balloon_going *going = going_of(queue);
+	const uint32_t pieces = going->pieces;
+
+	going->pieces = 0;
+	if (pieces == 0 || (pieces > 1 && ask_port(queue, 0, pieces)))
+		return;
+	for (uint32_t i = 0; i < pieces; i++)
+		if (!ask_port(queue, i, 1))
+			pv_count_add(&pv_balloon_counters_of(queue)->kept_bytes,
+			             going->named_bytes[i]);
+}
+
+static void add(struct pv_queue *queue, const struct pv_region *region, uint64_t first,
+                uint64_t end, uint64_t named_bytes)
+{
+	struct pv_balloon_going *going = going_of(queue);
+
+	if (going->pieces == PV_BALLOON_GOING || going->region != region)
+		pv_balloon_discard_all(queue);
+	going->region = region;
+	going->piece[going->pieces] =
+		(struct pv_iov){ region->host + first, (size_t)(end - first) };
+	going->named_bytes[going->pieces++] = named_bytes;
+	pv_count(&pv_balloon_counters_of(queue)->ranges);
+}
+
+/* ---- which ---- */
 
 /* Of [first, end) the pages [whole, whole_end) go, which may reach further. */
 static void discard_whole(struct pv_queue *queue, const struct pv_region *region, uint64_t first,
                           uint64_t end, uint64_t whole, uint64_t whole_end)
 {
-	uint64_t gone = 0;
+	uint64_t named = 0;
 
-	if (whole < whole_end && ask_port(queue, region, whole, whole_end))
-		gone = (whole_end < end ? whole_end : end) - (whole > first ? whole : first);
-	pv_count_add(&pv_balloon_counters_of(queue)->kept_bytes, end - first - gone);
+	if (whole < whole_end) {
+		named = (whole_end < end ? whole_end : end) - (whole > first ? whole : first);
+		add(queue, region, whole, whole_end, named);
+	}
+	pv_count_add(&pv_balloon_counters_of(queue)->kept_bytes, end - first - named);
 }
 
 static bool goes_back(const struct pv_queue *queue, const struct pv_region *region)

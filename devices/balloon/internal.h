@@ -17,6 +17,7 @@ extern const struct pv_counter_name pv_balloon_counter_names[];
 #define PV_BALLOON_BATCH_PAGES  4096u
 #define PV_BALLOON_BATCH_CHAINS 64u
 #define PV_BALLOON_PIECES       512u /* of a chain */
+#define PV_BALLOON_GOING        256u /* pieces of memory that the port is asked to discard at once */
 
 struct pv_balloon_batch {
 	uint32_t count;
@@ -35,11 +36,20 @@ struct pv_balloon_marks {
 	uint32_t *word;
 };
 
+/* Pieces of a region that are to go back to the host, and how much of each the driver named. */
+struct pv_balloon_going {
+	const struct pv_region *region;
+	uint32_t pieces;
+	struct pv_iov piece[PV_BALLOON_GOING];
+	uint64_t named_bytes[PV_BALLOON_GOING];
+};
+
 struct pv_balloon_lane {
 	size_t bytes;
 	struct pv_balloon_batch batch;
 	struct pv_chain chain[PV_BALLOON_BATCH_CHAINS];
 	struct pv_iov iov[PV_BALLOON_PIECES];
+	struct pv_balloon_going going;
 	struct pv_balloon_marks marks;
 	uint32_t word[]; /* of the marks */
 };
@@ -155,6 +165,12 @@ pv_balloon_use pv_balloon_discard;
 
 /* The same of pages that stay in the balloon until the driver takes them out. */
 pv_balloon_use pv_balloon_give;
+
+/*
+ * What the two have found goes when there is much of it, or now: before any of it is returned to
+ * the driver.
+ */
+void pv_balloon_discard_all(struct pv_queue *queue);
 
 /* And the driver takes them out. */
 pv_balloon_use pv_balloon_take_out;

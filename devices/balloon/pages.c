@@ -105,6 +105,7 @@ bool pv_balloon_pages_run(struct pv_queue *queue)
 	chains = collect(queue, lane);
 	pv_balloon_ranges(queue, &lane->batch,
 	                  is_inflating ? pv_balloon_give : pv_balloon_take_out);
+	pv_balloon_discard_all(queue);
 	for (uint32_t i = 0; i < chains; i++)
 		pv_queue_return(queue, &lane->chain[i], 0);
 	return chains > 0 || lane->batch.count > 0;

@@ -55,6 +55,7 @@ static void report(struct pv_queue *queue, const struct pv_chain *chain)
 	}
 	for (uint16_t i = 0; i < chain->writable; i++)
 		report_piece(queue, &chain->iov[i]);
+	pv_balloon_discard_all(queue);
 }
 
 bool pv_balloon_reports_run(struct pv_queue *queue)

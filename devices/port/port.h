@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct pv_device;
+struct pv_iov;
 struct pv_port;
 struct pv_queue;
 struct pv_region;
@@ -77,13 +78,13 @@ struct pv_port_ops {
 	uint64_t (*now_ns)(struct pv_port *port);
 
 	/*
-	 * Lane. The guest does without `bytes` at `host`, whole pages of a region of the queue's
-	 * memory (struct pv_region): they go back to the host, and are zeroes when they are touched
-	 * again. Returns 0, or a negative enum pv_err: some or all may have stayed. NULL: the host
-	 * takes nothing back.
+	 * Lane. The guest does without these pieces, one at least, each whole pages of a region of
+	 * the queue's memory (struct pv_region): they go back to the host, and are zeroes when they
+	 * are touched again. Returns 0, or a negative enum pv_err: some or all may have stayed.
+	 * NULL: the host takes nothing back.
 	 */
-	int (*discard)(struct pv_port *port, const struct pv_region *region, uint8_t *host,
-	               uint64_t bytes);
+	int (*discard)(struct pv_port *port, const struct pv_region *region,
+	               const struct pv_iov *piece, uint32_t pieces);
 
 	/* Control side. The configuration space, or NEEDS_RESET in the status, changed. */
 	void (*config_changed)(struct pv_port *port, struct pv_device *device);

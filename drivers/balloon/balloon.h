@@ -183,7 +183,7 @@ struct pv_baldrv_report {
 
 	const struct pv_sg
 		*range;  /* not needed any more when pv_baldrv_report() has returned 0 ... */
-	uint16_t ranges; /* 1 to PV_BALDRV_REPORT_RANGES of them */
+	uint16_t ranges; /* 1 to PV_BALDRV_REPORT_RANGES of them, but the queue's size at most */
 	uint64_t timeout_ns;
 	void (*done)(struct pv_baldrv_report *report);
 	void *arg;

@@ -39,7 +39,8 @@ int pv_baldrv_report(struct pv_baldrv *balloon, struct pv_baldrv_report *report)
 		return -PV_ENOTSUP;
 	if (queue->ring.is_broken || balloon->driver.is_reset)
 		return -PV_EBROKEN;
-	if (report->ranges == 0 || report->ranges > PV_BALDRV_REPORT_RANGES)
+	if (report->ranges == 0 || report->ranges > PV_BALDRV_REPORT_RANGES ||
+	    report->ranges > queue->ring.size)
 		return -PV_EINVAL;
 	for (uint16_t i = 0; i < report->ranges; i++) {
 		if (report->range[i].bytes == 0)

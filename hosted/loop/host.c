@@ -184,10 +184,10 @@ static uint64_t port_now_ns(struct pv_port *port)
 	return pv_clock_ns(CLOCK_MONOTONIC);
 }
 
-static int port_discard(struct pv_port *port, const struct pv_region *region, uint8_t *host,
-                        uint64_t bytes)
+static int port_discard(struct pv_port *port, const struct pv_region *region,
+                        const struct pv_iov *piece, uint32_t pieces)
 {
-	int error = pv_memory_discard(region, host, bytes);
+	int error = pv_memory_discard(region, piece, pieces);
 	char line[128];
 
 	if (!error)

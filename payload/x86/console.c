@@ -54,9 +54,14 @@ void say_hex(uint64_t number)
 	say_in_base(number, 16);
 }
 
+bool has_heard(void)
+{
+	return in8(LINE_STATUS) & STATUS_DATA;
+}
+
 uint8_t hear(void)
 {
-	while (!(in8(LINE_STATUS) & STATUS_DATA))
+	while (!has_heard())
 		__asm__ volatile("pause");
 	return in8(COM1);
 }

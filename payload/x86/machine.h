@@ -75,7 +75,8 @@ void serial_begin(void);
 void say(const char *text);
 void say_number(uint64_t number);
 void say_hex(uint64_t number);
-uint8_t hear(void); /* waits for a byte */
+bool has_heard(void); /* is there a byte? */
+uint8_t hear(void);   /* waits for one */
 
 /* One statement; returns is_true. */
 bool ok(bool is_true, const char *text);

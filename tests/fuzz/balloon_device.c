@@ -51,18 +51,24 @@ static struct fuzz_host *host(void)
 
 /* ---- memory ---- */
 
-static int discard(struct pv_port *port, const struct pv_region *region, uint8_t *at,
-                   uint64_t bytes)
+static void discard_one(const struct pv_region *region, uint8_t *at, uint64_t bytes)
 {
 	const struct pv_mem *mem = balloon.mem[balloon.is_short];
 	uint64_t first = (uint64_t)(at - region->host);
 
-	(void)port;
 	pv_bug_on(region < mem->region || region >= mem->region + mem->count);
 	pv_bug_on(region->page_bytes == 0 || bytes == 0);
 	pv_bug_on(first % region->page_bytes || bytes % region->page_bytes);
 	pv_bug_on(first > region->bytes || bytes > region->bytes - first);
 	memset(at, 0, (size_t)bytes);
+}
+
+static int discard(struct pv_port *port, const struct pv_region *region, const struct pv_iov *piece,
+                   uint32_t pieces)
+{
+	(void)port;
+	for (uint32_t i = 0; i < pieces; i++)
+		discard_one(region, piece[i].base, piece[i].bytes);
 	return 0;
 }
 

@@ -61,12 +61,12 @@ static void create_driver(uint64_t ring_features)
 	};
 	struct pv_gpa gpa;
 
-	assert_int_equal(pv_blkdrv_create(&blk, rig.bus, &rig.os, &options), 0);
+	assert_int_equal(pv_blkdrv_create(&blk, rig.bus, &rig.guest.os, &options), 0);
 	assert_int_equal(pv_blkdrv_disk(blk)->queues, 2);
 	assert_int_equal(pv_blkdrv_capacity(blk), DISK_BYTES / 512);
 	remote_rig_set_vectors(&rig);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
-		block[i] = rig.os.ops->shared_alloc(&rig.os, 4096, 4096, &gpa);
+		block[i] = rig.guest.os.ops->shared_alloc(&rig.guest.os, 4096, 4096, &gpa);
 		assert_non_null(block[i]);
 	}
 }
@@ -210,7 +210,7 @@ static void kicks_and_interrupts_pass_us_by(void **state)
 	(void)state;
 	open_all(REMOTE_ON_PCI, 0, false);
 	round_trip(1);
-	calls = rig.calls;
+	calls = remote_rig_calls(&rig);
 	for (uint32_t i = 0; i < 20; i++) {
 		struct pv_blkdrv_queue *queue = pv_blkdrv_queue(blk, (uint16_t)(i % 2));
 
@@ -222,7 +222,7 @@ static void kicks_and_interrupts_pass_us_by(void **state)
 		assert_true(remote_rig_is_interrupted(&rig, (uint16_t)(i % 2), 20000));
 		assert_int_equal(pv_blkdrv_poll(queue), 1);
 	}
-	assert_int_equal(rig.calls, calls);
+	assert_int_equal(remote_rig_calls(&rig), calls);
 	close_all();
 }
 
@@ -234,17 +234,17 @@ static void without_a_vector_we_interrupt(void **state)
 		open_all((enum remote_bus)kind, 0, false);
 		for (uint32_t i = 0; i < 5; i++) {
 			struct pv_blkdrv_queue *queue = pv_blkdrv_queue(blk, 0);
-			uint32_t calls = rig.calls;
+			uint32_t calls = remote_rig_calls(&rig);
 
 			if (kind == REMOTE_ON_MMIO)
-				pv_mmio_bus_interrupt_take(&rig.mmio_bus);
+				pv_mmio_bus_interrupt_take(&rig.mmio.bus);
 			else
 				pv_pci_bus_isr_get(&rig.pci_bus);
 			assert_false(pv_blkdrv_interrupts_on(queue));
 			submit(0, PV_BLKDRV_READ, 0);
 			pv_blkdrv_publish(queue);
-			while (rig.calls == calls)
-				rig.os.ops->wait(&rig.os, 0);
+			while (remote_rig_calls(&rig) == calls)
+				rig.guest.os.ops->wait(&rig.guest.os, 0);
 			assert_int_equal(pv_blkdrv_poll(queue), 1);
 		}
 		close_all();
@@ -353,7 +353,7 @@ static void a_driver_may_start_before_the_back_end_is_back(void **state)
 	open_device(REMOTE_ON_PCI, true);
 	server_kill(&server);
 	while (pv_remote_is_connected(rig.remote))
-		rig.os.ops->wait(&rig.os, 0);
+		rig.guest.os.ops->wait(&rig.guest.os, 0);
 	create_driver(0);
 	submit_all(PV_BLKDRV_WRITE, 9);
 	server_start_again(&server);

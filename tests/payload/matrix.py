@@ -132,6 +132,10 @@ ROWS = [
     ("balloon", "microvm, modern", "", "VERSION_1 STATS", ""),
     ("balloon", "microvm", "free-page-reporting=on", "STATS REPORTING", "VERSION_1"),
     ("bench balloon", "q35", "", "VERSION_1", ""),
+    ("balloon", RUN, "on", "VERSION_1 PACKED INDIRECT EVENT_IDX STATS OOM REPORTING", "POISON"),
+    ("balloon", RUN, "on,bus=mmio,free-page-reporting=off,deflate-on-oom=off", "VERSION_1 PACKED STATS",
+     "REPORTING OOM"),
+    ("balloon", RUN, "on,no-packed=on", "VERSION_1 STATS REPORTING", "PACKED"),
     ("several", "q35", "", "", ""),
     ("several", "microvm", "", "", ""),
     ("read-only", "q35", "", "", ""),
@@ -162,6 +166,12 @@ ROWS = [
     ("net", "paravane serve", "", "PACKED MRG_RXBUF", ""),
     ("net", "paravane serve", "without=34,without=15", "", "PACKED MRG_RXBUF"),
     ("net", "paravane serve", "without=28,without=29,without=57", "PACKED", "INDIRECT EVENT_IDX"),
+    ("balloon", "paravane serve", "", "VERSION_1 PACKED INDIRECT EVENT_IDX STATS OOM REPORTING", "POISON IN_ORDER"),
+    ("balloon", "paravane serve", "--in-order", "PACKED IN_ORDER REPORTING", ""),
+    ("balloon", "paravane serve", "--in-order,without=34", "IN_ORDER REPORTING", "PACKED"),
+    ("balloon", "paravane serve", "--no-packed,--free-page-reporting=off,--deflate-on-oom=off", "STATS",
+     "PACKED REPORTING OOM"),
+    ("balloon", "paravane serve", "without=1,without=28,without=29", "PACKED REPORTING", "STATS INDIRECT EVENT_IDX"),
 ]
 # One of each way to registers and to interrupts, and of what only KVM does in a way of its own.
 ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=4,packed=on",
@@ -169,7 +179,10 @@ ROWS_ON_KVM = ["blk, pc, disable-modern=on,num-queues=4", "blk, q35, num-queues=
                "blk, microvm, modern, num-queues=4,event_idx=off", "several, q35",
                "several in ring 3, microvm", "net, paravane run, tap user tap,bus=mmio user,bus=mmio",
                "net echo, paravane run, echo echo,bus=mmio",
-               "net echo, paravane run, echo,packed=off echo,bus=mmio,packed=off"]
+               "net echo, paravane run, echo,packed=off echo,bus=mmio,packed=off",
+               "balloon, paravane run, on",
+               "balloon, paravane run, on,bus=mmio,free-page-reporting=off,deflate-on-oom=off",
+               "balloon, paravane run, on,no-packed=on"]
 ACCELERATORS = {"TCG": ["-accel", "tcg", "-cpu", "max"], "KVM": ["-accel", "kvm", "-cpu", "host"]}
 # What the image is told to do.
 BENCH = "bench ms=200 depth=8"
@@ -334,7 +347,8 @@ class Row:
         if self.driver in ("bench", "bench in ring 3", "bench net", "bench serial", "bench balloon"):
             return "it sleeps" if "by interrupts" in said else ""
         # QEMU's balloon has none on PCI.
-        has_no_vectors = "vectors=0" in self.options or (self.driver == "balloon" and "microvm" not in self.machine)
+        has_no_vectors = "vectors=0" in self.options or (self.driver == "balloon" and "microvm" not in self.machine
+                                                                and self.machine != RUN)
         why_not = "ring 3 polls" if told_ring_3 else "no MSI-X" if has_no_vectors else ""
         skipped = re.findall(r"# SKIP (.*)$", said, re.M)
         if skipped != (count * [why_not] if why_not else []):
@@ -354,13 +368,13 @@ class Row:
 
 
 class RunRow(Row):
-    """Networks of ours, each a word, in a machine of ours."""
+    """Networks of ours, each a word, or a balloon, in a machine of ours."""
 
     def machine_command(self):
-        networks = self.options.split()
-        devices = [word for network in networks for word in ("--net", network)]
+        option = "--balloon" if self.driver == "balloon" else "--net"
+        devices = [word for device in self.options.split() for word in (option, device)]
         return [PARAVANE, "run", "--memory", "64M", "--rng", "off", "--kernel", PAYLOAD, "--append",
-                WORDS[self.driver] or "scratch", *devices], len(networks)
+                WORDS[self.driver] or "scratch", *devices], len(self.options.split())
 
 
 class ServedRow(Row):
@@ -373,8 +387,8 @@ class ServedRow(Row):
             return [DAEMON, "--blockdev", f"driver=file,node-name=disk,filename={self.image()},discard=unmap",
                     "--export", ",".join(["type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix",
                                           f"addr.path={path},writable={writable}", *options])]
-        if self.driver == "rng":
-            return [PARAVANE, "serve", "rng", "--socket-path", path, *options]
+        if self.driver in ("rng", "balloon"):
+            return [PARAVANE, "serve", self.driver, "--socket-path", path, *options]
         if self.driver == "net":
             return [PARAVANE, "serve", "net", "--socket-path", path, "--backend", "echo", *options]
         return [PARAVANE, "serve", "blk", "--socket-path", path, "--blk-file", self.image(),

@@ -132,23 +132,41 @@ static bool is_of(const struct pv_mem *mem, const struct pv_region *region)
 }
 
 /* Whole pages of a region that is there, and nothing else. */
-static int discard(struct pv_port *port, const struct pv_region *region, uint8_t *host,
-                   uint64_t bytes)
+static int discard_one(struct balloon_rig *rig, const struct pv_region *region, uint8_t *host,
+                       uint64_t bytes)
 {
-	struct balloon_rig *rig = of_port(port);
 	uint64_t first = (uint64_t)(host - region->host);
 
 	pv_bug_on(!is_of(rig->mem, region) && !is_of(rig->other_mem, region));
 	pv_bug_on(region->page_bytes == 0 || bytes == 0);
 	pv_bug_on(first % region->page_bytes || bytes % region->page_bytes);
 	pv_bug_on(first > region->bytes || bytes > region->bytes - first);
-	if (rig->refusal)
+	if (rig->refusal && (!rig->refused_gpa || rig->refused_gpa == region->gpa.v + first))
 		return rig->refusal;
 	memset(host, 0, (size_t)bytes);
 	if (rig->ranges < BALLOON_RIG_RANGES)
 		rig->range[rig->ranges++] =
 			(struct balloon_rig_range){ region->gpa.v + first, bytes };
 	return 0;
+}
+
+/* The rest of a list goes though one has been refused; what is told again has not been before. */
+static int discard(struct pv_port *port, const struct pv_region *region, const struct pv_iov *piece,
+                   uint32_t pieces)
+{
+	struct balloon_rig *rig = of_port(port);
+	const uint32_t ranges = rig->ranges;
+	int error = 0;
+
+	pv_bug_on(pieces == 0);
+	for (uint32_t i = 0; i < pieces; i++) {
+		int refused = discard_one(rig, region, piece[i].base, piece[i].bytes);
+
+		error = error ? error : refused;
+	}
+	if (error)
+		rig->ranges = ranges;
+	return error;
 }
 
 static void config_changed(struct pv_port *port, struct pv_device *device)

@@ -67,8 +67,9 @@ struct balloon_rig {
 	uint32_t area_at; /* what lies behind it was not given out */
 
 	uint64_t now_ns;
-	bool is_slow; /* a lane that is to stop does so when it is run */
-	int refusal;  /* of the port, to give anything back */
+	bool is_slow;         /* a lane that is to stop does so when it is run */
+	int refusal;          /* of the port, to give anything back, ... */
+	uint64_t refused_gpa; /* ... or what begins here alone */
 	uint32_t ranges;
 	struct balloon_rig_range range[BALLOON_RIG_RANGES];
 	size_t allocated; /* through the port, and not freed */

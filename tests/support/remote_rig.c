@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "abi/pci.h"
-#include "hosted/loop/clock.h"
 #include "ring/err.h"
 #include "tests/support/engine.h"
 
@@ -248,145 +247,18 @@ void remote_rig_set_vectors(struct remote_rig *rig)
 		                 0);
 }
 
-/* ---- MMIO ---- */
+/* ---- what both need ---- */
 
-static struct remote_rig *of_mmio(struct pv_virtio_mmio *virtio)
+static void turn(void *arg)
 {
-	return MEMBER_OF(virtio, struct remote_rig, mmio);
+	remote_rig_turn(arg);
 }
 
-static void mmio_changed(struct pv_virtio_mmio *virtio)
+static void wait_a_little(void *arg)
 {
-	of_mmio(virtio)->calls += pv_virtio_mmio_has_interrupt(virtio);
-}
-
-static void mmio_kick(struct pv_virtio_mmio *virtio, uint16_t queue)
-{
-	signal_fd(of_mmio(virtio)->kick[queue]);
-}
-
-static void mmio_wait(struct pv_virtio_mmio *virtio)
-{
-	remote_rig_turn(of_mmio(virtio));
-}
-
-static const struct pv_virtio_mmio_host_ops mmio_host_ops = { mmio_changed, mmio_kick, mmio_wait };
-
-static void mmio_call(void *arg, uint16_t queue)
-{
-	struct remote_rig *rig = arg;
-
-	(void)queue;
-	pv_virtio_mmio_call(&rig->mmio);
-}
-
-static void mmio_config_changed(void *arg)
-{
-	struct remote_rig *rig = arg;
-
-	pv_virtio_mmio_config_changed(&rig->mmio);
-}
-
-static const struct pv_host_ops mmio_transport = { mmio_call, mmio_config_changed };
-
-static uint32_t mmio_bytes(struct pv_mmio_port *port)
-{
-	(void)port;
-	return 4096;
-}
-
-static uint32_t mmio_read(struct pv_mmio_port *port, uint32_t offset, unsigned int bytes)
-{
-	struct remote_rig *rig = MEMBER_OF(port, struct remote_rig, mmio_port);
-
-	return (uint32_t)pv_virtio_mmio_read(&rig->mmio, offset, bytes);
-}
-
-static void mmio_write(struct pv_mmio_port *port, uint32_t offset, unsigned int bytes,
-                       uint32_t value)
-{
-	struct remote_rig *rig = MEMBER_OF(port, struct remote_rig, mmio_port);
-
-	pv_virtio_mmio_write(&rig->mmio, offset, bytes, value);
-}
-
-static const struct pv_mmio_port_ops mmio_port_ops = { mmio_bytes, mmio_read, mmio_write };
-
-static void mmio_make(struct remote_rig *rig)
-{
-	const struct pv_virtio_mmio_options options = { .host = &mmio_host_ops,
-		                                        .device = rig->device };
-
-	storage_alloc(rig, pv_virtio_mmio_storage_bytes(rig->device));
-	pv_virtio_mmio_init(&rig->mmio, &options, rig->storage);
-	pv_host_set_transport(rig->host, &mmio_transport, rig);
-	rig->mmio_port.ops = &mmio_port_ops;
-	assert_int_equal(pv_mmio_bus_init(&rig->mmio_bus, &rig->mmio_port), 0);
-	rig->bus = &rig->mmio_bus.bus;
-}
-
-/* ---- the driver's operating system ---- */
-
-static struct remote_rig *of_os(struct pv_os *os)
-{
-	return MEMBER_OF(os, struct remote_rig, os);
-}
-
-static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr)
-{
-	return pv_arena_alloc(&of_os(os)->arena, bytes, align, addr);
-}
-
-static void shared_free(struct pv_os *os, void *memory, size_t bytes)
-{
-	pv_arena_free(&of_os(os)->arena, memory, bytes);
-}
-
-static uint32_t map(struct pv_os *os, void *memory, uint32_t bytes, bool is_written,
-                    struct pv_gpa *addr)
-{
-	(void)is_written;
-	return pv_arena_gpa(&of_os(os)->arena, memory, bytes, addr);
-}
-
-static void *own_alloc(struct pv_os *os, size_t bytes)
-{
-	size_t rounded = (bytes + 63) & ~(size_t)63;
-	void *memory = aligned_alloc(64, rounded);
-
-	(void)os;
-	return memory ? memset(memory, 0, rounded) : NULL;
-}
-
-static void own_free(struct pv_os *os, void *memory, size_t bytes)
-{
-	(void)os;
-	(void)bytes;
-	free(memory);
-}
-
-static uint64_t now_ns(struct pv_os *os)
-{
-	(void)os;
-	return pv_clock_ns(CLOCK_MONOTONIC);
-}
-
-static void wait_a_little(struct pv_os *os, uint64_t ns)
-{
-	(void)ns;
-	remote_rig_turn(of_os(os));
+	remote_rig_turn(arg);
 	usleep(200);
 }
-
-static const struct pv_os_ops os_ops = {
-	.shared_alloc = shared_alloc,
-	.shared_free = shared_free,
-	.map = map,
-	.alloc = own_alloc,
-	.free = own_free,
-	.now_ns = now_ns,
-	.wait = wait_a_little,
-};
 
 /* ---- the whole ---- */
 
@@ -419,19 +291,7 @@ static void host_make(struct remote_rig *rig, uint16_t queues)
 	assert_int_equal(pv_host_create(&rig->host, &host), 0);
 }
 
-static void memory_make(struct remote_rig *rig)
-{
-	assert_int_equal(pv_arena_init(&rig->arena, 8u << 20), 0);
-	rig->table = calloc(1, pv_mem_table_bytes(1));
-	rig->table->count = 1;
-	rig->table->region[0] = (struct pv_region){ .gpa = pv_gpa_of(PV_ARENA_GPA),
-		                                    .bytes = rig->arena.bytes,
-		                                    .host = rig->arena.base };
-	assert_int_equal(pv_mem_seal(rig->table), 0);
-	rig->os.ops = &os_ops;
-}
-
-static void transport_make(struct remote_rig *rig)
+static void pci_open(struct remote_rig *rig)
 {
 	for (uint16_t i = 0; i <= REMOTE_QUEUES_MAX; i++)
 		rig->vector[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -439,18 +299,38 @@ static void transport_make(struct remote_rig *rig)
 		rig->kick[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (uint16_t i = 0; i < rig->device->queues; i++)
 		assert_int_equal(pv_host_set_kick(rig->host, i, rig->kick[i], false), 0);
-	if (rig->kind == REMOTE_ON_MMIO)
-		mmio_make(rig);
-	else
-		pci_make(rig);
+	pci_make(rig);
+}
+
+static void pci_close(struct remote_rig *rig)
+{
+	for (uint16_t i = 0; i <= REMOTE_QUEUES_MAX; i++)
+		close(rig->vector[i]);
+	for (uint16_t i = 0; i < REMOTE_QUEUES_MAX; i++)
+		close(rig->kick[i]);
+	free(rig->storage);
+}
+
+static void transport_make(struct remote_rig *rig)
+{
+	if (rig->kind == REMOTE_ON_MMIO) {
+		mmio_front_open(&rig->mmio, rig->host, rig->device, turn, rig);
+		rig->bus = &rig->mmio.bus.bus;
+	} else {
+		pci_open(rig);
+	}
+}
+
+uint32_t remote_rig_calls(const struct remote_rig *rig)
+{
+	return rig->kind == REMOTE_ON_MMIO ? rig->mmio.calls : rig->calls;
 }
 
 static void undo(struct remote_rig *rig)
 {
 	pv_host_destroy(rig->host);
 	pv_loop_destroy(rig->control);
-	pv_arena_fini(&rig->arena);
-	free(rig->table);
+	arena_os_close(&rig->guest);
 }
 
 int remote_rig_open(struct remote_rig *rig)
@@ -468,7 +348,7 @@ int remote_rig_open(struct remote_rig *rig)
 	if (error)
 		return error;
 	host_make(rig, pv_remote_queues(&rig->options, far));
-	memory_make(rig);
+	arena_os_open(&rig->guest, 8u << 20, wait_a_little, rig);
 	error = pv_remote_create(&rig->remote, &rig->options, far, rig->host, rig->control,
 	                         rig->sentence);
 	if (error) {
@@ -477,8 +357,8 @@ int remote_rig_open(struct remote_rig *rig)
 		return error;
 	}
 	rig->device = pv_remote_device(rig->remote);
-	pv_device_mem_set(rig->device, rig->table);
-	pv_remote_set_memory(rig->remote, rig->arena.fd, rig->arena.base);
+	pv_device_mem_set(rig->device, rig->guest.table);
+	pv_remote_set_memory(rig->remote, rig->guest.arena.fd, rig->guest.arena.base);
 	transport_make(rig);
 	return 0;
 }
@@ -490,10 +370,9 @@ void remote_rig_close(struct remote_rig *rig)
 		remote_rig_turn(rig);
 	remote_rig_turn(rig);
 	pv_remote_destroy(rig->remote);
-	for (uint16_t i = 0; i <= REMOTE_QUEUES_MAX; i++)
-		close(rig->vector[i]);
-	for (uint16_t i = 0; i < REMOTE_QUEUES_MAX; i++)
-		close(rig->kick[i]);
-	free(rig->storage);
+	if (rig->kind == REMOTE_ON_MMIO)
+		mmio_front_close(&rig->mmio);
+	else
+		pci_close(rig);
 	undo(rig);
 }

@@ -8,13 +8,11 @@
 #ifndef PV_TESTS_REMOTE_RIG_H
 #define PV_TESTS_REMOTE_RIG_H
 
-#include "devices/transport/mmio/virtio.h"
 #include "devices/transport/pci/virtio.h"
-#include "drivers/bus/mmio.h"
 #include "drivers/bus/pci.h"
-#include "drivers/port/port.h"
-#include "hosted/driver_bus/arena.h"
 #include "hosted/remote/remote.h"
+#include "tests/support/arena_os.h"
+#include "tests/support/mmio_front.h"
 
 #define REMOTE_QUEUES_MAX 8u
 
@@ -33,20 +31,17 @@ struct remote_rig {
 	struct pv_host *host;
 	struct pv_remote *remote;
 	struct pv_device *device;
-	struct pv_arena arena;
-	struct pv_mem *table;
-	struct pv_virtio_pci pci;
-	struct pv_virtio_mmio mmio;
-	struct pv_pci_port pci_port;
-	struct pv_mmio_port mmio_port;
-	struct pv_pci_bus pci_bus;
-	struct pv_mmio_bus mmio_bus;
+	struct arena_os guest;
+	struct mmio_front mmio;
 	struct pv_bus *bus; /* the driver's */
-	struct pv_os os;
+	/* On PCI. */
+	struct pv_virtio_pci pci;
+	struct pv_pci_port pci_port;
+	struct pv_pci_bus pci_bus;
 	void *storage;
 	int kick[REMOTE_QUEUES_MAX];
 	int vector[REMOTE_QUEUES_MAX + 1]; /* the first is the configuration's */
-	uint32_t calls;                    /* interrupts by function */
+	uint32_t calls;                    /* for remote_rig_calls() */
 	char sentence[PV_FAR_SENTENCE_BYTES];
 };
 
@@ -59,6 +54,9 @@ void remote_rig_close(struct remote_rig *rig);
 
 /* After the driver has set its queues up: a vector for each, where the bus has any. */
 void remote_rig_set_vectors(struct remote_rig *rig);
+
+/* How often a function, not a vector, has interrupted. */
+uint32_t remote_rig_calls(const struct remote_rig *rig);
 
 /* One iteration of the control loop. */
 void remote_rig_turn(struct remote_rig *rig);

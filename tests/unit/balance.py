@@ -17,7 +17,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, 'support'))
 # pylint: disable=wrong-import-position
 from fake_qmp import FakeQmp
-from serve_balloon import STATS_QUEUE, STATS_VQ, Guest
+from balloon_case import STATS_QUEUE, STATS_VQ, Guest
 from serve_case import PATIENCE_S, PROGRAM, Case
 import serving
 

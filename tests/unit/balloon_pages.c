@@ -380,6 +380,21 @@ static void what_cannot_go_back_is_kept_and_counted(void **state)
 	assert_int_equal(count(INFLATE, "ranges"), 1);
 	assert_int_equal(count(INFLATE, "discarded_bytes"), 0);
 	down();
+	/* One of several. */
+	up();
+	rig.refusal = -PV_EIO;
+	rig.refused_gpa = (PAGE_A + 2ull) * PAGE;
+	for (uint32_t i = 0; i < 10; i += 2)
+		balloon_rig_row(&rig, INFLATE, PAGE_A + i, 1);
+	balloon_rig_run(&rig);
+	for (uint32_t i = 0; i < 10; i += 2)
+		if (i != 2)
+			balloon_rig_expect_gone(&rig, PAGE_A + i, 1);
+	balloon_rig_expect_no_more(&rig);
+	assert_int_equal(count(INFLATE, "kept_bytes"), PAGE);
+	assert_int_equal(count(INFLATE, "ranges"), 5);
+	assert_int_equal(count(INFLATE, "discarded_bytes"), 4 * PAGE);
+	down();
 	/* Memory that stays. */
 	up_on(0, 0);
 	balloon_rig_row(&rig, INFLATE, PAGE_A, 4);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,8 +71,10 @@ static void give_up_the_middle(const struct pv_region *region)
 {
 	uint64_t page = region->page_bytes;
 
+	struct pv_iov piece = { region->host + page, (PAGES - 3) * page };
+
 	memset(region->host, 1, region->bytes);
-	assert_int_equal(pv_memory_discard(region, region->host + page, (PAGES - 3) * page), 0);
+	assert_int_equal(pv_memory_discard(region, &piece, 1), 0);
 }
 
 static void assert_the_middle_is_zero(const struct pv_region *region)
@@ -95,6 +98,62 @@ static void private_memory_is_not_resident_any_more(void **state)
 	assert_int_equal(pages_present(&region), 3);
 	assert_the_middle_is_zero(&region);
 	munmap(region.host, region.bytes);
+}
+
+#define MANY 3000u /* pieces: more than one call takes */
+
+/* Every other page, one of which cannot go: all others do, and it is told. */
+static void many_pieces_go_but_for_what_cannot(int flags, int fd)
+{
+	static struct pv_iov piece[MANY];
+	struct pv_region region = { .bytes = 2ull * MANY * PAGE,
+		                    .page_bytes = PAGE,
+		                    .is_file = fd >= 0 };
+
+	region.host = mmap(NULL, region.bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+	assert_ptr_not_equal(region.host, MAP_FAILED);
+	for (uint32_t i = 0; i < MANY; i++)
+		piece[i] = (struct pv_iov){ region.host + 2ull * i * PAGE, PAGE };
+	for (uint32_t refused = 0; refused <= MANY; refused += MANY / 4) {
+		memset(region.host, 1, region.bytes);
+		if (refused < MANY)
+			piece[refused].base = region.host + 2ull * refused * PAGE + 1;
+		assert_int_equal(pv_memory_discard(&region, piece, MANY),
+		                 refused < MANY ? -EINVAL : 0);
+		for (uint32_t i = 0; i < 2 * MANY; i++) {
+			const uint8_t kept = i % 2 == 1 || i == 2 * refused;
+
+			assert_int_equal(region.host[i * PAGE], kept);
+			assert_int_equal(region.host[i * PAGE + PAGE - 1], kept);
+		}
+		if (refused < MANY)
+			piece[refused].base = region.host + 2ull * refused * PAGE;
+	}
+	munmap(region.host, region.bytes);
+}
+
+static void many_pieces_go(void **state)
+{
+	int fd = memfd_create("memory", MFD_CLOEXEC);
+
+	(void)state;
+	many_pieces_go_but_for_what_cannot(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	assert_int_equal(ftruncate(fd, 2l * MANY * PAGE), 0);
+	many_pieces_go_but_for_what_cannot(MAP_SHARED, fd);
+	close(fd);
+}
+
+/* As before Linux 6.14, and in containers that do not know the call. Nobody is tried again. */
+static void many_pieces_go_where_lists_are_refused(void **state)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	assert_non_null(filter);
+	assert_int_equal(
+		seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(process_madvise), 0), 0);
+	assert_int_equal(seccomp_load(filter), 0);
+	seccomp_release(filter);
+	many_pieces_go(state);
 }
 
 /* Seen by another map of it too. */
@@ -179,13 +238,15 @@ static void private_huge_pages_go_to_the_pool(void **state)
 static void a_part_of_a_huge_page_stays(void **state)
 {
 	struct pv_region region;
+	struct pv_iov piece;
 
 	(void)state;
 	skip_without_huge_pages();
 	map(&region, HUGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
 	memset(region.host, 1, region.bytes);
 	/* The kernel rounds down to nothing what is too short, and refuses what begins within. */
-	assert_int_equal(pv_memory_discard(&region, region.host + PAGE, PAGE), -EINVAL);
+	piece = (struct pv_iov){ region.host + PAGE, PAGE };
+	assert_int_equal(pv_memory_discard(&region, &piece, 1), -EINVAL);
 	assert_int_equal(region.host[PAGE], 1);
 	munmap(region.host, region.bytes);
 }
@@ -199,6 +260,8 @@ int main(void)
 		cmocka_unit_test(a_file_of_huge_pages_gets_a_hole_and_the_pool_has_them),
 		cmocka_unit_test(private_huge_pages_go_to_the_pool),
 		cmocka_unit_test(a_part_of_a_huge_page_stays),
+		cmocka_unit_test(many_pieces_go),
+		cmocka_unit_test(many_pieces_go_where_lists_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

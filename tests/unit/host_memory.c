@@ -132,18 +132,20 @@ static void memory_goes_back_by_the_port(void **state)
 	struct pv_port *port = pv_host_port(world->host);
 	struct pv_region region = world->table[0]->region[0];
 	uint8_t *other = world->seen_at[1];
+	struct pv_iov piece = { region.host + 4096, 4096 };
 
 	(void)state;
 	region.page_bytes = 4096;
 	memset(region.host, 1, 3 * 4096);
-	assert_int_equal(port->ops->discard(port, &region, region.host + 4096, 4096), 0);
+	assert_int_equal(port->ops->discard(port, &region, &piece, 1), 0);
 	assert_int_equal(other[4096], 1);
 	region.is_file = true;
-	assert_int_equal(port->ops->discard(port, &region, region.host + 4096, 4096), 0);
+	assert_int_equal(port->ops->discard(port, &region, &piece, 1), 0);
 	assert_int_equal(other[4096], 0);
 	assert_int_equal(other[4095], 1);
 	assert_int_equal(other[8192], 1);
-	assert_int_equal(port->ops->discard(port, &region, region.host + 1, 4096), -PV_EIO);
+	piece.base = region.host + 1;
+	assert_int_equal(port->ops->discard(port, &region, &piece, 1), -PV_EIO);
 	world_close(world);
 }
 

@@ -144,6 +144,16 @@ static int discard_of_file(void)
 	return answer;
 }
 
+/* Of a list of pages of our own. */
+static long advise_all(int advice)
+{
+	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec page = { memory, PAGE };
+
+	must(memory != MAP_FAILED);
+	return syscall(SYS_process_madvise, -10000, &page, 1ul, advice, 0u);
+}
+
 static void try_a_balloon(void)
 {
 	pv_sandbox_allow(PV_SANDBOX_BALLOON);
@@ -151,6 +161,9 @@ static void try_a_balloon(void)
 	must(discard_of_file() == 0);
 	must_be_refused(madvise(NULL, 0, MADV_NORMAL));
 	must_be_refused(madvise(NULL, 0, MADV_HWPOISON));
+	/* Whatever this kernel says of it, and it has no such file. */
+	must(advise_all(MADV_DONTNEED) == PAGE || errno != EPERM);
+	must_be_refused(advise_all(MADV_REMOVE));
 }
 
 static void try_without_a_balloon(void)
@@ -158,6 +171,7 @@ static void try_without_a_balloon(void)
 	enter();
 	must(madvise(NULL, 0, MADV_DONTNEED) == 0);
 	must_be_refused(discard_of_file());
+	must_be_refused(advise_all(MADV_DONTNEED));
 }
 
 static void only_a_balloon_makes_holes_in_memory(void **state)

@@ -2,71 +2,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a user sees of `paravane serve balloon`: how much memory a guest is to have, has, and says it uses."""
 
-import os
 import struct
-import sys
 import time
 import unittest
 
-from serve_case import PROGRAM, Case, Driver
+from balloon_case import MIB, PAGE, STATS_QUEUE, STATS_VQ, BalloonCase, Guest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, 'support'))
-os.environ['PARAVANE'] = PROGRAM
-
-# pylint: disable=wrong-import-position
-import serving
-
-MIB, PAGE = 1 << 20, 4096
-STATS_VQ, STATS_QUEUE = 1 << 1, 2
-NUM_PAGES, ACTUAL = 0, 4
 NEVER_SAID = ['htlb-pgfail', 'oom-kills', 'direct-reclaims']
-
-
-class Guest(Driver):
-    SIZE = 64 * MIB
-
-    def wanted_pages(self):
-        return struct.unpack('<I', self.config(NUM_PAGES, 4))[0]
-
-    def say_actual(self, pages):
-        self.set_config(ACTUAL, struct.pack('<I', pages))
-
-    def give(self, data):
-        self.guest[self.DATA:self.DATA + len(data)] = data
-        self.offer(len(data))
-
-    def give_pages(self, pages):
-        """Page numbers, of which the first of its memory is GUEST's."""
-        first = self.GUEST // PAGE
-        self.give(struct.pack(f'<{len(pages)}I', *(first + page for page in pages)))
-        return self.take()
-
-    def blocks(self):
-        return os.fstat(self.memory).st_blocks * 512
 
 
 class SmallGuest(Guest):
     SIZE = 8 * MIB
 
 
-class Balloon(Case):
-    DEVICE = 'balloon'
-
-    def serve(self, *words):
-        process, line = self.start('--socket-path', self.socket, '--qmp', f'unix:{self.qmp}', *words)
-        self.assertIn('balloon0: serving a memory balloon on', line)
-        monitor = serving.Qmp(str(self.qmp))
-        self.addCleanup(monitor.close)
-        return process, monitor
-
-    def guest(self, kind=Guest, **more):
-        guest = kind(self.socket, **more)
-        self.addCleanup(guest.close)
-        return guest
-
-    def refuses(self, monitor, words, name, /, **arguments):
-        self.assertIn(words, monitor.ask(name, **arguments).get('error', {}).get('desc', ''))
-
+class Balloon(BalloonCase):
     def test_wishes_that_cannot_be_fulfilled_are_named(self):
         place = ('--socket-path', self.socket)
         self.assertIn('--socket-path', self.refuse_serve())

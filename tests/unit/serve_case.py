@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A folder, `paravane serve DEVICE` in it, and what all tests of the program ask of it."""
 
+import copy
 import json
 import mmap
 import os
@@ -28,6 +29,7 @@ def is_of_this_place(line):
 class FrontEnd:
     """A front-end with a little memory, which the back-end cannot keep from being cut short."""
     SIZE = 1 << 16
+    KIND = 0  # flags of memfd_create
     GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
     SET_PROTOCOL_FEATURES, SET_BACKEND_REQ_FD = 16, 21
     BACKEND_REQ, CONFIG, F_PROTOCOL = 1 << 5, 1 << 9, 1 << 30
@@ -42,7 +44,7 @@ class FrontEnd:
         self.socket.settimeout(PATIENCE_S)
         self.socket.connect(str(path))
         # Without MFD_ALLOW_SEALING.
-        self.memory, self.eventfd = os.memfd_create('guest', 0), os.eventfd(0)
+        self.memory, self.eventfd = os.memfd_create('guest', self.KIND), os.eventfd(0)
         os.ftruncate(self.memory, self.SIZE)
 
     def close(self):
@@ -75,10 +77,14 @@ class FrontEnd:
         self.send(self.SET_FEATURES, struct.pack('<Q', self.VERSION_1 | features))
         self.send(self.SET_MEM_TABLE, struct.pack('<IIQQQQ', 1, 0, self.GUEST, self.SIZE, self.USER,
                                                   0), [self.memory])
+        return self.set_queue(size, index)
+
+    def set_queue(self, size, index, at=0):
+        """Its areas begin `at` so many bytes of memory."""
+        user = self.USER + at
         self.send(self.SET_VRING_NUM, struct.pack('<II', index, size))
         self.send(self.SET_VRING_BASE, struct.pack('<II', index, 0))
-        self.send(self.SET_VRING_ADDR, struct.pack('<IIQQQQ', index, 0, self.USER, self.USER + 0x8000,
-                                                   self.USER + 0x4000, 0))
+        self.send(self.SET_VRING_ADDR, struct.pack('<IIQQQQ', index, 0, user, user + 0x8000, user + 0x4000, 0))
         self.send(self.SET_VRING_KICK, struct.pack('<Q', index), [self.eventfd])
         return self.is_served()
 
@@ -96,42 +102,51 @@ class FrontEnd:
 
 
 class Driver(FrontEnd):
-    """With a split ring of its own, of one queue: the areas are where start_queue() says."""
+    """With a split ring of its own, of one queue: the areas are where set_queue() says."""
     QUEUE_SIZE = 8
-    AVAIL, USED, DATA = 0x4000, 0x8000, 0xc000
+    AVAIL, USED, DATA, END = 0x4000, 0x8000, 0xc000, 0x10000
     WRITE = 2
 
     def __init__(self, path, index=0, features=0):
         super().__init__(path)
         self.guest = mmap.mmap(self.memory, self.SIZE)
-        self.asked = self.taken = 0
+        self.at = self.asked = self.taken = 0
         self.start_queue(self.QUEUE_SIZE, index, features)
 
     def close(self):
         self.guest.close()
         super().close()
 
+    def another_queue(self, index):
+        """Another of the same device, behind this one's areas: to be used as this one is, and not to be closed."""
+        another = copy.copy(self)
+        another.at, another.asked, another.taken = self.at + self.END, 0, 0
+        another.set_queue(self.QUEUE_SIZE, index, another.at)
+        return another
+
     def offer(self, length, flags=0):
         """A buffer at DATA."""
         slot = self.asked % self.QUEUE_SIZE
-        struct.pack_into('<QIHH', self.guest, 16 * slot, self.GUEST + self.DATA, length, flags, 0)
-        struct.pack_into('<H', self.guest, self.AVAIL + 4 + 2 * slot, slot)
+        avail = self.at + self.AVAIL
+        struct.pack_into('<QIHH', self.guest, self.at + 16 * slot, self.GUEST + self.at + self.DATA, length, flags, 0)
+        struct.pack_into('<H', self.guest, avail + 4 + 2 * slot, slot)
         self.asked += 1
         # In one go: pack_into() writes zeroes first, and a back-end that polls might find those.
-        self.guest[self.AVAIL + 2:self.AVAIL + 4] = struct.pack('<H', self.asked)
+        self.guest[avail + 2:avail + 4] = struct.pack('<H', self.asked)
         self.kick()
 
     def take(self, patience_s=PATIENCE_S):
         """The bytes that were written to the next used buffer; None: there is none in time."""
         deadline = time.monotonic() + patience_s
-        while struct.unpack_from('<H', self.guest, self.USED + 2)[0] == self.taken:
+        used, data = self.at + self.USED, self.at + self.DATA
+        while struct.unpack_from('<H', self.guest, used + 2)[0] == self.taken:
             if time.monotonic() > deadline:
                 return None
             time.sleep(0.001)
         slot = self.taken % self.QUEUE_SIZE
-        _, length = struct.unpack_from('<II', self.guest, self.USED + 4 + 8 * slot)
+        _, length = struct.unpack_from('<II', self.guest, used + 4 + 8 * slot)
         self.taken += 1
-        return bytes(self.guest[self.DATA:self.DATA + length])
+        return bytes(self.guest[data:data + length])
 
 
 class Case(unittest.TestCase):
