@@ -92,7 +92,7 @@ static void run_steps(bool may_move)
 ON_EVERY_RING(what_the_source_gave_arrives_in_order_and_once)
 {
 	run_steps(false);
-	assert_int_equal(rng_rig_counter(&rig, "bytes"), rig.bytes);
+	assert_int_equal(pv_count_of(rig.couple->device, 0, "bytes"), rig.bytes);
 	/* All that was taken from the source was given, but for the stock. */
 	assert_in_range(rig.source.given - rig.bytes, 0, RNG_RIG_STOCK_BYTES);
 	assert_int_equal(pv_rngdrv_counters(rig.driver).bytes, rig.bytes);
@@ -154,7 +154,7 @@ ON_EVERY_RING(a_wait_ends_though_the_source_stays_dry)
 	/* It is not lost: it is filled when there is something. */
 	rig.source.dry_percent = 0;
 	assert_int_equal(pv_rngdrv_wait(rig.driver, &request, TIMEOUT_NS), 0);
-	assert_int_equal(rng_rig_counter(&rig, "starved"), 1);
+	assert_int_equal(pv_count_of(rig.couple->device, 0, "starved"), 1);
 }
 
 ON_EVERY_RING(a_queue_is_taken_back_and_works_again)

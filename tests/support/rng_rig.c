@@ -108,18 +108,6 @@ void rng_rig_close(struct rng_rig *rig)
 	free(rig->storage[1]);
 }
 
-uint64_t rng_rig_counter(const struct rng_rig *rig, const char *name)
-{
-	const struct pv_device *device = rig->couple->device;
-	const void *counters = device->ops->queue_counters(device, 0);
-
-	for (const struct pv_counter_name *c = device->ops->counter_names; c->name; c++)
-		if (strcmp(c->name, name) == 0)
-			return pv_counter_at(counters, c);
-	fail_msg("no counter %s", name);
-	return 0;
-}
-
 /* ---- requests ---- */
 
 static bool is_stretch(const uint8_t *data, uint32_t bytes, uint64_t place)

@@ -43,13 +43,13 @@ static void bring_up(uint32_t id)
 
 static void on_every_ring(void (*body)(void))
 {
-	for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
 		open_rig(PORTS);
-		start(serial_rig_rings[i]);
+		start(device_rig_rings[i]);
 		serial_rig_add(&rig, 1, 1, NULL, false);
 		bring_up(1);
 		body();
-		assert_int_equal(rig.needs_resets, 0);
+		assert_int_equal(rig.base.needs_resets, 0);
 		serial_rig_close(&rig);
 	}
 }
@@ -123,7 +123,7 @@ ON_EVERY_RING(a_port_goes_with_its_lanes_next_run)
 {
 	serial_rig_remove(&rig, 1);
 	assert_int_equal(rig.removals, 0);
-	assert_true(rig.wakes > 0);
+	assert_true(rig.base.wakes > 0);
 	assert_int_equal(pv_serial_remove_port(rig.device, 1, (struct pv_waiter){ 0 }), -PV_EBUSY);
 	assert_int_equal(pv_serial_free_port(rig.device), 0);
 	assert_true(pv_serial_is_guest_open(rig.device, 1));
@@ -136,9 +136,9 @@ ON_EVERY_RING(a_port_goes_with_its_lanes_next_run)
 
 ON_EVERY_RING(a_port_goes_though_the_queues_pause_meanwhile)
 {
-	rig.is_slow = true;
+	rig.base.is_slow = true;
 	serial_rig_remove(&rig, 1);
-	serial_rig_pause(&rig);
+	device_rig_pause(&rig.base);
 	expect_gone(1);
 	/* And at once while they are at rest. */
 	serial_rig_add(&rig, 2, 2, NULL, false);
@@ -153,13 +153,13 @@ ON_EVERY_RING(a_port_goes_though_the_queues_pause_meanwhile)
 /* All have been asked to stop, and no run comes any more: the last answer is what there is. */
 static void is_removed_while_stopping(int (*stop)(struct pv_device *, struct pv_waiter))
 {
-	rig.is_slow = true;
+	rig.base.is_slow = true;
 	assert_int_equal(stop(rig.device, (struct pv_waiter){ 0 }), 0);
 	serial_rig_remove(&rig, 1);
 	assert_int_equal(rig.removals, 0);
 	serial_rig_answer(&rig);
 	expect_gone(1);
-	rig.is_slow = false;
+	rig.base.is_slow = false;
 }
 
 ON_EVERY_RING(a_port_goes_while_the_queues_pause)
@@ -230,7 +230,7 @@ ON_EVERY_RING(what_is_said_about_the_port_before_is_ignored)
 	serial_rig_say(&rig, 1, VIRTIO_CONSOLE_PORT_READY, 1);
 	serial_rig_say(&rig, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_false(pv_serial_is_guest_open(rig.device, 1));
-	assert_int_equal(serial_rig_count(&rig, CONTROL_TX, "bad_messages"), 0);
+	assert_int_equal(pv_count_of(rig.device, CONTROL_TX, "bad_messages"), 0);
 	serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL, 0);
 	bring_up(1);
 }
@@ -278,7 +278,7 @@ ON_EVERY_RING(a_port_goes_with_bytes_on_their_way)
 	serial_rig_expect_back(&rig, TX(1));
 	serial_rig_expect_back(&rig, TX(1));
 	assert_int_equal(rig.line[1].written_bytes, 130);
-	assert_int_equal(serial_rig_count(&rig, TX(1), "dropped"), 200);
+	assert_int_equal(pv_count_of(rig.device, TX(1), "dropped"), 200);
 	/* Of what is sent next, all of it. */
 	serial_rig_add(&rig, 1, 2, NULL, false);
 	serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL, 0);
@@ -340,8 +340,8 @@ ON_EVERY_RING(a_queue_that_was_reset_begins_with_the_first_byte)
 	pv_memory_line_allow(&rig.line[1], 30);
 	serial_rig_send(&rig, TX(1), pattern, 100);
 	serial_rig_run(&rig);
-	serial_rig_stop_queue(&rig, TX(1));
-	serial_rig_start_queue(&rig, TX(1));
+	device_rig_stop_queue(&rig.base, TX(1));
+	assert_int_equal(device_rig_start_queue(&rig.base, TX(1)), 0);
 	pv_memory_line_forget(&rig.line[1]);
 	pv_memory_line_allow(&rig.line[1], 1000);
 	serial_rig_send(&rig, TX(1), pattern, 100);
@@ -374,8 +374,8 @@ ON_EVERY_RING(a_queue_that_was_stopped_goes_on_with_the_next_byte)
 	pv_memory_line_allow(&rig.line[1], 30);
 	serial_rig_send(&rig, TX(1), pattern, 100);
 	serial_rig_run(&rig);
-	serial_rig_stop_queue(&rig, TX(1));
-	serial_rig_continue_queue(&rig, TX(1));
+	device_rig_stop_queue(&rig.base, TX(1));
+	device_rig_continue_queue(&rig.base, TX(1));
 	pv_memory_line_allow(&rig.line[1], 1000);
 	serial_rig_run(&rig);
 	assert_int_equal(rig.line[1].written_bytes, 100);
