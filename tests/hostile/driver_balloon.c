@@ -76,8 +76,8 @@ static void expect_service(void)
 	static void name(void **state)                                                             \
 	{                                                                                          \
 		(void)state;                                                                       \
-		for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {                             \
-			rig_open(device_rig_rings[i], i % 2 ? PAGE : 16 * PAGE);                   \
+		for (uint16_t i = 0; i < PV_RING_KINDS; i++) {                                     \
+			rig_open(pv_ring_kind[i], i % 2 ? PAGE : 16 * PAGE);                       \
 			expect_service();                                                          \
 			name##_case();                                                             \
 			expect_service();                                                          \
@@ -212,10 +212,10 @@ EVIL(statistics_that_are_noise_are_kept_as_far_as_they_make_sense)
 static void a_driver_that_gives_its_rings_away_harms_itself(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		uint32_t first;
 
-		rig_open(device_rig_rings[i], PAGE);
+		rig_open(pv_ring_kind[i], PAGE);
 		rig.base.mem->region[0].page_bytes = PAGE;
 		first = (uint32_t)(rig.base.mem->region[0].gpa.v / PAGE);
 		for (uint32_t at = 0; at < 40; at += 8)
@@ -227,7 +227,7 @@ static void a_driver_that_gives_its_rings_away_harms_itself(void **state)
 		pv_device_reset(rig.device, (struct pv_waiter){ 0 });
 		balloon_rig_run(&rig);
 		rig.base.needs_resets = 0;
-		balloon_rig_start(&rig, device_rig_rings[i] | FEATURES);
+		balloon_rig_start(&rig, pv_ring_kind[i] | FEATURES);
 		expect_service();
 		balloon_rig_close(&rig);
 	}
@@ -317,8 +317,7 @@ static void anything_at_random_is_survived(void **state)
 	for (uint32_t round = 0; round < some_of(300); round++) {
 		struct pv_random random = pv_random_start(pv_random_seed(), round);
 
-		rig_open(device_rig_rings[round % device_rig_ring_kinds],
-		         PAGE << pv_random_below(&random, 6));
+		rig_open(pv_ring_kind[round % PV_RING_KINDS], PAGE << pv_random_below(&random, 6));
 		for (uint32_t step = 0; step < 100; step++) {
 			offer_anything(&random);
 			if (pv_random_chance(&random, 20))

@@ -92,8 +92,8 @@ static void expect_service(void)
 	static void name(void **state)                                                             \
 	{                                                                                          \
 		(void)state;                                                                       \
-		for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {                             \
-			rig_open(device_rig_rings[i]);                                             \
+		for (uint16_t i = 0; i < PV_RING_KINDS; i++) {                                     \
+			rig_open(pv_ring_kind[i]);                                                 \
 			expect_service();                                                          \
 			name##_case();                                                             \
 			expect_service();                                                          \
@@ -359,7 +359,7 @@ static void exchange(void)
 static bool noise_goes_on(uint32_t steps, time_t begin)
 {
 	if (getenv("PV_LONG"))
-		return time(NULL) - begin < SOAK_S / device_rig_ring_kinds;
+		return time(NULL) - begin < SOAK_S / PV_RING_KINDS;
 	return steps < some_of(NOISE_STEPS);
 }
 
@@ -395,10 +395,10 @@ static void noise_step(void)
 static void no_message_of_noise_makes_the_device_say_what_it_must_not(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		const time_t begin = time(NULL);
 
-		rig_open(device_rig_rings[i]);
+		rig_open(pv_ring_kind[i]);
 		told.has_said_ready = true;
 		for (uint32_t port = 0; port < PORTS; port++)
 			told.has[port] = true;
@@ -433,8 +433,8 @@ static void rings_of_noise_break_queues_at_most(void **state)
 	uint32_t broken = 0;
 
 	(void)state;
-	for (uint32_t round = 0; round < some_of(40) * device_rig_ring_kinds; round++) {
-		rig_open(device_rig_rings[round % device_rig_ring_kinds]);
+	for (uint32_t round = 0; round < some_of(40) * PV_RING_KINDS; round++) {
+		rig_open(pv_ring_kind[round % PV_RING_KINDS]);
 		rig.random = pv_random_start(pv_random_seed(), 1000 + round);
 		for (int step = 0; step < 10; step++) {
 			uint16_t queue = (uint16_t)pv_random_below(&rig.random, 2 * PORTS + 2);

@@ -49,15 +49,15 @@ static const struct {
 
 static void on_every_kind(void (*body)(void))
 {
-	for (uint64_t i = 0; i < COUNT(kinds) * net_rig_ring_kinds; i++) {
+	for (uint64_t i = 0; i < COUNT(kinds) * PV_RING_KINDS; i++) {
 		const struct net_rig_options options = {
-			.ring_features = net_rig_rings[i % net_rig_ring_kinds],
-			.without = kinds[i / net_rig_ring_kinds].without,
-			.has_own_buffers = kinds[i / net_rig_ring_kinds].has_own_buffers,
-			.pairs = kinds[i / net_rig_ring_kinds].pairs,
+			.ring_features = pv_ring_kind[i % PV_RING_KINDS],
+			.without = kinds[i / PV_RING_KINDS].without,
+			.has_own_buffers = kinds[i / PV_RING_KINDS].has_own_buffers,
+			.pairs = kinds[i / PV_RING_KINDS].pairs,
 			.has_source_for_each_pair =
-				kinds[i / net_rig_ring_kinds].has_source_for_each_pair,
-			.knows_headers = kinds[i / net_rig_ring_kinds].knows_headers,
+				kinds[i / PV_RING_KINDS].has_source_for_each_pair,
+			.knows_headers = kinds[i / PV_RING_KINDS].knows_headers,
 			.number = i,
 		};
 

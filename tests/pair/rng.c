@@ -31,13 +31,13 @@ static const struct {
 /* All rings, at a rate each, with PCI and without. */
 static void on_every_ring(void (*body)(void))
 {
-	for (uint64_t i = 0; i < 2 * RATES * rng_rig_ring_kinds; i++) {
+	for (uint64_t i = 0; i < 2 * RATES * PV_RING_KINDS; i++) {
 		const uint64_t which = i / 2;
 		const struct rng_rig_options options = {
-			.ring_features = rng_rig_rings[which % rng_rig_ring_kinds],
+			.ring_features = pv_ring_kind[which % PV_RING_KINDS],
 			.number = i,
-			.max_bytes = rates[which / rng_rig_ring_kinds].max_bytes,
-			.period_ns = rates[which / rng_rig_ring_kinds].period_ns,
+			.max_bytes = rates[which / PV_RING_KINDS].max_bytes,
+			.period_ns = rates[which / PV_RING_KINDS].period_ns,
 			.is_on_pci = i % 2,
 		};
 

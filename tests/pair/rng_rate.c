@@ -70,8 +70,8 @@ static void check_rate(uint64_t ticks)
 static void a_period_has_its_bytes_and_no_more(void **state)
 {
 	(void)state;
-	for (uint64_t ring = 0; ring < 2 * rng_rig_ring_kinds; ring++) {
-		open_limited(rng_rig_rings[ring / 2], ring);
+	for (uint64_t ring = 0; ring < 2 * PV_RING_KINDS; ring++) {
+		open_limited(pv_ring_kind[ring / 2], ring);
 		for (uint64_t i = 0; i < TICKS; i++) {
 			tick();
 			given[i + 1] = rig.bytes;
@@ -143,8 +143,8 @@ static void note(void *arg)
 static void a_queue_that_waits_is_paused_and_goes_on(void **state)
 {
 	(void)state;
-	for (uint64_t ring = 0; ring < rng_rig_ring_kinds; ring++) {
-		open_limited(rng_rig_rings[ring], 200 + ring);
+	for (uint64_t ring = 0; ring < PV_RING_KINDS; ring++) {
+		open_limited(pv_ring_kind[ring], 200 + ring);
 		for (uint64_t i = 0; i < TICKS; i++) {
 			bool is_paused = false;
 			struct pv_device *device = rig.couple->device;
@@ -169,8 +169,8 @@ static void a_queue_that_waits_is_paused_and_goes_on(void **state)
 static void the_budget_goes_along_with_the_device(void **state)
 {
 	(void)state;
-	for (uint64_t ring = 0; ring < 2 * rng_rig_ring_kinds; ring++) {
-		open_limited(rng_rig_rings[ring / 2], 300 + ring);
+	for (uint64_t ring = 0; ring < 2 * PV_RING_KINDS; ring++) {
+		open_limited(pv_ring_kind[ring / 2], 300 + ring);
 		for (uint64_t i = 0; i < TICKS; i++) {
 			tick();
 			given[i + 1] = rig.bytes;

@@ -15,16 +15,6 @@
 #define QUEUE_BYTES (32u << 10)
 #define AREA_ALIGN  16u
 
-const uint64_t device_rig_rings[] = {
-	0,
-	VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_IN_ORDER,
-	VIRTIO_F_RING_PACKED,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER,
-};
-const uint16_t device_rig_ring_kinds = sizeof(device_rig_rings) / sizeof(device_rig_rings[0]);
-
 /* ---- the device's host ---- */
 
 static struct device_rig *of_port(struct pv_port *port)

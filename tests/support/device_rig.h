@@ -10,6 +10,7 @@
 
 #include "devices/core/device.h"
 #include "ring/drv_ring.h"
+#include "tests/support/ring_kinds.h"
 
 #define DEVICE_RIG_SIZE         64u
 #define DEVICE_RIG_INDIRECT_MAX 16u
@@ -55,10 +56,6 @@ struct device_rig {
 	size_t allocated; /* through the port, and not freed */
 	uint32_t wakes, config_changes, needs_resets, logs;
 };
-
-/* What rings can be. */
-extern const uint64_t device_rig_rings[];
-extern const uint16_t device_rig_ring_kinds;
 
 /* ---- its life ---- */
 

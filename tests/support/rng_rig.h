@@ -11,6 +11,7 @@
 #include "drivers/rng/rng.h"
 #include "tests/support/counter.h"
 #include "tests/support/pci_couple.h"
+#include "tests/support/ring_kinds.h"
 #include "tests/support/stream_source.h"
 
 #define RNG_RIG_REQUESTS     12u
@@ -76,9 +77,5 @@ size_t rng_rig_save(struct rng_rig *rig, uint8_t state[static RNG_RIG_STATE_BYTE
 
 /* A fresh device, in place of the one that is not in use. */
 struct pv_device *rng_rig_make_device(struct rng_rig *rig);
-
-/* What rings can be. */
-extern const uint64_t rng_rig_rings[];
-extern const size_t rng_rig_ring_kinds;
 
 #endif

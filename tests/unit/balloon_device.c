@@ -222,8 +222,8 @@ static void reported_pages_go_by_whole_pages(void **state)
 	};
 
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
-		up(device_rig_rings[i] | REPORTING);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up(pv_ring_kind[i] | REPORTING);
 		device_rig_offer(&rig.base, STATS, sg, 0, 4);
 		balloon_rig_run(&rig);
 		balloon_rig_expect_back(&rig, STATS, 1);
@@ -269,8 +269,8 @@ static void chains_that_are_no_reports_come_back_and_do_nothing(void **state)
 	const struct pv_sg hole = balloon_rig_free(PAGE_HOLE - 1, 2 * PAGE);
 
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
-		up(device_rig_rings[i] | REPORTING);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up(pv_ring_kind[i] | REPORTING);
 		device_rig_offer(&rig.base, STATS, sg, 1, 0);
 		device_rig_offer(&rig.base, STATS, sg, 1, 1);
 		device_rig_offer(&rig.base, STATS, &nowhere, 0, 1);

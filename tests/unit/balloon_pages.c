@@ -48,8 +48,8 @@ static void a_list_becomes_ranges_in_any_order_on_any_ring(void **state)
 	const uint32_t list[] = { PAGE_A + 5, PAGE_A + 3, PAGE_A + 4, PAGE_A + 9, PAGE_A };
 
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
-		up_on(device_rig_rings[i], PAGE);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i], PAGE);
 		balloon_rig_list(&rig, INFLATE, list, COUNT(list));
 		balloon_rig_run(&rig);
 		balloon_rig_expect_back(&rig, INFLATE, 1);
@@ -211,8 +211,8 @@ static void chains_that_are_no_lists_come_back_and_do_nothing(void **state)
 	struct pv_sg sg[2];
 
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
-		up_on(device_rig_rings[i], PAGE);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i], PAGE);
 		sg[0] = device_rig_alloc(&rig.base, 4);
 		sg[1] = device_rig_alloc(&rig.base, 4);
 		for (uint16_t j = 0; j < 2; j++)
@@ -248,10 +248,10 @@ static void a_list_of_any_length_is_worked_on_in_rounds(void **state)
 	struct pv_sg sg[2];
 
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		uint32_t runs = 0;
 
-		up_on(device_rig_rings[i], PAGE);
+		up_on(pv_ring_kind[i], PAGE);
 		balloon_rig_row(&rig, INFLATE, PAGE_C, 3);
 		sg[0] = device_rig_alloc(&rig.base, LONG * 4);
 		fill_list((struct pv_le32 *)device_rig_at(&rig.base, sg[0].addr), LONG);
@@ -417,7 +417,7 @@ static void random_lists_give_back_what_they_name(void **state)
 		bool is_named[4 * PAGES + 2] = { false }, is_gone[4 * PAGES + 2] = { false };
 		uint64_t end = 0;
 
-		up_on(device_rig_rings[round % device_rig_ring_kinds], PAGE);
+		up_on(pv_ring_kind[round % PV_RING_KINDS], PAGE);
 		for (uint32_t chain = 0; chain < 5; chain++) {
 			uint32_t length = 1 + pv_random_below(&random, COUNT(list) - 1);
 

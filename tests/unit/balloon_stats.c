@@ -70,11 +70,11 @@ static void expect_asked(bool is_asked)
 static void a_buffer_is_kept_until_the_period_is_over(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig();
 		pv_balloon_stats_period_set(rig.device, 2 * SECOND_NS);
 		assert_false(pv_balloon_has_stats(rig.device));
-		balloon_rig_start(&rig, device_rig_rings[i] | FEATURES);
+		balloon_rig_start(&rig, pv_ring_kind[i] | FEATURES);
 		assert_true(pv_balloon_has_stats(rig.device));
 		for (uint64_t round = 1; round < 4; round++) {
 			tell_free(round * 1000);
@@ -285,8 +285,8 @@ static void only_one_buffer_is_held(void **state)
 static void what_is_held_goes_back_when_the_queue_stops(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
-		up_on(device_rig_rings[i]);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i]);
 		tell_free(1);
 		device_rig_stop_queue(&rig.base, STATS);
 		assert_false(pv_balloon_has_stats(rig.device));
@@ -301,8 +301,8 @@ static void what_is_held_goes_back_when_the_queue_stops(void **state)
 static void what_is_held_comes_along(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
-		up_on(device_rig_rings[i]);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i]);
 		pv_balloon_stats_period_set(rig.device, SECOND_NS);
 		tell_free(1);
 		balloon_rig_switch(&rig, true);
@@ -331,10 +331,10 @@ static void what_is_held_comes_along(void **state)
 static void what_is_held_stays_in_the_journal(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		void *journal = calloc(1, JOURNAL_BYTES);
 
-		up_on(device_rig_rings[i]);
+		up_on(pv_ring_kind[i]);
 		device_rig_stop_queue(&rig.base, STATS);
 		rig.base.queue[STATS].config.inflight = journal;
 		rig.base.queue[STATS].config.inflight_places = DEVICE_RIG_SIZE;

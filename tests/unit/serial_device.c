@@ -65,10 +65,10 @@ static void start_two(uint64_t features)
 
 static void on_every_ring(void (*body)(void))
 {
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig(PORTS, false);
 		add_two(&rig);
-		start_two(device_rig_rings[i]);
+		start_two(pv_ring_kind[i]);
 		body();
 		close_rig();
 	}

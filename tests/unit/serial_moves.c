@@ -74,8 +74,8 @@ static void expect_nothing_more(void)
 	static void name(void **state)                                                             \
 	{                                                                                          \
 		(void)state;                                                                       \
-		for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {                             \
-			open_up(device_rig_rings[i]);                                              \
+		for (uint16_t i = 0; i < PV_RING_KINDS; i++) {                                     \
+			open_up(pv_ring_kind[i]);                                                  \
 			name##_body();                                                             \
 			assert_int_equal(rig.base.needs_resets, 0);                                \
 			serial_rig_close(&rig);                                                    \

@@ -43,9 +43,9 @@ static void bring_up(uint32_t id)
 
 static void on_every_ring(void (*body)(void))
 {
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig(PORTS);
-		start(device_rig_rings[i]);
+		start(pv_ring_kind[i]);
 		serial_rig_add(&rig, 1, 1, NULL, false);
 		bring_up(1);
 		body();

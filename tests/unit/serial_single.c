@@ -38,11 +38,11 @@ static void one_port_needs_no_messages(void **state)
 	uint32_t bytes;
 
 	(void)state;
-	for (uint16_t i = 0; i < device_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig(PORTS, i % 2);
 		serial_rig_add(&rig, 0, 0, NULL, true);
 		assert_false(pv_serial_is_guest_open(rig.device, 0));
-		serial_rig_start(&rig, device_rig_rings[i]);
+		serial_rig_start(&rig, pv_ring_kind[i]);
 		assert_true(pv_serial_is_guest_open(rig.device, 0));
 		serial_rig_buffer(&rig, RX(0), 100);
 		serial_rig_send(&rig, TX(0), pattern, 100);
