@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/serial_rig.h"
 
 #define PORTS     SERIAL_RIG_LINES
@@ -87,20 +88,18 @@ static void expect_service(void)
 	assert_int_equal(rig.base.needs_resets, 0);
 }
 
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		for (uint16_t i = 0; i < PV_RING_KINDS; i++) {                                     \
-			rig_open(pv_ring_kind[i]);                                                 \
-			expect_service();                                                          \
-			name##_case();                                                             \
-			expect_service();                                                          \
-			serial_rig_close(&rig);                                                    \
-		}                                                                                  \
-	}                                                                                          \
-	static void name##_case(void)
+static void on_every_ring(void (*evil)(void))
+{
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		rig_open(pv_ring_kind[i]);
+		expect_service();
+		evil();
+		expect_service();
+		serial_rig_close(&rig);
+	}
+}
+
+#define EVIL(name) PV_TEST_EACH(on_every_ring, name)
 
 /* ---- chains that are nothing ---- */
 

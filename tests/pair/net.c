@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/net_rig.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -67,14 +68,7 @@ static void on_every_kind(void (*body)(void))
 	}
 }
 
-#define ON_EVERY_KIND(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_kind(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_KIND(name) PV_TEST_EACH(on_every_kind, name)
 
 static uint16_t any_pair(void)
 {

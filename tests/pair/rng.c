@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/rng_rig.h"
 
 #define STEPS      1500u
@@ -47,14 +48,7 @@ static void on_every_ring(void (*body)(void))
 	}
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 static void one_step(bool may_move)
 {

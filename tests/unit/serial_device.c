@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/serial_rig.h"
 
 #define PORTS     4u
@@ -74,14 +75,7 @@ static void on_every_ring(void (*body)(void))
 	}
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 static void expect_written(uint32_t line, const void *data, size_t bytes)
 {

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/serial_rig.h"
 
 #define PORTS     4u
@@ -69,19 +70,17 @@ static void expect_nothing_more(void)
 	serial_rig_expect_silence(&rig);
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		for (uint16_t i = 0; i < PV_RING_KINDS; i++) {                                     \
-			open_up(pv_ring_kind[i]);                                                  \
-			name##_body();                                                             \
-			assert_int_equal(rig.base.needs_resets, 0);                                \
-			serial_rig_close(&rig);                                                    \
-		}                                                                                  \
-	}                                                                                          \
-	static void name##_body(void)
+static void on_every_ring(void (*body)(void))
+{
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		open_up(pv_ring_kind[i]);
+		body();
+		assert_int_equal(rig.base.needs_resets, 0);
+		serial_rig_close(&rig);
+	}
+}
+
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 /* ---- under traffic ---- */
 
