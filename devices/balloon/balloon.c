@@ -310,15 +310,10 @@ struct pv_device *pv_balloon_init(void *storage, struct pv_port *port,
                                   const struct pv_balloon_options *options)
 {
 	struct pv_balloon *balloon = storage;
-	uint64_t ring_features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 |
-	                         VIRTIO_F_RING_RESET;
 
-	if (!options->no_packed)
-		ring_features |= VIRTIO_F_RING_PACKED;
-	if (options->is_in_order)
-		ring_features |= VIRTIO_F_IN_ORDER;
-	pv_device_init(&balloon->device, &balloon_ops, port, ring_features, balloon->queue,
-	               VIRTIO_BALLOON_QUEUES, options->queue_size_max);
+	pv_device_init(&balloon->device, &balloon_ops, port,
+	               pv_device_ring_features(options->is_in_order, options->no_packed),
+	               balloon->queue, VIRTIO_BALLOON_QUEUES, options->queue_size_max);
 	balloon->options = *options;
 	deal_sheets(&balloon->asking);
 	return &balloon->device;

@@ -7,6 +7,17 @@
 	(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED | \
 	 VIRTIO_F_IN_ORDER | VIRTIO_F_RING_RESET)
 
+uint64_t pv_device_ring_features(bool is_in_order, bool no_packed)
+{
+	uint64_t features = RING_FEATURES;
+
+	if (!is_in_order)
+		features &= ~VIRTIO_F_IN_ORDER;
+	if (no_packed)
+		features &= ~VIRTIO_F_RING_PACKED;
+	return features;
+}
+
 void pv_device_init(struct pv_device *device, const struct pv_device_ops *ops, struct pv_port *port,
                     uint64_t ring_features, struct pv_queue *queue, uint16_t queues,
                     uint16_t queue_size_max)

@@ -136,6 +136,12 @@ struct pv_device {
 };
 
 /*
+ * The bits 24 to 41 that a device of ours offers: all that rings can do, IN_ORDER if it is asked
+ * for, and RING_PACKED but for those who do without.
+ */
+uint64_t pv_device_ring_features(bool is_in_order, bool no_packed);
+
+/*
  * Sets up the common part on the caller's storage, with `queues` queues, also the caller's, zeroed.
  * `ring_features` are the bits 24 to 41 to offer.
  */

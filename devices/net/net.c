@@ -4,6 +4,7 @@
 #include "devices/net/internal.h"
 
 #include "abi/virtio_ids.h"
+#include "devices/core/storage.h"
 #include "ring/err.h"
 
 #define COUNTER(field)                                                                             \
@@ -431,52 +432,32 @@ static const struct pv_device_ops net_ops = {
 
 /* ---- birth ---- */
 
-#define CACHE_LINE 64u
-
-static size_t rounded(size_t bytes)
-{
-	return (bytes + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
-}
-
-/* Takes a part of the storage. */
-static void *part(uint8_t **storage, size_t bytes)
-{
-	void *here = *storage;
-
-	*storage += rounded(bytes);
-	return here;
-}
-
 size_t pv_net_bytes(uint16_t pairs)
 {
 	uint16_t queues = pv_net_queues(pairs);
 
-	return rounded(sizeof(struct pv_net)) + rounded(sizeof(struct pv_queue) * queues) +
-	       rounded(sizeof(struct pv_net_counters) * queues) +
-	       rounded(sizeof(struct pv_net_coalescing) * queues) +
-	       rounded(sizeof(struct pv_net_receiver *) * pairs);
+	return pv_storage_bytes(sizeof(struct pv_net)) +
+	       pv_storage_bytes(sizeof(struct pv_queue) * queues) +
+	       pv_storage_bytes(sizeof(struct pv_net_counters) * queues) +
+	       pv_storage_bytes(sizeof(struct pv_net_coalescing) * queues) +
+	       pv_storage_bytes(sizeof(struct pv_net_receiver *) * pairs);
 }
 
 struct pv_device *pv_net_init(void *storage, struct pv_port *port, struct pv_net_wire *wire,
                               const struct pv_net_options *options)
 {
-	uint64_t ring_features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 |
-	                         VIRTIO_F_RING_RESET;
 	uint16_t queues = pv_net_queues(options->pairs);
 	uint8_t *rest = storage;
-	struct pv_net *net = part(&rest, sizeof(*net));
+	struct pv_net *net = pv_storage_take(&rest, sizeof(*net));
 
 	pv_bug_on(options->pairs == 0);
-	if (!options->no_packed)
-		ring_features |= VIRTIO_F_RING_PACKED;
-	if (options->is_in_order)
-		ring_features |= VIRTIO_F_IN_ORDER;
-	net->queue = part(&rest, sizeof(struct pv_queue) * queues);
-	net->counters = part(&rest, sizeof(struct pv_net_counters) * queues);
-	net->coalescing = part(&rest, sizeof(struct pv_net_coalescing) * queues);
-	net->receiver = part(&rest, sizeof(struct pv_net_receiver *) * options->pairs);
-	pv_device_init(&net->device, &net_ops, port, ring_features, net->queue, queues,
-	               options->queue_size_max);
+	net->queue = pv_storage_take(&rest, sizeof(struct pv_queue) * queues);
+	net->counters = pv_storage_take(&rest, sizeof(struct pv_net_counters) * queues);
+	net->coalescing = pv_storage_take(&rest, sizeof(struct pv_net_coalescing) * queues);
+	net->receiver = pv_storage_take(&rest, sizeof(struct pv_net_receiver *) * options->pairs);
+	pv_device_init(&net->device, &net_ops, port,
+	               pv_device_ring_features(options->is_in_order, options->no_packed),
+	               net->queue, queues, options->queue_size_max);
 	net->wire = wire;
 	net->options = *options;
 	net->has_link = !options->is_link_down;

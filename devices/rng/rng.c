@@ -96,16 +96,11 @@ struct pv_device *pv_rng_init(void *storage, struct pv_port *port, struct pv_rng
                               const struct pv_rng_options *options)
 {
 	struct pv_rng *rng = storage;
-	uint64_t ring_features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 |
-	                         VIRTIO_F_RING_RESET;
 
 	pv_bug_on(options->period_ns > PERIOD_MAX_NS);
-	if (!options->no_packed)
-		ring_features |= VIRTIO_F_RING_PACKED;
-	if (options->is_in_order)
-		ring_features |= VIRTIO_F_IN_ORDER;
-	pv_device_init(&rng->device, &rng_ops, port, ring_features, rng->queue, VIRTIO_RNG_QUEUES,
-	               options->queue_size_max);
+	pv_device_init(&rng->device, &rng_ops, port,
+	               pv_device_ring_features(options->is_in_order, options->no_packed),
+	               rng->queue, VIRTIO_RNG_QUEUES, options->queue_size_max);
 	rng->source = source;
 	rng->options = *options;
 	return &rng->device;

@@ -4,6 +4,7 @@
 #include "devices/serial/internal.h"
 
 #include "abi/virtio_ids.h"
+#include "devices/core/storage.h"
 #include "ring/err.h"
 
 #define COUNTER(field)                                                                             \
@@ -180,22 +181,6 @@ static const struct pv_device_ops serial_ops = {
 
 /* ---- birth ---- */
 
-#define CACHE_LINE 64u
-
-static size_t rounded(size_t bytes)
-{
-	return (bytes + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
-}
-
-/* Takes a part of the storage. */
-static void *part(uint8_t **storage, size_t bytes)
-{
-	void *here = *storage;
-
-	*storage += rounded(bytes);
-	return here;
-}
-
 uint16_t pv_serial_queues(const struct pv_serial_options *options)
 {
 	return options->is_single ? VIRTIO_CONSOLE_CONTROL_RECEIVEQ
@@ -206,22 +191,10 @@ size_t pv_serial_bytes(const struct pv_serial_options *options)
 {
 	uint16_t queues = pv_serial_queues(options);
 
-	return rounded(sizeof(struct pv_serial)) +
-	       rounded(sizeof(struct pv_serial_slot) * options->ports_max) +
-	       rounded(sizeof(struct pv_serial_counters) * queues) +
-	       rounded(sizeof(struct pv_queue) * queues);
-}
-
-static uint64_t ring_features(const struct pv_serial_options *options)
-{
-	uint64_t bits = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 |
-	                VIRTIO_F_RING_RESET;
-
-	if (!options->no_packed)
-		bits |= VIRTIO_F_RING_PACKED;
-	if (options->is_in_order)
-		bits |= VIRTIO_F_IN_ORDER;
-	return bits;
+	return pv_storage_bytes(sizeof(struct pv_serial)) +
+	       pv_storage_bytes(sizeof(struct pv_serial_slot) * options->ports_max) +
+	       pv_storage_bytes(sizeof(struct pv_serial_counters) * queues) +
+	       pv_storage_bytes(sizeof(struct pv_queue) * queues);
 }
 
 struct pv_device *pv_serial_init(void *storage, struct pv_port *port,
@@ -229,18 +202,19 @@ struct pv_device *pv_serial_init(void *storage, struct pv_port *port,
 {
 	uint16_t queues = pv_serial_queues(options);
 	uint8_t *rest = storage;
-	struct pv_serial *serial = part(&rest, sizeof(*serial));
+	struct pv_serial *serial = pv_storage_take(&rest, sizeof(*serial));
 
 	pv_bug_on(options->ports_max == 0 || options->ports_max > VIRTIO_CONSOLE_PORTS_MAX);
-	serial->slot = part(&rest, sizeof(struct pv_serial_slot) * options->ports_max);
-	serial->counters = part(&rest, sizeof(struct pv_serial_counters) * queues);
-	serial->queue = part(&rest, sizeof(struct pv_queue) * queues);
+	serial->slot = pv_storage_take(&rest, sizeof(struct pv_serial_slot) * options->ports_max);
+	serial->counters = pv_storage_take(&rest, sizeof(struct pv_serial_counters) * queues);
+	serial->queue = pv_storage_take(&rest, sizeof(struct pv_queue) * queues);
 	serial->options = *options;
 	if (options->is_single)
 		serial->options.ports_max = 1;
 	for (uint16_t i = 0; i < serial->options.ports_max; i++)
 		serial->slot[i].serial = serial;
-	pv_device_init(&serial->device, &serial_ops, port, ring_features(options), serial->queue,
-	               queues, options->queue_size_max);
+	pv_device_init(&serial->device, &serial_ops, port,
+	               pv_device_ring_features(options->is_in_order, options->no_packed),
+	               serial->queue, queues, options->queue_size_max);
 	return &serial->device;
 }

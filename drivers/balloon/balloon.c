@@ -95,8 +95,9 @@ static int alloc_shared(struct pv_baldrv *balloon)
 	return balloon->shared ? 0 : -PV_ENOMEM;
 }
 
-static int bring_up(struct pv_baldrv *balloon)
+static int bring_up(struct pv_driver *driver)
 {
+	struct pv_baldrv *balloon = (struct pv_baldrv *)driver;
 	int error = alloc_shared(balloon);
 
 	if (error)
@@ -138,6 +139,7 @@ static struct pv_driver_wish wish_of(const struct pv_baldrv_options *options)
 		.required = options->required,
 		.wanted = options->wanted ? options->wanted : PV_BALDRV_FEATURES,
 		.timeout_ns = options->timeout_ns,
+		.bring_up = bring_up,
 	};
 
 	if (options->has_poison)
@@ -162,13 +164,6 @@ int pv_baldrv_create(struct pv_baldrv **balloon, struct pv_bus *bus, struct pv_o
 	if (options->queue_size == 0)
 		made->options.queue_size = QUEUE_SIZE_DEFAULT;
 	error = pv_driver_init(&made->driver, bus, os, &wish);
-	if (!error) {
-		error = bring_up(made);
-		if (error) {
-			pv_driver_fail(&made->driver);
-			pv_driver_stop(&made->driver);
-		}
-	}
 	if (error)
 		release(made);
 	else

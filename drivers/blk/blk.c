@@ -72,12 +72,11 @@ static bool alloc_private(struct pv_blkdrv_queue *queue)
 	return true;
 }
 
-static int queue_setup(struct pv_blkdrv *blk, uint16_t index,
-                       const struct pv_blkdrv_options *options)
+static int queue_setup(struct pv_blkdrv *blk, uint16_t index)
 {
 	struct pv_blkdrv_queue *queue = &blk->queue[index];
 	const struct pv_driver_queue_options ring = {
-		.size_max = options->queue_size,
+		.size_max = blk->options.queue_size,
 		.indirect_max = (uint16_t)(blk->disk.segments_max + PV_BLKDRV_FRAME_BUFFERS),
 		.requests = &pv_blkdrv_request_ops,
 	};
@@ -115,12 +114,13 @@ static void bound_segments(struct pv_blkdrv *blk)
 	}
 }
 
-static int bring_up(struct pv_blkdrv *blk, const struct pv_blkdrv_options *options)
+static int bring_up(struct pv_driver *driver)
 {
-	int error = pv_blkdrv_config_load(blk, options);
+	struct pv_blkdrv *blk = (struct pv_blkdrv *)driver;
+	int error = pv_blkdrv_config_load(blk, &blk->options);
 
 	for (uint16_t i = 0; !error && i < blk->disk.queues; i++)
-		error = queue_setup(blk, i, options);
+		error = queue_setup(blk, i);
 	if (error)
 		return error;
 	bound_segments(blk);
@@ -153,22 +153,15 @@ int pv_blkdrv_create(struct pv_blkdrv **blk, struct pv_bus *bus, struct pv_os *o
 		.required = options->required,
 		.wanted = options->wanted ? options->wanted | VIRTIO_BLK_F_RO : PV_BLKDRV_FEATURES,
 		.timeout_ns = options->timeout_ns,
+		.bring_up = bring_up,
 	};
 	struct pv_blkdrv *made = alloc_driver(os, options->queues ? options->queues : 1);
 	int error;
 
 	if (!made)
 		return -PV_ENOMEM;
-	made->request_timeout_ns = options->request_timeout_ns;
-	made->fails_on_reset = options->fails_on_reset;
+	made->options = *options;
 	error = pv_driver_init(&made->driver, bus, os, &wish);
-	if (!error) {
-		error = bring_up(made, options);
-		if (error) {
-			pv_driver_fail(&made->driver);
-			pv_driver_stop(&made->driver);
-		}
-	}
 	if (error)
 		release(made);
 	else

@@ -60,12 +60,11 @@ struct pv_blkdrv_capacity {
 
 struct pv_blkdrv {
 	struct pv_driver driver;
+	struct pv_blkdrv_options options;
 	struct pv_blkdrv_disk disk;
 	struct pv_blkdrv_capacity capacity;
 	size_t bytes;
 	uint16_t started; /* queues that were set up */
-	uint64_t request_timeout_ns;
-	bool fails_on_reset;
 	struct pv_blkdrv_queue queue[];
 };
 

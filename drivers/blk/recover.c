@@ -48,7 +48,7 @@ int pv_blkdrv_recover(struct pv_blkdrv *blk)
 		return error;
 	}
 	for (uint16_t i = 0; i < blk->started; i++)
-		pv_driver_queue_repeat(&blk->queue[i].base, blk->fails_on_reset);
+		pv_driver_queue_repeat(&blk->queue[i].base, blk->options.fails_on_reset);
 	return 0;
 }
 

@@ -213,7 +213,7 @@ int pv_blkdrv_submit(struct pv_blkdrv_queue *queue, struct pv_blkdrv_request *re
 		return error;
 	pv_driver_request_begin(&queue->base, &request->base,
 	                        request->timeout_ns ? request->timeout_ns
-	                                            : queue->blk->request_timeout_ns);
+	                                            : queue->blk->options.request_timeout_ns);
 	queue->free_slots--;
 	queue->counters.requests++;
 	return 0;

@@ -74,6 +74,17 @@ static int negotiate(struct pv_driver *driver, const struct pv_driver_wish *wish
 	return status & VIRTIO_STATUS_FEATURES_OK ? 0 : -PV_EFEATURES;
 }
 
+static int begin(struct pv_driver *driver, const struct pv_driver_wish *wish)
+{
+	int error = reset(driver);
+
+	if (!error)
+		error = status_add(driver, VIRTIO_STATUS_ACKNOWLEDGE);
+	if (!error)
+		error = status_add(driver, VIRTIO_STATUS_DRIVER);
+	return error ? error : negotiate(driver, wish);
+}
+
 int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *os,
                    const struct pv_driver_wish *wish)
 {
@@ -84,15 +95,17 @@ int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *o
 		.os = os,
 		.timeout_ns = wish->timeout_ns ? wish->timeout_ns : PV_DRIVER_TIMEOUT_NS,
 	};
-	error = reset(driver);
-	if (!error)
-		error = status_add(driver, VIRTIO_STATUS_ACKNOWLEDGE);
-	if (!error)
-		error = status_add(driver, VIRTIO_STATUS_DRIVER);
-	if (!error)
-		error = negotiate(driver, wish);
-	if (error)
+	error = begin(driver, wish);
+	if (error) {
 		pv_driver_fail(driver);
+		return error;
+	}
+	if (wish->bring_up)
+		error = wish->bring_up(driver);
+	if (error) {
+		pv_driver_fail(driver);
+		pv_driver_stop(driver);
+	}
 	return error;
 }
 

@@ -32,12 +32,20 @@
 /* How long a device may take to confirm a reset when nothing else is said. */
 #define PV_DRIVER_TIMEOUT_NS 1000000000ull
 
+struct pv_driver;
+
 struct pv_driver_wish {
 	uint64_t required;   /* without these it is of no use; VERSION_1 is, but on legacy buses */
 	uint64_t wanted;     /* accepted when offered */
 	uint64_t timeout_ns; /* for the confirmation of a reset; 0: PV_DRIVER_TIMEOUT_NS */
 	/* Of features that both can, those that go together; NULL: all do. */
 	uint64_t (*choose)(uint64_t features);
+	/*
+	 * What comes after the negotiation: the configuration, the queues, pv_driver_start().
+	 * Returns 0 or why not; what it has made by then is its caller's to tear down. NULL: who
+	 * called pv_driver_init() does it.
+	 */
+	int (*bring_up)(struct pv_driver *driver);
 };
 
 struct pv_driver {
@@ -50,10 +58,11 @@ struct pv_driver {
 };
 
 /*
- * Resets the device and negotiates features. `bus` and `os` must outlive the driver.
+ * Resets the device, negotiates features, and brings it up, where the wish says how. `bus` and `os`
+ * must outlive the driver.
  * Returns 0; -PV_EFEATURES when a required feature is not offered or the device does not accept the
- * choice; -PV_ETIMEDOUT when it does not confirm the reset; or an error of the bus. After an error
- * the device has been told FAILED, where it listens, and needs no pv_driver_stop().
+ * choice; -PV_ETIMEDOUT when it does not confirm the reset; an error of the bus, or of `bring_up`.
+ * After an error the device has been told FAILED, where it listens, and needs no pv_driver_stop().
  */
 int pv_driver_init(struct pv_driver *driver, struct pv_bus *bus, struct pv_os *os,
                    const struct pv_driver_wish *wish);

@@ -26,8 +26,9 @@ static int start(struct pv_netdrv *net)
 	return error;
 }
 
-static int bring_up(struct pv_netdrv *net)
+static int bring_up(struct pv_driver *driver)
 {
+	struct pv_netdrv *net = (struct pv_netdrv *)driver;
 	int error = pv_netdrv_config_load(net);
 
 	if (!error)
@@ -68,6 +69,7 @@ int pv_netdrv_create(struct pv_netdrv **net, struct pv_bus *bus, struct pv_os *o
 		.wanted = options->wanted ? options->wanted : PV_NETDRV_FEATURES,
 		.timeout_ns = options->timeout_ns,
 		.choose = pv_netdrv_choose,
+		.bring_up = bring_up,
 	};
 	struct pv_netdrv *made = alloc_driver(os, options);
 	int error;
@@ -75,13 +77,6 @@ int pv_netdrv_create(struct pv_netdrv **net, struct pv_bus *bus, struct pv_os *o
 	if (!made)
 		return -PV_ENOMEM;
 	error = pv_driver_init(&made->driver, bus, os, &wish);
-	if (!error) {
-		error = bring_up(made);
-		if (error) {
-			pv_driver_fail(&made->driver);
-			pv_driver_stop(&made->driver);
-		}
-	}
 	if (error)
 		release(made);
 	else

@@ -6,8 +6,7 @@
 struct pv_rngdrv {
 	struct pv_driver driver;
 	struct pv_driver_queue queue;
-	uint64_t request_timeout_ns;
-	bool fails_on_reset;
+	struct pv_rngdrv_options options;
 	struct pv_rngdrv_counters counters;
 };
 
@@ -51,21 +50,24 @@ static const struct pv_driver_request_ops request_ops = { repeat_request, end_re
 
 /* ---- control ---- */
 
-static int bring_up(struct pv_rngdrv *rng, const struct pv_rngdrv_options *options)
+static int bring_up(struct pv_driver *driver)
 {
+	struct pv_rngdrv *rng = (struct pv_rngdrv *)driver;
 	/* A request is one buffer: it needs no indirect table. */
-	const struct pv_driver_queue_options ring = { .size_max = options->queue_size,
+	const struct pv_driver_queue_options ring = { .size_max = rng->options.queue_size,
 		                                      .requests = &request_ops };
 	int error = pv_driver_queue_init(&rng->queue, &rng->driver, VIRTIO_RNG_REQUESTQ, &ring);
 
-	if (!error)
-		error = pv_driver_start(&rng->driver);
-	if (error) {
-		pv_driver_fail(&rng->driver);
-		pv_driver_stop(&rng->driver);
+	return error ? error : pv_driver_start(&rng->driver);
+}
+
+static void release(struct pv_rngdrv *rng)
+{
+	struct pv_os *os = rng->driver.os;
+
+	if (rng->queue.driver)
 		pv_driver_queue_fini(&rng->queue);
-	}
-	return error;
+	os->ops->free(os, rng, sizeof(*rng));
 }
 
 int pv_rngdrv_create(struct pv_rngdrv **rng, struct pv_bus *bus, struct pv_os *os,
@@ -75,19 +77,17 @@ int pv_rngdrv_create(struct pv_rngdrv **rng, struct pv_bus *bus, struct pv_os *o
 		.required = options->required,
 		.wanted = options->wanted ? options->wanted : PV_DRIVER_FEATURES,
 		.timeout_ns = options->timeout_ns,
+		.bring_up = bring_up,
 	};
 	struct pv_rngdrv *made = os->ops->alloc(os, sizeof(*made));
 	int error;
 
 	if (!made)
 		return -PV_ENOMEM;
-	made->request_timeout_ns = options->request_timeout_ns;
-	made->fails_on_reset = options->fails_on_reset;
+	made->options = *options;
 	error = pv_driver_init(&made->driver, bus, os, &wish);
-	if (!error)
-		error = bring_up(made, options);
 	if (error)
-		os->ops->free(os, made, sizeof(*made));
+		release(made);
 	else
 		*rng = made;
 	return error;
@@ -103,11 +103,8 @@ int pv_rngdrv_fail(struct pv_rngdrv *rng)
 
 void pv_rngdrv_destroy(struct pv_rngdrv *rng)
 {
-	struct pv_os *os = rng->driver.os;
-
 	pv_rngdrv_fail(rng);
-	pv_driver_queue_fini(&rng->queue);
-	os->ops->free(os, rng, sizeof(*rng));
+	release(rng);
 }
 
 uint64_t pv_rngdrv_features(const struct pv_rngdrv *rng)
@@ -145,7 +142,7 @@ int pv_rngdrv_recover(struct pv_rngdrv *rng)
 		pv_rngdrv_fail(rng);
 		return error;
 	}
-	pv_driver_queue_repeat(&rng->queue, rng->fails_on_reset);
+	pv_driver_queue_repeat(&rng->queue, rng->options.fails_on_reset);
 	return 0;
 }
 
@@ -189,7 +186,7 @@ int pv_rngdrv_submit(struct pv_rngdrv *rng, struct pv_rngdrv_request *request)
 	}
 	pv_driver_request_begin(&rng->queue, &request->base,
 	                        request->timeout_ns ? request->timeout_ns
-	                                            : rng->request_timeout_ns);
+	                                            : rng->options.request_timeout_ns);
 	rng->counters.requests++;
 	return 0;
 }

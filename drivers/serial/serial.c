@@ -28,8 +28,9 @@ static int start(struct pv_serdrv *serial)
 	return error;
 }
 
-static int bring_up(struct pv_serdrv *serial)
+static int bring_up(struct pv_driver *driver)
 {
+	struct pv_serdrv *serial = (struct pv_serdrv *)driver;
 	int error = pv_serdrv_config_load(serial);
 
 	if (!error)
@@ -75,6 +76,7 @@ int pv_serdrv_create(struct pv_serdrv **serial, struct pv_bus *bus, struct pv_os
 		.required = options->required,
 		.wanted = options->wanted ? options->wanted : PV_SERDRV_FEATURES,
 		.timeout_ns = options->timeout_ns,
+		.bring_up = bring_up,
 	};
 	struct pv_serdrv *made = alloc_driver(os, options);
 	int error;
@@ -82,13 +84,6 @@ int pv_serdrv_create(struct pv_serdrv **serial, struct pv_bus *bus, struct pv_os
 	if (!made)
 		return -PV_ENOMEM;
 	error = pv_driver_init(&made->driver, bus, os, &wish);
-	if (!error) {
-		error = bring_up(made);
-		if (error) {
-			pv_driver_fail(&made->driver);
-			pv_driver_stop(&made->driver);
-		}
-	}
 	if (error)
 		release(made);
 	else

@@ -9,6 +9,7 @@
 
 #include "hosted/cli/attach.h"
 #include "hosted/cli/cli.h"
+#include "hosted/cli/command.h"
 #include "hosted/control/options.h"
 
 #define LINGER_S_MAX 1000000u
@@ -54,12 +55,6 @@ static const struct pv_command_line command = {
 	.groups = groups,
 	.words = &attach_words,
 };
-
-static int fail(const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", command.name, sentence);
-	return EXIT_FAILURE;
-}
 
 /* As terminals show such keys. */
 static bool parse_escape(const char *text, int *key, char sentence[static PV_SENTENCE_BYTES])
@@ -126,15 +121,9 @@ int pv_cli_attach(int argc, char **argv)
 	struct attach_options options = { .escape = "^]", .linger_s = PV_OPTION_UNSET };
 	void *const values[] = { &options };
 	char sentence[PV_SENTENCE_BYTES];
+	int status;
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	return attach(&options, sentence) ? EXIT_SUCCESS : fail(sentence);
+	if (!pv_cli_take(&command, values, argc, argv, &status))
+		return status;
+	return attach(&options, sentence) ? EXIT_SUCCESS : pv_cli_fail(&command, sentence);
 }

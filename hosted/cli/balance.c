@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "hosted/cli/cli.h"
+#include "hosted/cli/command.h"
 
 #define INTERVAL_MS_MAX 3600000u
 
@@ -75,12 +76,6 @@ static const struct pv_command_line command = {
 	.groups = groups,
 	.words = &words_option,
 };
-
-static int fail(const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", command.name, sentence);
-	return EXIT_FAILURE;
-}
 
 /* ---- running ---- */
 
@@ -212,15 +207,10 @@ int pv_cli_balance(int argc, char **argv)
 	struct wishes wishes = WISHES_DEFAULTS;
 	void *const values[] = { &wishes.start, &wishes.options };
 	char sentence[PV_SENTENCE_BYTES];
+	int status;
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	return balance(&wishes, argc, argv, sentence) ? EXIT_SUCCESS : fail(sentence);
+	if (!pv_cli_take(&command, values, argc, argv, &status))
+		return status;
+	return balance(&wishes, argc, argv, sentence) ? EXIT_SUCCESS
+	                                              : pv_cli_fail(&command, sentence);
 }

@@ -5,34 +5,24 @@
 #include <stdlib.h>
 
 #include "abi/virtio_features.h"
+#include "hosted/cli/command.h"
 #include "hosted/control/sentence.h"
 #include "ring/err.h"
-
-static int fail(const struct pv_bench_command *command, const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", command->line->name, sentence);
-	return EXIT_FAILURE;
-}
 
 int pv_bench_command(const struct pv_bench_command *command, void *options, int argc, char **argv)
 {
 	void *const values[] = { options, options, options };
 	char sentence[PV_SENTENCE_BYTES];
 	const char *wrong;
+	int status;
 
-	switch (pv_options_parse(command->line, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(command->line, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(command, sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
+	if (!pv_cli_take(command->line, values, argc, argv, &status))
+		return status;
 	wrong = command->check(options);
 	if (wrong)
-		return fail(command, wrong);
-	return command->measure(options, sentence) ? EXIT_SUCCESS : fail(command, sentence);
+		return pv_cli_fail(command->line, wrong);
+	return command->measure(options, sentence) ? EXIT_SUCCESS
+	                                           : pv_cli_fail(command->line, sentence);
 }
 
 bool pv_bench_connect(struct pv_bench_run *run, const struct pv_vhu_bus_options *wish,

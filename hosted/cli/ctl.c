@@ -7,6 +7,7 @@
 #include <json-c/linkhash.h>
 
 #include "hosted/cli/cli.h"
+#include "hosted/cli/command.h"
 #include "hosted/control/options.h"
 #include "hosted/control/printable.h"
 #include "hosted/control/qmp_arguments.h"
@@ -56,12 +57,6 @@ static const struct pv_command_line command = {
 	.groups = groups,
 	.words = &ctl_words,
 };
-
-static int fail(const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", command.name, sentence);
-	return EXIT_FAILURE;
-}
 
 struct conversation {
 	const struct ctl_options *options;
@@ -295,15 +290,9 @@ int pv_cli_ctl(int argc, char **argv)
 	struct ctl_options options = { .timeout_s = 10 };
 	void *const values[] = { &options };
 	char sentence[PV_SENTENCE_BYTES];
+	int status;
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	return control(&options, sentence) ? EXIT_SUCCESS : fail(sentence);
+	if (!pv_cli_take(&command, values, argc, argv, &status))
+		return status;
+	return control(&options, sentence) ? EXIT_SUCCESS : pv_cli_fail(&command, sentence);
 }

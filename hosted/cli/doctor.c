@@ -9,6 +9,7 @@
 #include <json-c/json_object.h>
 
 #include "hosted/cli/cli.h"
+#include "hosted/cli/command.h"
 #include "hosted/control/options.h"
 #include "ring/err.h"
 
@@ -126,19 +127,11 @@ int pv_cli_doctor(int argc, char **argv)
 	struct doctor_options options = { 0 };
 	void *const values[] = { &options };
 	struct pv_doctor doctor = { 0 };
-	char sentence[PV_SENTENCE_BYTES];
+	int status;
 	bool can_run;
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		fprintf(stderr, "%s: %s\n", command.name, sentence);
-		return EXIT_FAILURE;
-	case PV_OPTIONS_GOOD:
-		break;
-	}
+	if (!pv_cli_take(&command, values, argc, argv, &status))
+		return status;
 	can_run = pv_doctor_look_at_kvm(&doctor);
 	pv_doctor_look_at_process(&doctor);
 	pv_doctor_look_at_memory(&doctor);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hosted/cli/cli.h"
+#include "hosted/cli/command.h"
 #include "hosted/cli/run.h"
 #include "hosted/control/ballast_commands.h"
 #include "hosted/control/net_commands.h"
@@ -108,12 +109,6 @@ static const struct pv_command_line command = {
 		   "written on its disks.",
 	.groups = groups,
 };
-
-static int fail(const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", command.name, sentence);
-	return EXIT_FAILURE;
-}
 
 /* ---- memory ---- */
 
@@ -278,7 +273,7 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 	                           pv_run_balloon_wants_file(&board->balloon, &wanted.memory);
 	if (!is_planned || !pv_machine_create(&machine, &wanted, sentence)) {
 		clear_board(board);
-		return fail(sentence);
+		return pv_cli_fail(&command, sentence);
 	}
 	if (console->pty.path[0])
 		fprintf(stderr, "%s: the console is %s\n", command.name, console->pty.path);
@@ -286,7 +281,7 @@ static int run_on(const struct pv_console *console, const struct wishes *wishes,
 	status = statuses[pv_machine_how_ended(machine)];
 	pv_machine_destroy(machine);
 	if (!is_good)
-		return fail(sentence);
+		return pv_cli_fail(&command, sentence);
 	return status;
 }
 
@@ -333,10 +328,10 @@ static int run(const struct wishes *wishes, char sentence[static PV_SENTENCE_BYT
 	int status;
 
 	if (!plan_board(&board, &wishes->machine, sentence))
-		return fail(sentence);
+		return pv_cli_fail(&command, sentence);
 	if (!open_console(&console, wishes->machine.console, &board.serial, sentence)) {
 		clear_board(&board);
-		return fail(sentence);
+		return pv_cli_fail(&command, sentence);
 	}
 	status = run_on(&console, wishes, &board, sentence);
 	pv_console_close(&console);
@@ -349,19 +344,13 @@ int pv_cli_run(int argc, char **argv)
 		                 .service = PV_SERVICE_DEFAULTS };
 	void *const values[] = { &wishes.machine, &wishes.service };
 	char sentence[PV_SENTENCE_BYTES];
+	int status;
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
+	if (!pv_cli_take(&command, values, argc, argv, &status))
+		return status;
 	if (!wishes.machine.kernel)
-		return fail("no kernel: give --kernel FILE");
+		return pv_cli_fail(&command, "no kernel: give --kernel FILE");
 	if (pv_sandbox_prepare())
-		return fail("cannot give up privileges (no_new_privs)");
+		return pv_cli_fail(&command, "cannot give up privileges (no_new_privs)");
 	return run(&wishes, sentence);
 }

@@ -4,35 +4,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hosted/cli/command.h"
 #include "hosted/control/sandbox.h"
-
-static int fail(const struct pv_serve_command *command, const char *sentence)
-{
-	fprintf(stderr, "%s: %s\n", command->line->name, sentence);
-	return EXIT_FAILURE;
-}
 
 int pv_serve(const struct pv_serve_command *command, void *wishes, void *const *values,
              const bool *must_print_capabilities, int argc, char **argv)
 {
 	char sentence[PV_SENTENCE_BYTES];
+	int status;
 
-	switch (pv_options_parse(command->line, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(command->line, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		return fail(command, sentence);
-	case PV_OPTIONS_GOOD:
-		break;
-	}
+	if (!pv_cli_take(command->line, values, argc, argv, &status))
+		return status;
 	if (must_print_capabilities && *must_print_capabilities) {
 		puts(command->capabilities);
 		return EXIT_SUCCESS;
 	}
 	if (pv_sandbox_prepare())
-		return fail(command, "cannot give up privileges (no_new_privs)");
-	return command->serve(wishes, sentence) ? EXIT_SUCCESS : fail(command, sentence);
+		return pv_cli_fail(command->line, "cannot give up privileges (no_new_privs)");
+	return command->serve(wishes, sentence) ? EXIT_SUCCESS
+	                                        : pv_cli_fail(command->line, sentence);
 }
 
 bool pv_serve_service(const struct pv_serve_devices *devices, void *arg,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "hosted/cli/cli.h"
+#include "hosted/cli/command.h"
 #include "hosted/cli/top_vm.h"
 #include "hosted/control/options.h"
 
@@ -129,21 +130,11 @@ int pv_cli_top(int argc, char **argv)
 {
 	struct top_options options = { .interval_ms = 2000, .timeout_s = 2 };
 	void *const values[] = { &options };
-	char sentence[PV_SENTENCE_BYTES];
+	int status;
 
-	switch (pv_options_parse(&command, values, argc, argv, sentence)) {
-	case PV_OPTIONS_HELP:
-		pv_options_help(&command, stdout);
-		return EXIT_SUCCESS;
-	case PV_OPTIONS_WRONG:
-		fprintf(stderr, "%s: %s\n", command.name, sentence);
-		return EXIT_FAILURE;
-	case PV_OPTIONS_GOOD:
-		break;
-	}
-	if (options.sockets.count == 0) {
-		fprintf(stderr, "%s: no socket given: paravane top SOCKET...\n", command.name);
-		return EXIT_FAILURE;
-	}
+	if (!pv_cli_take(&command, values, argc, argv, &status))
+		return status;
+	if (options.sockets.count == 0)
+		return pv_cli_fail(&command, "no socket given: paravane top SOCKET...");
 	return follow(&options) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

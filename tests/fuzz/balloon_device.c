@@ -11,13 +11,9 @@
 
 #include "devices/balloon/balloon.h"
 #include "ring/err.h"
-#include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/moved.h"
-#include "tests/fuzz/put.h"
+#include "tests/fuzz/device.h"
 
-#define QUEUES     VIRTIO_BALLOON_QUEUES
-#define RINGS_GPA  FUZZ_HIGH_GPA
-#define PIECES_MAX 7u
+#define QUEUES VIRTIO_BALLOON_QUEUES
 
 /* Beside the memory of all: regions of large pages, one behind the other, which end in half of one.
  */
@@ -32,21 +28,17 @@
 #define LIST_WORDS 64u
 
 static struct fuzz_balloon {
-	struct fuzz_memory memory;
+	struct fuzz_device base;
 	struct pv_mem *mem[2]; /* with the last region, and without it */
 	bool is_short;         /* the latter is in force */
 	uint8_t *large, *half;
 	struct pv_balloon_options options;
 	struct pv_port_ops ops;
-	struct fuzz_host host[2];
-	unsigned int current;
-	uint64_t refused; /* bits that the driver does without */
-	struct fuzz_place place[QUEUES];
 } balloon;
 
-static struct fuzz_host *host(void)
+static struct pv_device *current(void)
 {
-	return &balloon.host[balloon.current];
+	return fuzz_device_host(&balloon.base)->device;
 }
 
 /* ---- memory ---- */
@@ -78,7 +70,7 @@ static struct pv_mem *make_table(uint32_t regions)
 
 	pv_bug_on(!mem);
 	mem->count = FUZZ_REGIONS + regions;
-	memcpy(mem->region, balloon.memory.mem->region, FUZZ_REGIONS * sizeof(mem->region[0]));
+	memcpy(mem->region, balloon.base.memory.mem->region, FUZZ_REGIONS * sizeof(mem->region[0]));
 	for (uint32_t i = 0; i < FUZZ_REGIONS; i++)
 		mem->region[i].page_bytes = mem->region[i].gpa.v == FUZZ_TOP_GPA ? 0 : SMALL_PAGE;
 	mem->region[FUZZ_REGIONS] = (struct pv_region){ pv_gpa_of(LARGE_GPA), LARGE_REGION,
@@ -93,7 +85,7 @@ static struct pv_mem *make_table(uint32_t regions)
 
 static void open_memory(void)
 {
-	fuzz_memory_open(&balloon.memory);
+	fuzz_memory_open(&balloon.base.memory);
 	balloon.large = calloc(1, LARGE_REGION);
 	balloon.half = calloc(1, HALF_REGION);
 	pv_bug_on(!balloon.large || !balloon.half);
@@ -103,7 +95,7 @@ static void open_memory(void)
 
 static void close_memory(void)
 {
-	fuzz_memory_close(&balloon.memory);
+	fuzz_memory_close(&balloon.base.memory);
 	free(balloon.large);
 	free(balloon.half);
 	free(balloon.mem[0]);
@@ -112,7 +104,7 @@ static void close_memory(void)
 
 static void switch_memory(void)
 {
-	struct pv_device *device = host()->device;
+	struct pv_device *device = current();
 
 	balloon.is_short = !balloon.is_short;
 	for (uint16_t i = 0; i < QUEUES; i++)
@@ -125,10 +117,8 @@ static void switch_memory(void)
 
 /* ---- birth and death ---- */
 
-static void make_device(unsigned int which)
+static void make(struct fuzz_host *made)
 {
-	struct fuzz_host *made = &balloon.host[which];
-
 	*made = fuzz_host_of(fuzz_storage(pv_balloon_bytes()));
 	balloon.ops = *made->port.ops;
 	balloon.ops.discard = discard;
@@ -137,82 +127,49 @@ static void make_device(unsigned int which)
 	pv_device_mem_set(made->device, balloon.mem[balloon.is_short]);
 }
 
-static uint8_t *ring_of(uint16_t index)
+/* Which way the pieces go that a driver of good will puts there. */
+static bool is_for_writing(uint16_t queue, uint16_t piece, uint16_t pieces)
 {
-	return balloon.memory.host[2] + index * FUZZ_PUT_BYTES;
+	(void)piece;
+	(void)pieces;
+	return queue > VIRTIO_BALLOON_STATSQ;
 }
 
-static void start(void)
-{
-	struct pv_device *device = host()->device;
-	const uint64_t features = pv_device_features(device) & ~balloon.refused;
-
-	pv_bug_on(pv_device_features_set(device, features));
-	pv_device_status_set(device, 0xf);
-	for (uint16_t i = 0; i < QUEUES; i++)
-		fuzz_put_start(device, i, ring_of(i), RINGS_GPA + i * FUZZ_PUT_BYTES,
-		               &balloon.place[i]);
-}
-
-static void restart(void)
-{
-	pv_bug_on(pv_device_reset(host()->device, (struct pv_waiter){ 0 }));
-	start();
-}
+static const struct fuzz_device_kind kind = {
+	.make = make,
+	.is_for_writing = is_for_writing,
+	.places = { FUZZ_LOW_GPA, LARGE_GPA, HALF_GPA, FUZZ_TOP_GPA, LISTS_GPA, LISTS_GPA,
+	            FUZZ_TINY_GPA, 0x7000000000000000u },
+	.step = 0x400u,
+};
 
 static void open_balloon(struct fuzz_input *input)
 {
 	const uint8_t bits = fuzz_u8(input), more = fuzz_u8(input);
 
 	memset(&balloon, 0, sizeof(balloon));
+	balloon.base.kind = &kind;
 	open_memory();
 	balloon.options = (struct pv_balloon_options){ .queue_size_max = FUZZ_SIZE,
 		                                       .is_in_order = bits & 1,
 		                                       .reporting = true };
-	balloon.refused = bits & 2 ? VIRTIO_F_RING_PACKED : 0;
-	balloon.refused |= bits & 4 ? VIRTIO_F_EVENT_IDX : 0;
-	balloon.refused |= bits & 8 ? VIRTIO_F_VERSION_1 : 0;
-	balloon.refused |= bits & 16 ? VIRTIO_BALLOON_F_MUST_TELL_HOST : 0;
-	balloon.refused |= more & 1 ? VIRTIO_BALLOON_F_STATS_VQ : 0;
-	balloon.refused |= more & 2 ? VIRTIO_BALLOON_F_PAGE_REPORTING : 0;
-	balloon.refused |= more & 4 ? VIRTIO_BALLOON_F_PAGE_POISON : 0;
-	make_device(0);
-	start();
+	balloon.base.refused = bits & 2 ? VIRTIO_F_RING_PACKED : 0;
+	balloon.base.refused |= bits & 4 ? VIRTIO_F_EVENT_IDX : 0;
+	balloon.base.refused |= bits & 8 ? VIRTIO_F_VERSION_1 : 0;
+	balloon.base.refused |= bits & 16 ? VIRTIO_BALLOON_F_MUST_TELL_HOST : 0;
+	balloon.base.refused |= more & 1 ? VIRTIO_BALLOON_F_STATS_VQ : 0;
+	balloon.base.refused |= more & 2 ? VIRTIO_BALLOON_F_PAGE_REPORTING : 0;
+	balloon.base.refused |= more & 4 ? VIRTIO_BALLOON_F_PAGE_POISON : 0;
+	fuzz_device_open(&balloon.base, NULL);
 }
 
 static void close_balloon(void)
 {
-	fuzz_host_close(host());
+	fuzz_host_close(fuzz_device_host(&balloon.base));
 	close_memory();
 }
 
 /* ---- the driver ---- */
-
-static void put(uint16_t index, const struct fuzz_piece *piece, uint16_t pieces)
-{
-	fuzz_put(ring_of(index), &balloon.place[index],
-	         host()->device->features & VIRTIO_F_RING_PACKED, piece, pieces);
-}
-
-static bool is_written(uint16_t queue)
-{
-	return queue > VIRTIO_BALLOON_STATSQ;
-}
-
-static void put_anything(struct fuzz_input *input)
-{
-	static const uint64_t places[] = { FUZZ_LOW_GPA,  LARGE_GPA,          HALF_GPA,
-		                           FUZZ_TOP_GPA,  LISTS_GPA,          LISTS_GPA,
-		                           FUZZ_TINY_GPA, 0x7000000000000000u };
-	const uint8_t what = fuzz_u8(input), wild = fuzz_u8(input);
-	const uint16_t queue = what % QUEUES, pieces = 1 + what / 8 % PIECES_MAX;
-	struct fuzz_piece piece[PIECES_MAX];
-
-	for (uint16_t i = 0; i < pieces; i++)
-		piece[i] =
-			fuzz_any_piece(input, places, 0x400u, is_written(queue) != (wild >> i & 1));
-	put(queue, piece, pieces);
-}
 
 /* Pages that there are, or nearly: rows of them, at places of the input's choice. */
 static void put_list(struct fuzz_input *input)
@@ -220,26 +177,27 @@ static void put_list(struct fuzz_input *input)
 	const uint8_t what = fuzz_u8(input), length = fuzz_u8(input);
 	const uint32_t words = 1 + length % LIST_WORDS;
 	const struct fuzz_piece piece = { LISTS_GPA, words * 4 + what / 4 % 2, false };
-	struct pv_le32 *list = (struct pv_le32 *)balloon.memory.host[4];
+	struct pv_le32 *list = (struct pv_le32 *)balloon.base.memory.host[4];
 	uint32_t number = fuzz_u8(input);
 
 	for (uint32_t i = 0; i < words; i++) {
 		list[i] = pv_le32_of(number);
 		number += what & 0x80 ? fuzz_u8(input) % 32u : 1;
 	}
-	put(what % 2, &piece, 1);
+	fuzz_device_put(&balloon.base, what % 2, &piece, 1);
 }
 
 static void put_stats(struct fuzz_input *input)
 {
 	const uint8_t what = fuzz_u8(input);
 	const struct fuzz_piece piece = { FUZZ_LOW_GPA, 10u * (what % 8) + what / 64, false };
-	struct virtio_balloon_stat *stat = (struct virtio_balloon_stat *)balloon.memory.host[1];
+	struct virtio_balloon_stat *stat =
+		(struct virtio_balloon_stat *)balloon.base.memory.host[1];
 
 	for (uint32_t i = 0; i < what % 8u; i++)
 		stat[i] = (struct virtio_balloon_stat){ pv_le16_of(fuzz_u8(input)),
 			                                pv_le64_of(fuzz_u32(input)) };
-	put(VIRTIO_BALLOON_STATSQ, &piece, 1);
+	fuzz_device_put(&balloon.base, VIRTIO_BALLOON_STATSQ, &piece, 1);
 }
 
 static void write_config(struct fuzz_input *input)
@@ -247,23 +205,23 @@ static void write_config(struct fuzz_input *input)
 	const uint8_t what = fuzz_u8(input);
 	const uint32_t value = what & 0x80 ? 0 : fuzz_u32(input);
 
-	pv_device_config_write(host()->device, what % 20, &value, 1 + what / 20 % 4u);
+	pv_device_config_write(current(), what % 20, &value, 1 + what / 20 % 4u);
 }
 
 static void run(void)
 {
 	struct pv_balloon_stats stats;
 
-	fuzz_host_run(host());
+	fuzz_host_run(fuzz_device_host(&balloon.base));
 	for (uint16_t i = 0; i < QUEUES; i++) {
-		const struct pv_queue *queue = &host()->device->queue[i];
+		const struct pv_queue *queue = &current()->queue[i];
 		const uint16_t held = queue->state == PV_QUEUE_RUNNING ? queue->held : 0;
 
 		pv_bug_on(held > (i == VIRTIO_BALLOON_STATSQ));
 		pv_bug_on(queue->state == PV_QUEUE_RUNNING && queue->ring.fault == PV_RING_SOUND &&
 		          queue->ring.in_flight != held);
 	}
-	pv_balloon_stats(host()->device, &stats);
+	pv_balloon_stats(current(), &stats);
 	pv_bug_on(stats.unknown > PV_BALLOON_STATS_UNKNOWN ||
 	          stats.known >> VIRTIO_BALLOON_S_KNOWN);
 	pv_bug_on(!stats.at_ns != !stats.count);
@@ -271,46 +229,31 @@ static void run(void)
 
 /* ---- the user ---- */
 
-/* To another device, which goes on, or, where what it is told makes no sense, begins anew. */
-static void move(struct fuzz_input *input, bool is_changed)
-{
-	static struct fuzz_state state;
-	struct fuzz_host *from = host();
-
-	fuzz_state_save(&state, from->device, is_changed ? input : NULL);
-	make_device(!balloon.current);
-	pv_bug_on(pv_device_abandon(from->device));
-	balloon.current = !balloon.current;
-	if (!fuzz_state_load(&state, host(), is_changed || from->has_broken))
-		restart();
-	fuzz_host_close(from);
-}
-
 static void interfere(struct fuzz_input *input)
 {
 	const uint8_t what = fuzz_u8(input);
 
 	switch (what % 8) {
 	case 0:
-		restart();
+		fuzz_device_restart(&balloon.base);
 		break;
 	case 1:
-		move(input, what & 0x80);
+		fuzz_device_move(&balloon.base, what & 0x80 ? input : NULL, NULL);
 		break;
 	case 2:
 	case 3:
 		switch_memory();
 		break;
 	case 4:
-		pv_balloon_target_set(host()->device, (uint64_t)fuzz_u32(input) << what / 8);
+		pv_balloon_target_set(current(), (uint64_t)fuzz_u32(input) << what / 8);
 		break;
 	case 5:
 	case 6:
-		pv_balloon_stats_period_set(host()->device, what / 8 % 4 * 1000u);
+		pv_balloon_stats_period_set(current(), what / 8 % 4 * 1000u);
 		break;
 	default:
-		pv_device_pause(host()->device, (struct pv_waiter){ 0 });
-		pv_device_resume(host()->device);
+		pv_device_pause(current(), (struct pv_waiter){ 0 });
+		pv_device_resume(current());
 		break;
 	}
 }
@@ -319,7 +262,7 @@ static void step(struct fuzz_input *input)
 {
 	switch (fuzz_u8(input) % 8) {
 	case 0:
-		put_anything(input);
+		fuzz_device_put_any(&balloon.base, input);
 		break;
 	case 1:
 	case 2:

@@ -10,15 +10,10 @@
 
 #include "devices/net/net.h"
 #include "ring/err.h"
-#include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/moved.h"
-#include "tests/fuzz/put.h"
+#include "tests/fuzz/device.h"
 #include "tests/support/memory_wire.h"
 
 #define PAIRS_MAX       2u
-#define QUEUES_MAX      (2u * PAIRS_MAX + 1u)
-#define RINGS_GPA       FUZZ_HIGH_GPA
-#define PIECES_MAX      7u
 #define PUT_MAX         8u /* frames on their way in */
 #define COMMAND_BYTES   200u
 #define ANSWER_AT       0x300u
@@ -26,70 +21,58 @@
 #define TICK_NS         30000000u
 
 static struct fuzz_net {
-	struct fuzz_memory memory;
+	struct fuzz_device base;
 	struct pv_memory_wire wire;
 	struct pv_net_options options;
-	struct fuzz_host host[2];
-	unsigned int current;
-	uint64_t refused; /* bits that the driver does without */
-	struct fuzz_place place[QUEUES_MAX];
 } net;
 
-static struct fuzz_host *host(void)
+static struct pv_device *current(void)
 {
-	return &net.host[net.current];
+	return fuzz_device_host(&net.base)->device;
 }
 
 /* ---- birth and death ---- */
 
-static void make_device(unsigned int which)
+static void make(struct fuzz_host *made)
 {
-	struct fuzz_host *made = &net.host[which];
-
 	*made = fuzz_host_of(fuzz_storage(pv_net_bytes(net.options.pairs)));
 	made->sets_timers = true;
-	made->now_ns = host()->now_ns;
+	made->now_ns = fuzz_device_host(&net.base)->now_ns;
 	made->device = pv_net_init(made->storage, &made->port, &net.wire.wire, &net.options);
-	pv_device_mem_set(made->device, net.memory.mem);
+	pv_device_mem_set(made->device, net.base.memory.mem);
 }
 
-static uint8_t *ring_of(uint16_t index)
+/* The last of the queues that the driver knows of. */
+static uint16_t control_queue(void)
 {
-	return net.memory.host[2] + index * FUZZ_PUT_BYTES;
+	const uint64_t knows_pairs = VIRTIO_NET_F_MQ | VIRTIO_NET_F_RSS;
+
+	return current()->features & knows_pairs ? (uint16_t)(2 * net.options.pairs) : 2;
 }
 
-static void start_queue(uint16_t index)
+/* Which way the pieces go that a driver of good will puts there. */
+static bool is_for_writing(uint16_t queue, uint16_t piece, uint16_t pieces)
 {
-	fuzz_put_start(host()->device, index, ring_of(index), RINGS_GPA + index * FUZZ_PUT_BYTES,
-	               &net.place[index]);
+	if (queue == control_queue())
+		return piece + 1 == pieces;
+	return queue % 2 == 0;
 }
 
-/* Of features that do not go together none but the ring's are taken. */
-static void start(void)
-{
-	struct pv_device *device = host()->device;
-	const uint64_t features = pv_device_features(device) & ~net.refused;
-
-	if (pv_device_features_set(device, features | VIRTIO_F_VERSION_1))
-		pv_bug_on(pv_device_features_set(device,
-		                                 (features & 0xff0000000ull) | VIRTIO_F_VERSION_1));
-	pv_device_status_set(device, 0xf);
-	for (uint16_t i = 0; i < device->queues; i++)
-		start_queue(i);
-}
-
-static void restart(void)
-{
-	pv_bug_on(pv_device_reset(host()->device, (struct pv_waiter){ 0 }));
-	start();
-}
+static const struct fuzz_device_kind kind = {
+	.make = make,
+	.is_for_writing = is_for_writing,
+	.places = { FUZZ_LOW_GPA, FUZZ_LOW_GPA, FUZZ_HIGH_GPA + 0x600, FUZZ_TOP_GPA, FUZZ_RING_GPA,
+	            FUZZ_TINY_GPA, FUZZ_HIGH_GPA, 0x7000000000000000u },
+	.step = 4u,
+};
 
 static void open_net(struct fuzz_input *input)
 {
 	const uint8_t bits = fuzz_u8(input), rate = fuzz_u8(input);
 
 	memset(&net, 0, sizeof(net));
-	fuzz_memory_open(&net.memory);
+	net.base.kind = &kind;
+	fuzz_memory_open(&net.base.memory);
 	pv_memory_wire_open(&net.wire);
 	net.wire.wire.knows_headers = bits & 1;
 	net.wire.wire.can_segment = bits & 2 ? ~0ull : 0;
@@ -101,55 +84,17 @@ static void open_net(struct fuzz_input *input)
 		                               .rate_out.bytes = bits & 32 ? rate * 64u : 0,
 		                               .is_in_order = bits & 64 };
 	net.wire.wire.sources = bits & 128 ? net.options.pairs : 1;
-	net.refused = (uint64_t)fuzz_u32(input) << 32 | fuzz_u32(input);
-	make_device(0);
-	start();
+	net.base.refused = (uint64_t)fuzz_u32(input) << 32 | fuzz_u32(input);
+	net.base.refused &= ~VIRTIO_F_VERSION_1;
+	net.base.is_wild = true;
+	fuzz_device_open(&net.base, NULL);
 }
 
 static void close_net(void)
 {
-	fuzz_host_close(host());
+	fuzz_host_close(fuzz_device_host(&net.base));
 	pv_memory_wire_close(&net.wire);
-	fuzz_memory_close(&net.memory);
-}
-
-/* ---- the driver's rings ---- */
-
-static void put(uint16_t index, const struct fuzz_piece *piece, uint16_t pieces)
-{
-	fuzz_put(ring_of(index), &net.place[index], host()->device->features & VIRTIO_F_RING_PACKED,
-	         piece, pieces);
-}
-
-/* The last of the queues that the driver knows of. */
-static uint16_t control_queue(void)
-{
-	const uint64_t knows_pairs = VIRTIO_NET_F_MQ | VIRTIO_NET_F_RSS;
-
-	return host()->device->features & knows_pairs ? (uint16_t)(2 * net.options.pairs) : 2;
-}
-
-/* Which way the pieces go that a driver of good will puts there. */
-static bool is_for_writing(uint16_t queue, uint16_t piece, uint16_t pieces)
-{
-	if (queue == control_queue())
-		return piece + 1 == pieces;
-	return queue % 2 == 0;
-}
-
-static void put_anything(struct fuzz_input *input)
-{
-	static const uint64_t places[] = { FUZZ_LOW_GPA,  FUZZ_LOW_GPA,       FUZZ_HIGH_GPA + 0x600,
-		                           FUZZ_TOP_GPA,  FUZZ_RING_GPA,      FUZZ_TINY_GPA,
-		                           FUZZ_HIGH_GPA, 0x7000000000000000u };
-	const uint8_t what = fuzz_u8(input), wild = fuzz_u8(input);
-	const uint16_t queue = what % host()->device->queues, pieces = 1 + what / 8 % PIECES_MAX;
-	struct fuzz_piece piece[PIECES_MAX];
-
-	for (uint16_t i = 0; i < pieces; i++)
-		piece[i] = fuzz_any_piece(input, places, 4u,
-		                          is_for_writing(queue, i, pieces) != (wild >> i & 1));
-	put(queue, piece, pieces);
+	fuzz_memory_close(&net.base.memory);
 }
 
 /* ---- packets and commands that are nearly right ---- */
@@ -197,26 +142,26 @@ static struct virtio_net_hdr any_header(struct fuzz_input *input)
 static void send_packet(struct fuzz_input *input)
 {
 	const struct virtio_net_hdr header = any_header(input);
-	const size_t before = host()->device->features & VIRTIO_NET_F_HASH_REPORT
+	const size_t before = current()->features & VIRTIO_NET_F_HASH_REPORT
 	                              ? sizeof(struct virtio_net_hdr_hash)
 	                              : sizeof(struct virtio_net_hdr_mrg);
-	uint8_t *memory = net.memory.host[1];
+	uint8_t *memory = net.base.memory.host[1];
 	const uint8_t what = fuzz_u8(input);
 	const uint16_t queue = what & 1 && net.options.pairs > 1 ? 3 : 1;
-	struct fuzz_piece piece[PIECES_MAX] = { { .gpa = FUZZ_LOW_GPA } };
+	struct fuzz_piece piece[FUZZ_DEVICE_PIECES] = { { .gpa = FUZZ_LOW_GPA } };
 
 	memset(memory, 0, before);
 	memcpy(memory, &header, sizeof(header));
 	piece[0].bytes = (uint32_t)(before + any_head(memory + before, input));
-	for (uint32_t i = 1; i < PIECES_MAX; i++)
+	for (uint32_t i = 1; i < FUZZ_DEVICE_PIECES; i++)
 		piece[i] = (struct fuzz_piece){ FUZZ_TOP_GPA, 1 + fuzz_u16(input) % FUZZ_TOP_BYTES,
 			                        false };
-	put(queue, piece, 1 + what / 2 % PIECES_MAX);
+	fuzz_device_put(&net.base, queue, piece, 1 + what / 2 % FUZZ_DEVICE_PIECES);
 }
 
 static void say_command(struct fuzz_input *input)
 {
-	uint8_t *memory = net.memory.host[1];
+	uint8_t *memory = net.base.memory.host[1];
 	uint32_t bytes = 2 + fuzz_u8(input) % COMMAND_BYTES;
 	const struct fuzz_piece piece[] = { { FUZZ_LOW_GPA, bytes, false },
 		                            { FUZZ_LOW_GPA + ANSWER_AT, 1 + fuzz_u8(input),
@@ -225,8 +170,8 @@ static void say_command(struct fuzz_input *input)
 	memory[0] = fuzz_u8(input) % 9;
 	memory[1] = fuzz_u8(input) % 6;
 	fuzz_copy(input, memory + 2, bytes - 2);
-	if (control_queue() < host()->device->queues)
-		put(control_queue(), piece, 2);
+	if (control_queue() < current()->queues)
+		fuzz_device_put(&net.base, control_queue(), piece, 2);
 }
 
 /* ---- the wire ---- */
@@ -265,34 +210,15 @@ static void run(struct fuzz_input *input)
 	struct pv_memory_frame frame;
 
 	net.wire.room = fuzz_u8(input) / 2;
-	fuzz_host_run(host());
+	fuzz_host_run(fuzz_device_host(&net.base));
 	while (pv_memory_wire_get(&net.wire, &frame)) {
 		check_frame(&frame);
 		free(frame.data);
 	}
-	for (uint16_t i = 0; i < host()->device->queues; i++) {
-		const struct pv_dev_ring *ring = &host()->device->queue[i].ring;
-
-		pv_bug_on(ring->fault == PV_RING_SOUND && ring->in_flight > 0);
-	}
+	fuzz_device_expect_rest(&net.base);
 }
 
 /* ---- the user ---- */
-
-/* To another device, which goes on, or, where what it is told makes no sense, begins anew. */
-static void move(struct fuzz_input *input, bool is_changed)
-{
-	static struct fuzz_state state;
-	struct fuzz_host *from = host();
-
-	fuzz_state_save(&state, from->device, is_changed ? input : NULL);
-	make_device(!net.current);
-	pv_bug_on(pv_device_abandon(from->device));
-	net.current = !net.current;
-	if (!fuzz_state_load(&state, host(), is_changed || from->has_broken))
-		start();
-	fuzz_host_close(from);
-}
 
 static void interfere(struct fuzz_input *input)
 {
@@ -301,24 +227,24 @@ static void interfere(struct fuzz_input *input)
 
 	switch (what % 8) {
 	case 0:
-		pv_net_set_link(host()->device, what & 8);
+		pv_net_set_link(current(), what & 8);
 		break;
 	case 1:
-		pv_net_announce(host()->device);
+		pv_net_announce(current());
 		break;
 	case 2:
-		pv_net_rx_filter(host()->device, &filter);
+		pv_net_rx_filter(current(), &filter);
 		pv_bug_on(filter.unicasts > PV_NET_MACS_MAX || filter.multicasts > PV_NET_MACS_MAX);
 		break;
 	case 3:
-		restart();
+		fuzz_device_restart(&net.base);
 		break;
 	case 4:
 	case 5:
-		move(input, what & 1);
+		fuzz_device_move(&net.base, what & 1 ? input : NULL, NULL);
 		break;
 	default:
-		host()->now_ns += TICK_NS;
+		fuzz_device_host(&net.base)->now_ns += TICK_NS;
 		break;
 	}
 }
@@ -327,7 +253,7 @@ static void step(struct fuzz_input *input)
 {
 	switch (fuzz_u8(input) % 8) {
 	case 0:
-		put_anything(input);
+		fuzz_device_put_any(&net.base, input);
 		break;
 	case 1:
 		send_packet(input);
@@ -342,7 +268,7 @@ static void step(struct fuzz_input *input)
 		interfere(input);
 		break;
 	case 5:
-		fuzz_memory_scribble(&net.memory, input);
+		fuzz_memory_scribble(&net.base.memory, input);
 		break;
 	default:
 		run(input);

@@ -10,14 +10,9 @@
 
 #include "devices/serial/serial.h"
 #include "ring/err.h"
-#include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/moved.h"
-#include "tests/fuzz/put.h"
+#include "tests/fuzz/device.h"
 
 #define PORTS      2u
-#define QUEUES     (2u * PORTS + 2u)
-#define RINGS_GPA  FUZZ_HIGH_GPA
-#define PIECES_MAX 7u
 #define CALL_BYTES (1u << 20) /* that a line is given in one call */
 #define MESSAGE_AT 0x300u
 
@@ -29,18 +24,15 @@ struct fuzz_line {
 };
 
 static struct fuzz_serial {
-	struct fuzz_memory memory;
+	struct fuzz_device base;
 	struct fuzz_line line[PORTS];
 	struct pv_serial_options options;
-	struct fuzz_host host[2];
-	unsigned int current;
-	uint64_t refused; /* bits that the driver does without */
-	struct fuzz_place place[QUEUES];
+	bool has_others; /* the device that it moves to: other ports */
 } serial;
 
-static struct fuzz_host *host(void)
+static struct pv_device *current(void)
 {
-	return &serial.host[serial.current];
+	return fuzz_device_host(&serial.base)->device;
 }
 
 /* ---- lines ---- */
@@ -49,7 +41,7 @@ static void check_pieces(const struct pv_iov *iov, uint16_t pieces)
 {
 	pv_bug_on(pieces == 0 || pv_iov_bytes(iov, pieces) > CALL_BYTES);
 	for (uint16_t i = 0; i < pieces; i++)
-		pv_bug_on(!fuzz_memory_has(&serial.memory, iov[i].base, iov[i].bytes));
+		pv_bug_on(!fuzz_memory_has(&serial.base.memory, iov[i].base, iov[i].bytes));
 }
 
 static size_t line_write(struct pv_line *of, const struct pv_iov *iov, uint16_t pieces)
@@ -135,7 +127,7 @@ static void add_port(uint16_t index, bool is_console)
 	const struct pv_serial_port port = { .line = &line->line,
 		                             .name = is_console ? NULL : "fuzz",
 		                             .is_console = is_console };
-	int err = pv_serial_add_port(host()->device, index, &port);
+	int err = pv_serial_add_port(current(), index, &port);
 
 	pv_bug_on(err != (line->is_port ? -PV_EBUSY : 0));
 	line->is_port = true;
@@ -149,42 +141,38 @@ static void remove_port(uint16_t index)
 
 	if (was_port)
 		line->is_going = true;
-	err = pv_serial_remove_port(host()->device, index, (struct pv_waiter){ was_removed, line });
+	err = pv_serial_remove_port(current(), index, (struct pv_waiter){ was_removed, line });
 	pv_bug_on(err != (!was_port ? -PV_EINVAL : was_going ? -PV_EBUSY : 0));
 }
 
 /* ---- birth and death ---- */
 
-static void make_device(unsigned int which)
+static void make(struct fuzz_host *made)
 {
-	struct fuzz_host *made = &serial.host[which];
-
 	*made = fuzz_host_of(fuzz_storage(pv_serial_bytes(&serial.options)));
 	made->device = pv_serial_init(made->storage, &made->port, &serial.options);
-	pv_device_mem_set(made->device, serial.memory.mem);
+	pv_device_mem_set(made->device, serial.base.memory.mem);
 }
 
-static uint8_t *ring_of(uint16_t index)
+/* Which way the pieces go that a driver of good will puts there. */
+static bool is_for_writing(uint16_t queue, uint16_t piece, uint16_t pieces)
 {
-	return serial.memory.host[2] + index * FUZZ_PUT_BYTES;
+	(void)piece;
+	(void)pieces;
+	return queue % 2 == 0;
 }
 
-static void start(void)
-{
-	struct pv_device *device = host()->device;
-	const uint64_t features = pv_device_features(device) & ~serial.refused;
+static const struct fuzz_device_kind kind = {
+	.make = make,
+	.is_for_writing = is_for_writing,
+	.places = { FUZZ_LOW_GPA, FUZZ_LOW_GPA, FUZZ_HIGH_GPA + 0x600, FUZZ_TOP_GPA, FUZZ_RING_GPA,
+	            FUZZ_TINY_GPA, FUZZ_HIGH_GPA, 0x7000000000000000u },
+	.step = 4u,
+};
 
-	pv_bug_on(pv_device_features_set(device, features | VIRTIO_F_VERSION_1));
-	pv_device_status_set(device, 0xf);
-	for (uint16_t i = 0; i < device->queues; i++)
-		fuzz_put_start(device, i, ring_of(i), RINGS_GPA + i * FUZZ_PUT_BYTES,
-		               &serial.place[i]);
-}
-
-static void restart(void)
+static void add_first_port(void)
 {
-	pv_bug_on(pv_device_reset(host()->device, (struct pv_waiter){ 0 }));
-	start();
+	add_port(0, true);
 }
 
 static void open_serial(struct fuzz_input *input)
@@ -192,7 +180,8 @@ static void open_serial(struct fuzz_input *input)
 	const uint8_t bits = fuzz_u8(input);
 
 	memset(&serial, 0, sizeof(serial));
-	fuzz_memory_open(&serial.memory);
+	serial.base.kind = &kind;
+	fuzz_memory_open(&serial.base.memory);
 	for (uint32_t i = 0; i < PORTS; i++)
 		serial.line[i].line.ops = &line_ops;
 	serial.options = (struct pv_serial_options){ .ports_max = PORTS,
@@ -202,51 +191,29 @@ static void open_serial(struct fuzz_input *input)
 		serial.options.is_single = true;
 		serial.options.ports_max = 1;
 	}
-	serial.refused = bits & 4 ? VIRTIO_F_RING_PACKED : 0;
-	serial.refused |= bits & 8 ? VIRTIO_CONSOLE_F_MULTIPORT : 0;
-	serial.refused |= bits & 16 ? VIRTIO_F_EVENT_IDX : 0;
-	make_device(0);
-	add_port(0, true);
-	start();
+	serial.base.refused = bits & 4 ? VIRTIO_F_RING_PACKED : 0;
+	serial.base.refused |= bits & 8 ? VIRTIO_CONSOLE_F_MULTIPORT : 0;
+	serial.base.refused |= bits & 16 ? VIRTIO_F_EVENT_IDX : 0;
+	fuzz_device_open(&serial.base, add_first_port);
 }
 
 static void close_serial(void)
 {
-	fuzz_host_close(host());
-	fuzz_memory_close(&serial.memory);
+	fuzz_host_close(fuzz_device_host(&serial.base));
+	fuzz_memory_close(&serial.base.memory);
 }
 
 /* ---- the driver ---- */
-
-static void put(uint16_t index, const struct fuzz_piece *piece, uint16_t pieces)
-{
-	fuzz_put(ring_of(index), &serial.place[index],
-	         host()->device->features & VIRTIO_F_RING_PACKED, piece, pieces);
-}
-
-static void put_anything(struct fuzz_input *input)
-{
-	static const uint64_t places[] = { FUZZ_LOW_GPA,  FUZZ_LOW_GPA,       FUZZ_HIGH_GPA + 0x600,
-		                           FUZZ_TOP_GPA,  FUZZ_RING_GPA,      FUZZ_TINY_GPA,
-		                           FUZZ_HIGH_GPA, 0x7000000000000000u };
-	const uint8_t what = fuzz_u8(input), wild = fuzz_u8(input);
-	const uint16_t queue = what % host()->device->queues, pieces = 1 + what / 8 % PIECES_MAX;
-	struct fuzz_piece piece[PIECES_MAX];
-
-	for (uint16_t i = 0; i < pieces; i++)
-		piece[i] = fuzz_any_piece(input, places, 4u, (queue % 2 == 0) != (wild >> i & 1));
-	put(queue, piece, pieces);
-}
 
 /* Buffers and bytes as a driver of good will has them. */
 static void put_something(struct fuzz_input *input)
 {
 	const uint8_t what = fuzz_u8(input);
-	const uint16_t queue = what % host()->device->queues;
+	const uint16_t queue = what % current()->queues;
 	const struct fuzz_piece piece = { FUZZ_TOP_GPA, 1 + fuzz_u16(input) % FUZZ_TOP_BYTES,
 		                          queue % 2 == 0 };
 
-	put(queue, &piece, 1);
+	fuzz_device_put(&serial.base, queue, &piece, 1);
 }
 
 static void say_message(struct fuzz_input *input)
@@ -259,19 +226,15 @@ static void say_message(struct fuzz_input *input)
 		                          which & 0x80 ? which % 16u : (uint32_t)sizeof(message),
 		                          false };
 
-	memcpy(serial.memory.host[1] + MESSAGE_AT, &message, sizeof(message));
-	if (VIRTIO_CONSOLE_CONTROL_TRANSMITQ < host()->device->queues)
-		put(VIRTIO_CONSOLE_CONTROL_TRANSMITQ, &piece, 1);
+	memcpy(serial.base.memory.host[1] + MESSAGE_AT, &message, sizeof(message));
+	if (VIRTIO_CONSOLE_CONTROL_TRANSMITQ < current()->queues)
+		fuzz_device_put(&serial.base, VIRTIO_CONSOLE_CONTROL_TRANSMITQ, &piece, 1);
 }
 
 static void run(void)
 {
-	fuzz_host_run(host());
-	for (uint16_t i = 0; i < host()->device->queues; i++) {
-		const struct pv_dev_ring *ring = &host()->device->queue[i].ring;
-
-		pv_bug_on(ring->fault == PV_RING_SOUND && ring->in_flight > 0);
-	}
+	fuzz_host_run(fuzz_device_host(&serial.base));
+	fuzz_device_expect_rest(&serial.base);
 	for (uint32_t i = 0; i < PORTS; i++)
 		pv_bug_on(serial.line[i].is_going);
 }
@@ -279,33 +242,17 @@ static void run(void)
 /* ---- the user ---- */
 
 /* The ports that are there go along, or the other ones. */
-static void add_ports_again(bool are_others)
+static void add_ports_again(void)
 {
 	for (uint16_t i = 0; i < serial.options.ports_max; i++) {
 		struct fuzz_line *line = &serial.line[i];
-		bool is_wanted = line->is_port != are_others;
+		bool is_wanted = line->is_port != serial.has_others;
 
 		line->line.user = NULL;
 		line->is_port = false;
 		if (is_wanted)
 			add_port(i, i == 0);
 	}
-}
-
-/* To another device, which goes on, or, where what it is told makes no sense, begins anew. */
-static void move(struct fuzz_input *input, bool is_changed, bool has_others)
-{
-	static struct fuzz_state state;
-	struct fuzz_host *from = host();
-
-	fuzz_state_save(&state, from->device, is_changed ? input : NULL);
-	make_device(!serial.current);
-	pv_bug_on(pv_device_abandon(from->device));
-	serial.current = !serial.current;
-	add_ports_again(has_others);
-	if (!fuzz_state_load(&state, host(), is_changed || from->has_broken))
-		start();
-	fuzz_host_close(from);
 }
 
 static void interfere(struct fuzz_input *input)
@@ -325,14 +272,15 @@ static void interfere(struct fuzz_input *input)
 		remove_port(index);
 		break;
 	case 4:
-		restart();
+		fuzz_device_restart(&serial.base);
 		break;
 	case 5:
 	case 6:
-		move(input, what & 1, what & 128);
+		serial.has_others = what & 128;
+		fuzz_device_move(&serial.base, what & 1 ? input : NULL, add_ports_again);
 		break;
 	default:
-		pv_device_config_write(host()->device, 8, &value, sizeof(value));
+		pv_device_config_write(current(), 8, &value, sizeof(value));
 		break;
 	}
 }
@@ -341,7 +289,7 @@ static void step(struct fuzz_input *input)
 {
 	switch (fuzz_u8(input) % 8) {
 	case 0:
-		put_anything(input);
+		fuzz_device_put_any(&serial.base, input);
 		break;
 	case 1:
 		put_something(input);
@@ -356,7 +304,7 @@ static void step(struct fuzz_input *input)
 		interfere(input);
 		break;
 	case 5:
-		fuzz_memory_scribble(&serial.memory, input);
+		fuzz_memory_scribble(&serial.base.memory, input);
 		break;
 	default:
 		run();

@@ -25,15 +25,6 @@
 static struct serdrv_rig rig;
 static uint8_t bytes_of[2][64];
 
-static struct pv_serdrv_port *port(uint32_t number)
-{
-	return pv_serdrv_port(rig.serial, number);
-}
-
-static const struct pv_serdrv_options with_own = { .ports_max = SERDRV_RIG_PORTS,
-	                                           .own_buffer_bytes = 16,
-	                                           .own_buffers = 2 };
-
 static void use(uint16_t queue, uint32_t id, uint32_t bytes)
 {
 	struct virtq_used *used = pv_fake_at(rig.fake.queue[queue].device_area);
@@ -55,19 +46,19 @@ static void a_length_beyond_the_buffer_is_cut_and_counted(void **state)
 		struct pv_serdrv_data data = { .buffer = { bytes_of[0], 16 } };
 
 		serdrv_rig_up(&rig, 0, NULL);
-		assert_int_equal(pv_serdrv_read(port(1), &data), 0);
-		pv_serdrv_publish(port(1));
+		assert_int_equal(pv_serdrv_read(serdrv_rig_port(&rig, 1), &data), 0);
+		pv_serdrv_publish(serdrv_rig_port(&rig, 1));
 		use(virtio_console_receiveq(1), 0, lengths[i]);
 		assert_int_equal(pv_serdrv_poll(rig.serial), 1);
 		assert_int_equal(data.bytes, 16);
-		assert_int_equal(pv_serdrv_counters(port(1)).lies, 1);
+		assert_int_equal(pv_serdrv_counters(serdrv_rig_port(&rig, 1)).lies, 1);
 		serdrv_rig_close(&rig);
 
-		serdrv_rig_up(&rig, 0, &with_own);
+		serdrv_rig_up(&rig, 0, &serdrv_rig_own);
 		use(virtio_console_receiveq(1), 0, lengths[i]);
 		assert_int_equal(pv_serdrv_poll(rig.serial), 1);
 		assert_int_equal(rig.received_bytes, 16);
-		assert_int_equal(pv_serdrv_counters(port(1)).lies, 1);
+		assert_int_equal(pv_serdrv_counters(serdrv_rig_port(&rig, 1)).lies, 1);
 		serdrv_rig_close(&rig);
 	}
 }
@@ -106,9 +97,9 @@ static void an_id_that_is_not_in_flight_breaks_the_queue_until_it_is_tended(void
 		/* Of messages to the driver all 16 places are in flight. */
 		if (queue == VIRTIO_CONSOLE_CONTROL_RECEIVEQ && id == 15)
 			continue;
-		serdrv_rig_up(&rig, 0, &with_own);
-		assert_int_equal(pv_serdrv_write(port(1), &out), 0);
-		pv_serdrv_publish(port(1));
+		serdrv_rig_up(&rig, 0, &serdrv_rig_own);
+		assert_int_equal(pv_serdrv_write(serdrv_rig_port(&rig, 1), &out), 0);
+		pv_serdrv_publish(serdrv_rig_port(&rig, 1));
 		use(queue, id, 1);
 		pv_serdrv_poll(rig.serial);
 		assert_true(pv_serdrv_is_broken(rig.serial));
@@ -130,7 +121,7 @@ static void an_id_that_is_not_in_flight_breaks_the_queue_until_it_is_tended(void
 static void ports_that_come_and_go_without_an_end_are_survived(void **state)
 {
 	(void)state;
-	serdrv_rig_up(&rig, VIRTIO_F_RING_RESET, &with_own);
+	serdrv_rig_up(&rig, VIRTIO_F_RING_RESET, &serdrv_rig_own);
 	rig.opens_all = true;
 	for (uint32_t i = 0; i < 1000; i++) {
 		uint32_t said = 0;
@@ -151,12 +142,12 @@ static void ports_that_come_and_go_without_an_end_are_survived(void **state)
 static void empty_buffers_without_an_end_do_not_hold_up_a_poll(void **state)
 {
 	(void)state;
-	serdrv_rig_up(&rig, 0, &with_own);
+	serdrv_rig_up(&rig, 0, &serdrv_rig_own);
 	for (uint32_t i = 0; i < 1000; i++) {
 		assert_int_equal(serdrv_rig_give(&rig, 1, "", 0), 0);
 		pv_serdrv_poll(rig.serial);
 	}
-	assert_int_equal(pv_serdrv_counters(port(1)).empty, 1000);
+	assert_int_equal(pv_serdrv_counters(serdrv_rig_port(&rig, 1)).empty, 1000);
 	assert_int_equal(rig.received_bytes, 0);
 	serdrv_rig_close(&rig);
 }
@@ -194,20 +185,20 @@ static void a_device_that_says_nothing_after_a_reset_costs_a_timeout(void **stat
 	uint64_t begin_ns;
 
 	(void)state;
-	serdrv_rig_up(&rig, 0, &with_own);
-	assert_int_equal(pv_serdrv_write(port(1), &out), 0);
-	pv_serdrv_publish(port(1));
+	serdrv_rig_up(&rig, 0, &serdrv_rig_own);
+	assert_int_equal(pv_serdrv_write(serdrv_rig_port(&rig, 1), &out), 0);
+	pv_serdrv_publish(serdrv_rig_port(&rig, 1));
 	rig.is_silent = true;
 	begin_ns = rig.fake.now_ns;
 	rig.fake.status |= VIRTIO_STATUS_NEEDS_RESET;
 	assert_int_equal(pv_serdrv_tend(rig.serial), 1);
 	assert_in_range(rig.fake.now_ns - begin_ns, SECOND_NS, 2 * SECOND_NS);
-	assert_false(pv_serdrv_state(port(1))->is_there);
+	assert_false(pv_serdrv_state(serdrv_rig_port(&rig, 1))->is_there);
 	assert_int_equal(out.error, -PV_EIO);
 	/* When it speaks in the end, all is well. */
 	serdrv_rig_read_messages(&rig);
 	pv_serdrv_poll(rig.serial);
-	assert_true(pv_serdrv_state(port(1))->is_there);
+	assert_true(pv_serdrv_state(serdrv_rig_port(&rig, 1))->is_there);
 	serdrv_rig_close(&rig);
 }
 
@@ -219,9 +210,9 @@ static void a_device_that_breaks_while_it_is_brought_up_again_ends_everything(vo
 	for (uint32_t at = 1; at < 60; at++) {
 		int error;
 
-		serdrv_rig_up(&rig, 0, &with_own);
-		assert_int_equal(pv_serdrv_write(port(1), &out), 0);
-		pv_serdrv_publish(port(1));
+		serdrv_rig_up(&rig, 0, &serdrv_rig_own);
+		assert_int_equal(pv_serdrv_write(serdrv_rig_port(&rig, 1), &out), 0);
+		pv_serdrv_publish(serdrv_rig_port(&rig, 1));
 		rig.fake.trouble_at = rig.fake.steps + at;
 		rig.fake.trouble = PV_FAKE_FAILS;
 		error = pv_serdrv_recover(rig.serial);
@@ -229,7 +220,7 @@ static void a_device_that_breaks_while_it_is_brought_up_again_ends_everything(vo
 		assert_true(error == 0 || (out.is_done && out.error == -PV_EBROKEN));
 		if (error)
 			assert_int_equal(pv_serdrv_recover(rig.serial), 0);
-		assert_true(pv_serdrv_state(port(1))->is_open);
+		assert_true(pv_serdrv_state(serdrv_rig_port(&rig, 1))->is_open);
 		serdrv_rig_close(&rig);
 	}
 }
@@ -268,7 +259,8 @@ static void lie(struct pv_random *random)
 static void act(struct pv_random *random, bool *is_out)
 {
 	const uint32_t which = pv_random_below(random, DATA);
-	struct pv_serdrv_port *at = port(pv_random_below(random, SERDRV_RIG_PORTS));
+	struct pv_serdrv_port *at =
+		serdrv_rig_port(&rig, pv_random_below(random, SERDRV_RIG_PORTS));
 
 	if (!is_out[which]) {
 		data[which] = (struct pv_serdrv_data){
@@ -298,7 +290,7 @@ static void a_device_that_lies_at_random_is_survived(void **state)
 		bool is_out[DATA] = { false };
 
 		serdrv_rig_up(&rig, round % 2 ? VIRTIO_F_RING_RESET : 0,
-		              round % 4 < 2 ? NULL : &with_own);
+		              round % 4 < 2 ? NULL : &serdrv_rig_own);
 		rig.is_silent = true;
 		rig.takes = 5;
 		for (int step = 0; step < 40; step++) {
@@ -322,7 +314,7 @@ static void a_device_without_one_of_its_queues_is_refused(void **state)
 	for (uint32_t queue = 0; queue < 2 * SERDRV_RIG_PORTS + 2; queue++) {
 		serdrv_rig_open(&rig, VIRTIO_CONSOLE_F_MULTIPORT);
 		rig.fake.size_max[queue] = 0;
-		assert_int_equal(serdrv_rig_start(&rig, &with_own), -PV_EINVAL);
+		assert_int_equal(serdrv_rig_start(&rig, &serdrv_rig_own), -PV_EINVAL);
 		assert_int_equal(rig.fake.shared_out + rig.fake.private_out, 0);
 	}
 }

@@ -48,7 +48,7 @@ static void take_all(void)
 	for (uint16_t queue = 0; queue < QUEUES; queue++)
 		while (balloon_rig_take(&rig, queue))
 			;
-	rig.area_at = 0;
+	rig.base.area_at = 0;
 	rig.ranges = 0;
 }
 
@@ -60,7 +60,7 @@ static void expect_service(void)
 	take_all();
 	balloon_rig_row(&rig, INFLATE, PAGE_A, 16);
 	balloon_rig_row(&rig, DEFLATE, PAGE_A, 16);
-	balloon_rig_offer(&rig, REPORT, &sg, 0, 1);
+	device_rig_offer(&rig.base, REPORT, &sg, 0, 1);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_gone(&rig, PAGE_A, 16);
 	balloon_rig_expect_gone(&rig, PAGE_C, 16);
@@ -68,7 +68,7 @@ static void expect_service(void)
 	balloon_rig_expect_back(&rig, INFLATE, 1);
 	balloon_rig_expect_back(&rig, DEFLATE, 1);
 	balloon_rig_expect_back(&rig, REPORT, 1);
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 }
 
 #define EVIL(name)                                                                                 \
@@ -76,8 +76,8 @@ static void expect_service(void)
 	static void name(void **state)                                                             \
 	{                                                                                          \
 		(void)state;                                                                       \
-		for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {                            \
-			rig_open(balloon_rig_rings[i], i % 2 ? PAGE : 16 * PAGE);                  \
+		for (uint16_t i = 0; i < PV_RING_KINDS; i++) {                                     \
+			rig_open(pv_ring_kind[i], i % 2 ? PAGE : 16 * PAGE);                       \
 			expect_service();                                                          \
 			name##_case();                                                             \
 			expect_service();                                                          \
@@ -91,23 +91,23 @@ static void expect_service(void)
 EVIL(chains_that_are_nothing_come_back_from_every_queue)
 {
 	const struct pv_sg nothing[] = {
-		{ pv_gpa_of(BALLOON_RIG_NOWHERE), 8 },
+		{ pv_gpa_of(DEVICE_RIG_NOWHERE), 8 },
 		{ pv_gpa_of(UINT64_MAX - 3), 8 },
 		{ pv_gpa_of(UINT64_MAX - 7), UINT32_MAX },
-		{ pv_gpa_of(BALLOON_RIG_CRUMBS_GPA), BALLOON_RIG_CRUMBS },
+		{ pv_gpa_of(DEVICE_RIG_CRUMBS_GPA), BALLOON_RIG_CRUMBS },
 		balloon_rig_free(PAGE_HOLE - 1, 2 * PAGE),
 		balloon_rig_free(PAGE_HOLE, PAGE),
 	};
-	struct pv_sg some[2] = { balloon_rig_alloc(&rig, 64), balloon_rig_alloc(&rig, 64) };
+	struct pv_sg some[2] = { device_rig_alloc(&rig.base, 64), device_rig_alloc(&rig.base, 64) };
 
 	for (uint16_t queue = 0; queue < QUEUES; queue++) {
 		const bool is_written = queue == REPORT;
 		uint64_t bad = rig.device->queue[queue].counters.bad_chains;
 
 		for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
-			balloon_rig_offer(&rig, queue, &nothing[i], !is_written, is_written);
-		balloon_rig_offer(&rig, queue, some, is_written, !is_written);
-		balloon_rig_offer(&rig, queue, some, 1, 1);
+			device_rig_offer(&rig.base, queue, &nothing[i], !is_written, is_written);
+		device_rig_offer(&rig.base, queue, some, is_written, !is_written);
+		device_rig_offer(&rig.base, queue, some, 1, 1);
 		balloon_rig_run(&rig);
 		balloon_rig_expect_back(&rig, queue, 8);
 		assert_int_equal(rig.device->queue[queue].counters.bad_chains, bad + 8);
@@ -121,22 +121,22 @@ EVIL(a_million_numbers_are_worked_on_in_turns)
 {
 	struct pv_random random = pv_random_start(pv_random_seed(), 3);
 	const uint32_t count = some_of(1000000);
-	struct pv_sg sg = balloon_rig_alloc(&rig, count * 4);
-	struct pv_le32 *number = (struct pv_le32 *)balloon_rig_at(&rig, sg.addr);
-	uint64_t before = balloon_rig_count(&rig, INFLATE, "pages"), now;
+	struct pv_sg sg = device_rig_alloc(&rig.base, count * 4);
+	struct pv_le32 *number = (struct pv_le32 *)device_rig_at(&rig.base, sg.addr);
+	uint64_t before = pv_count_of(rig.device, INFLATE, "pages"), now;
 	uint32_t runs = 0;
 
 	for (uint32_t i = 0; i < count; i++)
 		number[i] = pv_le32_of(i % 3 ? pv_random_below(&random, UINT32_MAX)
 		                             : PAGE_A + pv_random_below(&random, 5 * PAGES));
-	balloon_rig_offer(&rig, INFLATE, &sg, 1, 0);
-	balloon_rig_offer(&rig, DEFLATE, &sg, 1, 0);
+	device_rig_offer(&rig.base, INFLATE, &sg, 1, 0);
+	device_rig_offer(&rig.base, DEFLATE, &sg, 1, 0);
 	do {
-		now = balloon_rig_count(&rig, INFLATE, "pages");
+		now = pv_count_of(rig.device, INFLATE, "pages");
 		assert_true(now - before <= runs * (uint64_t)RUN_PAGES);
 		runs++;
 	} while (balloon_rig_run_once(&rig, INFLATE));
-	assert_int_equal(balloon_rig_count(&rig, INFLATE, "pages") - before, count);
+	assert_int_equal(pv_count_of(rig.device, INFLATE, "pages") - before, count);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, INFLATE, 1);
 	balloon_rig_expect_back(&rig, DEFLATE, 1);
@@ -147,31 +147,31 @@ EVIL(an_endless_list_holds_up_nobody)
 {
 	struct pv_sg sg[16];
 
-	sg[0] = balloon_rig_alloc(&rig, 4u << 20);
+	sg[0] = device_rig_alloc(&rig.base, 4u << 20);
 	for (uint32_t i = 1; i < 16; i++)
 		sg[i] = sg[0];
-	balloon_rig_offer(&rig, INFLATE, sg, 16, 0);
+	device_rig_offer(&rig.base, INFLATE, sg, 16, 0);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_true(balloon_rig_run_once(&rig, INFLATE));
-	balloon_rig_stop_queue(&rig, INFLATE);
+	device_rig_stop_queue(&rig.base, INFLATE);
 	assert_false(balloon_rig_take(&rig, INFLATE));
 	balloon_rig_move(&rig);
-	assert_int_equal(balloon_rig_start_queue(&rig, INFLATE), 0);
+	assert_int_equal(device_rig_start_queue(&rig.base, INFLATE), 0);
 }
 
 EVIL(a_run_takes_so_many_chains_and_no_more)
 {
-	struct pv_sg sg[BALLOON_RIG_INDIRECT_MAX];
+	struct pv_sg sg[DEVICE_RIG_INDIRECT_MAX];
 	uint32_t counts[2] = { 0 };
 
-	for (uint32_t i = 0; i < BALLOON_RIG_INDIRECT_MAX; i++)
+	for (uint32_t i = 0; i < DEVICE_RIG_INDIRECT_MAX; i++)
 		sg[i] = balloon_rig_free(PAGE_A, 16 * PAGE);
 	for (uint32_t i = 0; i < 4; i++)
-		balloon_rig_offer(&rig, REPORT, sg, 0, BALLOON_RIG_INDIRECT_MAX);
+		device_rig_offer(&rig.base, REPORT, sg, 0, DEVICE_RIG_INDIRECT_MAX);
 	counts[0] = rig.ranges;
 	balloon_rig_run_once(&rig, REPORT);
 	assert_in_range(rig.ranges - counts[0], 1, RUN_PIECES);
-	for (uint32_t i = 0; i < BALLOON_RIG_SIZE; i++)
+	for (uint32_t i = 0; i < DEVICE_RIG_SIZE; i++)
 		balloon_rig_row(&rig, INFLATE, PAGE_A, 1);
 	balloon_rig_run_once(&rig, INFLATE);
 	while (balloon_rig_take(&rig, INFLATE))
@@ -201,7 +201,7 @@ EVIL(statistics_that_are_noise_are_kept_as_far_as_they_make_sense)
 		assert_int_equal(stats.count, i + 1);
 		assert_true(stats.known >> VIRTIO_BALLOON_S_KNOWN == 0);
 		assert_in_range(stats.unknown, 0, PV_BALLOON_STATS_UNKNOWN);
-		rig.area_at = 0;
+		rig.base.area_at = 0;
 	}
 	pv_balloon_stats_period_set(rig.device, 0);
 }
@@ -212,22 +212,22 @@ EVIL(statistics_that_are_noise_are_kept_as_far_as_they_make_sense)
 static void a_driver_that_gives_its_rings_away_harms_itself(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		uint32_t first;
 
-		rig_open(balloon_rig_rings[i], PAGE);
-		rig.mem->region[0].page_bytes = PAGE;
-		first = (uint32_t)(rig.mem->region[0].gpa.v / PAGE);
+		rig_open(pv_ring_kind[i], PAGE);
+		rig.base.mem->region[0].page_bytes = PAGE;
+		first = (uint32_t)(rig.base.mem->region[0].gpa.v / PAGE);
 		for (uint32_t at = 0; at < 40; at += 8)
 			balloon_rig_row(&rig, INFLATE, first + at, 8);
 		for (uint16_t queue = 0; queue < QUEUES; queue++)
-			rig.queue[queue].is_due = true;
+			rig.base.queue[queue].is_due = true;
 		balloon_rig_run(&rig);
 		assert_true(rig.ranges > 0);
 		pv_device_reset(rig.device, (struct pv_waiter){ 0 });
 		balloon_rig_run(&rig);
-		rig.needs_resets = 0;
-		balloon_rig_start(&rig, balloon_rig_rings[i] | FEATURES);
+		rig.base.needs_resets = 0;
+		balloon_rig_start(&rig, pv_ring_kind[i] | FEATURES);
 		expect_service();
 		balloon_rig_close(&rig);
 	}
@@ -237,10 +237,10 @@ static void a_driver_that_gives_its_rings_away_harms_itself(void **state)
 
 static struct pv_sg any_piece(struct pv_random *random)
 {
-	struct pv_sg sg = balloon_rig_alloc(&rig, 4 + pv_random_below(random, 1000));
+	struct pv_sg sg = device_rig_alloc(&rig.base, 4 + pv_random_below(random, 1000));
 
 	for (uint32_t i = 0; i + 4 <= sg.bytes; i += 4)
-		*(struct pv_le32 *)balloon_rig_at(&rig, pv_gpa_add(sg.addr, i)) =
+		*(struct pv_le32 *)device_rig_at(&rig.base, pv_gpa_add(sg.addr, i)) =
 			pv_le32_of(PAGE_A - 20 + pv_random_below(random, 5 * PAGES));
 	switch (pv_random_below(random, 8)) {
 	case 0:
@@ -253,7 +253,7 @@ static struct pv_sg any_piece(struct pv_random *random)
 		sg.bytes = 1 + pv_random_below(random, 20 * PAGE);
 		break;
 	case 2:
-		sg.addr = pv_gpa_of(BALLOON_RIG_CRUMBS_GPA + pv_random_below(random, 100));
+		sg.addr = pv_gpa_of(DEVICE_RIG_CRUMBS_GPA + pv_random_below(random, 100));
 		sg.bytes = 1 + pv_random_below(random, 80);
 		break;
 	default:
@@ -273,9 +273,9 @@ static void offer_anything(struct pv_random *random)
 		readable = (uint16_t)pv_random_below(random, pieces + 1u);
 	for (uint16_t i = 0; i < pieces; i++)
 		sg[i] = any_piece(random);
-	if (rig.queue[queue].ring.free_descs < 16)
+	if (rig.base.queue[queue].ring.free_descs < 16)
 		return;
-	balloon_rig_offer(&rig, queue, sg, readable, (uint16_t)(pieces - readable));
+	device_rig_offer(&rig.base, queue, sg, readable, (uint16_t)(pieces - readable));
 }
 
 static void interfere(struct pv_random *random)
@@ -288,8 +288,8 @@ static void interfere(struct pv_random *random)
 		balloon_rig_switch(&rig, true);
 		break;
 	case 1:
-		balloon_rig_stop_queue(&rig, queue);
-		balloon_rig_continue_queue(&rig, queue);
+		device_rig_stop_queue(&rig.base, queue);
+		device_rig_continue_queue(&rig.base, queue);
 		break;
 	case 2:
 		balloon_rig_move(&rig);
@@ -304,7 +304,7 @@ static void interfere(struct pv_random *random)
 		rig.refusal = value % 4 ? 0 : -PV_EIO;
 		break;
 	default:
-		rig.is_slow = value % 2;
+		rig.base.is_slow = value % 2;
 		break;
 	}
 }
@@ -317,8 +317,7 @@ static void anything_at_random_is_survived(void **state)
 	for (uint32_t round = 0; round < some_of(300); round++) {
 		struct pv_random random = pv_random_start(pv_random_seed(), round);
 
-		rig_open(balloon_rig_rings[round % balloon_rig_ring_kinds],
-		         PAGE << pv_random_below(&random, 6));
+		rig_open(pv_ring_kind[round % PV_RING_KINDS], PAGE << pv_random_below(&random, 6));
 		for (uint32_t step = 0; step < 100; step++) {
 			offer_anything(&random);
 			if (pv_random_chance(&random, 20))
@@ -334,8 +333,8 @@ static void anything_at_random_is_survived(void **state)
 		assert_int_equal(pv_device_config_write(rig.device, 12, &no_poison, 4), 0);
 		for (uint16_t queue = 0; queue < QUEUES; queue++)
 			assert_int_equal(rig.device->queue[queue].ring.fault, PV_RING_SOUND);
-		rig.mem->region[1].page_bytes = PAGE;
-		rig.mem->region[3].page_bytes = PAGE;
+		rig.base.mem->region[1].page_bytes = PAGE;
+		rig.base.mem->region[3].page_bytes = PAGE;
 		expect_service();
 		balloon_rig_close(&rig);
 	}

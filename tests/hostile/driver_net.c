@@ -17,7 +17,9 @@
 #include "devices/net/net.h"
 #include "drivers/core/driver.h"
 #include "ring/err.h"
+#include "tests/support/counter.h"
 #include "tests/support/couple.h"
+#include "tests/support/each.h"
 #include "tests/support/memory_wire.h"
 
 #define COUNT(array) ((uint16_t)(sizeof(array) / sizeof((array)[0])))
@@ -64,16 +66,6 @@ static struct rig {
 static const struct pv_queue_counters *counters(uint16_t queue)
 {
 	return &rig.device->queue[queue].counters;
-}
-
-static uint64_t count(uint16_t queue, const char *name)
-{
-	const struct pv_device_ops *ops = rig.device->ops;
-	const struct pv_counter_name *which = ops->counter_names;
-
-	while (strcmp(which->name, name) != 0)
-		which++;
-	return pv_counter_at(ops->queue_counters(rig.device, queue), which);
 }
 
 static void filter_changed(void *arg)
@@ -278,25 +270,18 @@ static void on_every_ring(void (*evil)(void))
 	}
 }
 
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_case);                                                        \
-	}                                                                                          \
-	static void name##_case(void)
+#define EVIL(name) PV_TEST_EACH(on_every_ring, name)
 
 /* ---- packets that are none ---- */
 
 static void expect_dropped(const struct pv_sg *sg, uint16_t readable, uint16_t writable)
 {
-	uint64_t drops = count(SENDS, "drops");
+	uint64_t drops = pv_count_of(rig.device, SENDS, "drops");
 
 	offer(SENDS, sg, readable, writable);
 	run();
 	assert_int_equal(take(SENDS), 0);
-	assert_int_equal(count(SENDS, "drops"), drops + 1);
+	assert_int_equal(pv_count_of(rig.device, SENDS, "drops"), drops + 1);
 	expect_nothing_sent();
 }
 
@@ -444,17 +429,17 @@ EVIL(a_frame_for_which_there_are_never_buffers_is_dropped_and_those_behind_it_co
 	const struct pv_sg sg = at(0, 256);
 	const struct virtio_net_hdr hdr =
 		header(NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4, 1000, 34, 16);
-	uint64_t overruns = count(RECEIVES, "overruns");
+	uint64_t overruns = pv_count_of(rig.device, RECEIVES, "overruns");
 
 	make_frame(frame, sizeof(frame), 1);
 	rig.wire.wire.knows_headers = true;
 	pv_memory_wire_put(&rig.wire, 0, &hdr, frame, sizeof(frame));
 	offer(RECEIVES, &sg, 0, 1);
 	run();
-	assert_int_equal(count(RECEIVES, "overruns"), overruns);
+	assert_int_equal(pv_count_of(rig.device, RECEIVES, "overruns"), overruns);
 	pv_couple_pass(&rig.couple, 200000000);
 	run();
-	assert_int_equal(count(RECEIVES, "overruns"), overruns + 1);
+	assert_int_equal(pv_count_of(rig.device, RECEIVES, "overruns"), overruns + 1);
 	pv_memory_wire_put(&rig.wire, 0, NULL, frame, FRAME_BYTES);
 	run();
 	assert_int_equal(take(RECEIVES), HDR_BYTES + FRAME_BYTES);

@@ -15,6 +15,7 @@
 #include "drivers/core/driver.h"
 #include "ring/err.h"
 #include "tests/support/couple.h"
+#include "tests/support/each.h"
 #include "tests/support/stream_source.h"
 
 #define COUNT(array) ((uint16_t)(sizeof(array) / sizeof((array)[0])))
@@ -181,14 +182,7 @@ static void on_every_ring(void (*evil)(void))
 	}
 }
 
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_case);                                                        \
-	}                                                                                          \
-	static void name##_case(void)
+#define EVIL(name) PV_TEST_EACH(on_every_ring, name)
 
 /* ---- chains that are no requests ---- */
 

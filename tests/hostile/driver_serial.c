@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/serial_rig.h"
 
 #define PORTS     SERIAL_RIG_LINES
@@ -47,7 +48,7 @@ static void be_told(void)
 	while (!rig.device->queue[CONTROL_RX].is_stalled) {
 		serial_rig_buffer(&rig, CONTROL_RX, 80);
 		serial_rig_run(&rig);
-		assert_non_null(serial_rig_take(&rig, CONTROL_RX, &bytes));
+		assert_non_null(device_rig_take(&rig.base, CONTROL_RX, &bytes));
 	}
 }
 
@@ -80,27 +81,25 @@ static void expect_service(void)
 	serial_rig_expect_back(&rig, TX(1));
 	assert_int_equal(rig.line[1].written_bytes, 100);
 	assert_memory_equal(rig.line[1].written, data, 100);
-	buffer = serial_rig_take(&rig, RX(1), &bytes);
+	buffer = device_rig_take(&rig.base, RX(1), &bytes);
 	assert_non_null(buffer);
 	assert_int_equal(bytes, 70);
 	assert_memory_equal(buffer, data, 70);
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 }
 
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {                             \
-			rig_open(serial_rig_rings[i]);                                             \
-			expect_service();                                                          \
-			name##_case();                                                             \
-			expect_service();                                                          \
-			serial_rig_close(&rig);                                                    \
-		}                                                                                  \
-	}                                                                                          \
-	static void name##_case(void)
+static void on_every_ring(void (*evil)(void))
+{
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		rig_open(pv_ring_kind[i]);
+		expect_service();
+		evil();
+		expect_service();
+		serial_rig_close(&rig);
+	}
+}
+
+#define EVIL(name) PV_TEST_EACH(on_every_ring, name)
 
 /* ---- chains that are nothing ---- */
 
@@ -108,7 +107,7 @@ static void expect_bad(uint16_t queue, const struct pv_sg *sg, uint16_t readable
 {
 	uint64_t bad = serial_rig_counters(&rig, queue)->bad_chains;
 
-	serial_rig_offer(&rig, queue, sg, readable, writable);
+	device_rig_offer(&rig.base, queue, sg, readable, writable);
 	serial_rig_run(&rig);
 	serial_rig_expect_back(&rig, queue);
 	assert_int_equal(serial_rig_counters(&rig, queue)->bad_chains, bad + 1);
@@ -116,10 +115,11 @@ static void expect_bad(uint16_t queue, const struct pv_sg *sg, uint16_t readable
 
 EVIL(chains_that_are_nothing_come_back_from_every_queue)
 {
-	const struct pv_sg some[] = { serial_rig_alloc(&rig, 64), serial_rig_alloc(&rig, 64) };
-	const struct pv_sg nowhere = { pv_gpa_of(SERIAL_RIG_NOWHERE), 8 };
+	const struct pv_sg some[] = { device_rig_alloc(&rig.base, 64),
+		                      device_rig_alloc(&rig.base, 64) };
+	const struct pv_sg nowhere = { pv_gpa_of(DEVICE_RIG_NOWHERE), 8 };
 	const struct pv_sg at_the_end = { pv_gpa_of(UINT64_MAX - 3), 8 };
-	const struct pv_sg crumbs = { rig.crumbs, SERIAL_RIG_CRUMBS };
+	const struct pv_sg crumbs = { rig.base.crumbs, SERIAL_RIG_CRUMBS };
 	const uint16_t outs[] = { TX(1), CONTROL_TX }, ins[] = { RX(1), CONTROL_RX };
 	uint32_t bytes;
 
@@ -143,7 +143,7 @@ EVIL(chains_that_are_nothing_come_back_from_every_queue)
 	be_told();
 	serial_rig_buffer(&rig, RX(1), 1);
 	serial_rig_run(&rig);
-	assert_non_null(serial_rig_take(&rig, RX(1), &bytes));
+	assert_non_null(device_rig_take(&rig.base, RX(1), &bytes));
 	assert_int_equal(bytes, 1);
 }
 
@@ -152,12 +152,12 @@ EVIL(chains_that_are_nothing_come_back_from_every_queue)
 /* One buffer a hundred times over, in chains of many pieces: others on the loop have their turn. */
 EVIL(a_run_is_bounded_whatever_there_is)
 {
-	const struct pv_sg big = serial_rig_alloc(&rig, RUN_BYTES);
+	const struct pv_sg big = device_rig_alloc(&rig.base, RUN_BYTES);
 	const struct pv_sg sg[] = { big, big, big };
-	const struct pv_sg tiny = serial_rig_alloc(&rig, 1);
+	const struct pv_sg tiny = device_rig_alloc(&rig.base, 1);
 	uint64_t before;
 
-	serial_rig_offer(&rig, TX(2), sg, 3, 0);
+	device_rig_offer(&rig.base, TX(2), sg, 3, 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(serial_rig_counters(&rig, TX(2))->completions, 0);
 		pv_memory_line_forget(&rig.line[2]);
@@ -168,8 +168,8 @@ EVIL(a_run_is_bounded_whatever_there_is)
 	serial_rig_run(&rig);
 	pv_memory_line_forget(&rig.line[2]);
 	before = serial_rig_counters(&rig, TX(2))->completions;
-	for (uint32_t i = 0; i < SERIAL_RIG_SIZE; i++)
-		serial_rig_offer(&rig, TX(2), &tiny, 1, 0);
+	for (uint32_t i = 0; i < DEVICE_RIG_SIZE; i++)
+		device_rig_offer(&rig.base, TX(2), &tiny, 1, 0);
 	serial_rig_run_once(&rig);
 	assert_in_range(serial_rig_counters(&rig, TX(2))->completions - before, 1, RUN_BURST);
 	serial_rig_run(&rig);
@@ -178,7 +178,7 @@ EVIL(a_run_is_bounded_whatever_there_is)
 /* The driver gives no buffers: what waits for it is as much as it was. */
 EVIL(a_driver_that_is_told_nothing_costs_nothing)
 {
-	uint64_t told = serial_rig_count(&rig, CONTROL_RX, "messages");
+	uint64_t told = pv_count_of(rig.device, CONTROL_RX, "messages");
 
 	for (uint16_t i = 0; i < some_of(20000); i++) {
 		pv_memory_line_set_open(&rig.line[i % PORTS], i / PORTS % 2);
@@ -189,7 +189,7 @@ EVIL(a_driver_that_is_told_nothing_costs_nothing)
 		serial_rig_run_once(&rig);
 	}
 	be_told();
-	assert_in_range(serial_rig_count(&rig, CONTROL_RX, "messages") - told, 1, 5 * PORTS);
+	assert_in_range(pv_count_of(rig.device, CONTROL_RX, "messages") - told, 1, 5 * PORTS);
 }
 
 /* ---- chains that change ---- */
@@ -205,14 +205,14 @@ static void a_chain_that_changes_harms_nobody(void **state)
 		struct pv_sg sg;
 
 		rig_open(0);
-		sg = serial_rig_alloc(&rig, 100);
+		sg = device_rig_alloc(&rig.base, 100);
 		pv_memory_line_allow(&rig.line[1], 30);
-		serial_rig_offer(&rig, TX(1), &sg, 1, 0);
+		device_rig_offer(&rig.base, TX(1), &sg, 1, 0);
 		serial_rig_run(&rig);
-		table = (struct virtq_desc *)(void *)(rig.memory +
-		                                      (rig.queue[TX(1)].config.desc_area.v -
-		                                       rig.mem->region[0].gpa.v));
-		for (uint32_t j = 0; j < SERIAL_RIG_SIZE; j++)
+		table = (struct virtq_desc *)(void *)(rig.base.memory +
+		                                      (rig.base.queue[TX(1)].config.desc_area.v -
+		                                       rig.base.mem->region[0].gpa.v));
+		for (uint32_t j = 0; j < DEVICE_RIG_SIZE; j++)
 			table[j].len = pv_le32_of(lengths[i]);
 		pv_memory_line_allow(&rig.line[1], 100000);
 		serial_rig_run(&rig);
@@ -269,7 +269,7 @@ static void hear_all(void)
 	uint32_t bytes;
 	uint8_t *buffer;
 
-	while ((buffer = serial_rig_take(&rig, CONTROL_RX, &bytes)))
+	while ((buffer = device_rig_take(&rig.base, CONTROL_RX, &bytes)))
 		if (bytes > 0)
 			hear_message(buffer, bytes);
 }
@@ -299,7 +299,7 @@ static void say_noise(void)
 		return;
 	/* What lies there was told before it was said. */
 	hear_all();
-	rig.area_at = noise_area_at;
+	rig.base.area_at = noise_area_at;
 	serial_rig_send(&rig, CONTROL_TX, message, bytes);
 	if (bytes == sizeof(message[0]))
 		note_said(id, event, value);
@@ -334,21 +334,22 @@ static void disturb(void)
 
 static void exchange(void)
 {
-	uint32_t area_at = rig.area_at;
+	uint32_t area_at = rig.base.area_at;
 	uint16_t port = (uint16_t)pv_random_below(&rig.random, PORTS);
 	uint32_t bytes;
 
 	serial_rig_send(&rig, TX(port), data, 50);
 	pv_memory_line_put(&rig.line[port], data, 5);
-	if (rig.queue[RX(port)].ring.free_descs > 0)
+	if (rig.base.queue[RX(port)].ring.free_descs > 0)
 		serial_rig_buffer(&rig, RX(port), 10);
 	serial_rig_run(&rig);
-	while (serial_rig_take(&rig, TX(port), &bytes) || serial_rig_take(&rig, RX(port), &bytes))
+	while (device_rig_take(&rig.base, TX(port), &bytes) ||
+	       device_rig_take(&rig.base, RX(port), &bytes))
 		;
 	for (uint16_t i = 0; i < PORTS; i++)
 		pv_memory_line_forget(&rig.line[i]);
 	/* What still lies on a ring there may be overwritten. */
-	rig.area_at = area_at;
+	rig.base.area_at = area_at;
 }
 
 #define NOISE_STEPS 6000u
@@ -357,7 +358,7 @@ static void exchange(void)
 static bool noise_goes_on(uint32_t steps, time_t begin)
 {
 	if (getenv("PV_LONG"))
-		return time(NULL) - begin < SOAK_S / serial_rig_ring_kinds;
+		return time(NULL) - begin < SOAK_S / PV_RING_KINDS;
 	return steps < some_of(NOISE_STEPS);
 }
 
@@ -368,10 +369,10 @@ static void give_buffer(void)
 	struct pv_sg sg = { pv_gpa_add(noise_buffers.addr, turn * NOISE_BYTES),
 		            pv_random_below(&rig.random, NOISE_BYTES) };
 
-	if (rig.queue[CONTROL_RX].ring.free_descs == 0)
+	if (rig.base.queue[CONTROL_RX].ring.free_descs == 0)
 		return;
-	turn = (turn + 1) % (2 * SERIAL_RIG_SIZE);
-	serial_rig_offer(&rig, CONTROL_RX, &sg, 0, 1);
+	turn = (turn + 1) % (2 * DEVICE_RIG_SIZE);
+	device_rig_offer(&rig.base, CONTROL_RX, &sg, 0, 1);
 }
 
 static void noise_step(void)
@@ -393,20 +394,20 @@ static void noise_step(void)
 static void no_message_of_noise_makes_the_device_say_what_it_must_not(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		const time_t begin = time(NULL);
 
-		rig_open(serial_rig_rings[i]);
+		rig_open(pv_ring_kind[i]);
 		told.has_said_ready = true;
 		for (uint32_t port = 0; port < PORTS; port++)
 			told.has[port] = true;
-		noise_buffers = serial_rig_alloc(&rig, 2 * SERIAL_RIG_SIZE * NOISE_BYTES);
-		noise_area_at = rig.area_at;
+		noise_buffers = device_rig_alloc(&rig.base, 2 * DEVICE_RIG_SIZE * NOISE_BYTES);
+		noise_area_at = rig.base.area_at;
 		for (uint32_t step = 0; noise_goes_on(step, begin); step++) {
 			noise_step();
 			hear_all();
 		}
-		assert_int_equal(rig.needs_resets, 0);
+		assert_int_equal(rig.base.needs_resets, 0);
 		assert_int_equal(pv_device_reset(rig.device, (struct pv_waiter){ 0 }), 0);
 		serial_rig_close(&rig);
 	}
@@ -423,7 +424,7 @@ static void scribble(uint8_t *area, uint32_t bytes)
 
 static uint8_t *area_of(uint64_t gpa)
 {
-	return rig.memory + (gpa - rig.mem->region[0].gpa.v);
+	return rig.base.memory + (gpa - rig.base.mem->region[0].gpa.v);
 }
 
 static void rings_of_noise_break_queues_at_most(void **state)
@@ -431,22 +432,22 @@ static void rings_of_noise_break_queues_at_most(void **state)
 	uint32_t broken = 0;
 
 	(void)state;
-	for (uint32_t round = 0; round < some_of(40) * serial_rig_ring_kinds; round++) {
-		rig_open(serial_rig_rings[round % serial_rig_ring_kinds]);
+	for (uint32_t round = 0; round < some_of(40) * PV_RING_KINDS; round++) {
+		rig_open(pv_ring_kind[round % PV_RING_KINDS]);
 		rig.random = pv_random_start(pv_random_seed(), 1000 + round);
 		for (int step = 0; step < 10; step++) {
 			uint16_t queue = (uint16_t)pv_random_below(&rig.random, 2 * PORTS + 2);
-			const struct pv_ring_config *config = &rig.queue[queue].config;
+			const struct pv_ring_config *config = &rig.base.queue[queue].config;
 
 			pv_memory_line_forget(&rig.line[1]);
 			pv_memory_line_put(&rig.line[1], data, 10);
 			serial_rig_send(&rig, TX(1), data, 10);
-			scribble(area_of(config->desc_area.v), SERIAL_RIG_SIZE * 16);
-			scribble(area_of(config->driver_area.v), SERIAL_RIG_SIZE * 2 + 6);
+			scribble(area_of(config->desc_area.v), DEVICE_RIG_SIZE * 16);
+			scribble(area_of(config->driver_area.v), DEVICE_RIG_SIZE * 2 + 6);
 			for (int i = 0; i < 5; i++)
 				serial_rig_run_once(&rig);
 		}
-		broken += rig.needs_resets > 0;
+		broken += rig.base.needs_resets > 0;
 		for (uint16_t i = 0; i < rig.device->queues; i++)
 			assert_true(pv_queue_is_quiet(&rig.device->queue[i]));
 		serial_rig_close(&rig);

@@ -10,6 +10,7 @@
 #include "abi/virtio_features.h"
 #include "ring/barrier.h"
 #include "tests/hostile/rig.h"
+#include "tests/support/counter.h"
 
 #define MEMORY_BYTES (4u << 20)
 #define PACKED_ID    5u
@@ -329,26 +330,14 @@ bool rig_used(struct rig *rig, uint32_t *bytes)
 	return rig->is_packed ? packed_used(rig, bytes) : split_used(rig, bytes);
 }
 
-static uint64_t blk_counter(const struct rig *rig, const char *name)
-{
-	const struct pv_device_ops *ops = rig->device->ops;
-	const void *counters = ops->queue_counters(rig->device, 0);
-
-	for (const struct pv_counter_name *c = ops->counter_names; c->name; c++)
-		if (strcmp(c->name, name) == 0)
-			return pv_counter_at(counters, c);
-	fail_msg("no counter %s", name);
-	return 0;
-}
-
 uint64_t rig_errors(const struct rig *rig)
 {
-	return blk_counter(rig, "errors");
+	return pv_count_of(rig->device, 0, "errors");
 }
 
 uint64_t rig_unsupported(const struct rig *rig)
 {
-	return blk_counter(rig, "unsupported");
+	return pv_count_of(rig->device, 0, "unsupported");
 }
 
 const struct pv_queue_counters *rig_counters(const struct rig *rig)

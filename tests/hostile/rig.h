@@ -12,6 +12,7 @@
 #include "abi/virtio_ring.h"
 #include "devices/blk/blk.h"
 #include "tests/support/couple.h"
+#include "tests/support/each.h"
 #include "tests/support/slow_store.h"
 
 #define RIG_SIZE           16u
@@ -81,14 +82,7 @@ void rig_restart(struct rig *rig);
 void rig_on_every_ring(struct rig *rig, void (*evil)(void));
 
 /* A test whose body is a case for the on_every_ring() of its file. */
-#define EVIL(name)                                                                                 \
-	static void name##_case(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_case);                                                        \
-	}                                                                                          \
-	static void name##_case(void)
+#define EVIL(name) PV_TEST_EACH(on_every_ring, name)
 
 /* ---- writing ---- */
 

@@ -17,7 +17,7 @@
 #include "devices/blk/blk.h"
 #include "drivers/blk/blk.h"
 #include "ring/err.h"
-#include "tests/support/couple.h"
+#include "tests/support/couple_move.h"
 #include "tests/support/slow_store.h"
 
 #define DISK_SECTORS 256u
@@ -264,7 +264,7 @@ static void submit_one(struct rig *rig)
 
 static enum pv_twin_view other_view(const struct rig *rig)
 {
-	return rig->couple.view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE;
+	return pv_twin_other(rig->couple.view);
 }
 
 static void let_old_memory_go(struct rig *rig)
@@ -296,23 +296,18 @@ static void switch_memory(struct rig *rig)
 
 /* ---- saving and loading ---- */
 
-static void note(void *arg)
+static void look_at_store(void *arg)
 {
-	*(bool *)arg = true;
+	struct rig *rig = arg;
+
+	pv_slow_store_finish_one(store_of(rig));
+	for (uint16_t i = 0; i < QUEUES; i++)
+		pv_couple_wake(&rig->couple, i);
 }
 
 static void pause_device(struct rig *rig)
 {
-	bool is_paused = false;
-	struct pv_device *device = rig->couple.device;
-
-	assert_int_equal(pv_device_pause(device, (struct pv_waiter){ note, &is_paused }), 0);
-	while (!is_paused) {
-		pv_slow_store_finish_one(store_of(rig));
-		for (uint16_t i = 0; i < QUEUES; i++)
-			pv_couple_wake(&rig->couple, i);
-		pv_couple_run(&rig->couple);
-	}
+	pv_couple_pause(&rig->couple, look_at_store, rig);
 }
 
 static uint8_t *save_state(struct rig *rig, size_t *bytes)
@@ -333,6 +328,7 @@ static uint8_t *save_state(struct rig *rig, size_t *bytes)
 static void move_device(struct rig *rig)
 {
 	unsigned int other = !rig->current;
+	enum pv_twin_view view;
 	struct pv_device *device;
 	uint8_t *state;
 	size_t bytes;
@@ -342,17 +338,14 @@ static void move_device(struct rig *rig)
 	let_old_memory_go(rig);
 	assert_false(rig->is_old_memory_in_use);
 	state = save_state(rig, &bytes);
-	pv_twin_allow(&rig->couple.twin, rig->couple.view, false);
+	view = pv_couple_leave(&rig->couple);
 	device = make_device(rig, other);
-	pv_couple_set_device(&rig->couple, device, other_view(rig));
-	pv_twin_allow(&rig->couple.twin, rig->couple.view, true);
+	pv_couple_set_device(&rig->couple, device, view);
 	assert_int_equal(pv_device_load(device, state, bytes), 0);
 	/* It has no memory of the guest's any more. */
 	assert_int_equal(pv_device_abandon(rig->storage[rig->current]), 0);
 	rig->current = other;
-	pv_device_resume(device);
-	for (uint16_t i = 0; i < QUEUES; i++)
-		rig->couple.lane[i].is_kicked = true;
+	pv_couple_resume(&rig->couple);
 	rig->loads++;
 	free(state);
 }

@@ -13,24 +13,15 @@
 #include "devices/blk/internal.h"
 #include "drivers/blk/blk.h"
 #include "ring/err.h"
-#include "tests/support/couple.h"
-#include "tests/support/slow_store.h"
+#include "tests/support/blk_pair.h"
 
-#define DISK_BYTES (64u << 10)
-#define QUEUES     2u
-#define REQUESTS   6u
-#define FAILURES   32u
+#define QUEUES   2u
+#define REQUESTS 6u
+#define FAILURES 32u
 
 struct rig {
-	struct pv_couple couple;
-	struct pv_random random;
-	struct pv_slow_store store;
-	void *storage;
-	uint8_t disk[DISK_BYTES];
-	struct pv_blkdrv *driver;
+	struct blk_pair pair;
 	struct pv_blkdrv_request request[REQUESTS];
-	struct pv_gpa gpa;
-	struct pv_buffer data;
 	struct pv_blk_failure failure[FAILURES]; /* that the control side heard of */
 	uint32_t failures;
 	uint32_t resumed; /* times that it heard of that */
@@ -48,7 +39,7 @@ static void failed(void *arg, const struct pv_blk_failure *failure)
 static void resumed(void *arg)
 {
 	assert_ptr_equal(arg, &rig);
-	assert_false(pv_blk_is_stopped(rig.couple.device));
+	assert_false(pv_blk_is_stopped(rig.pair.couple.device));
 	rig.resumed++;
 }
 
@@ -65,31 +56,20 @@ static void rig_open(enum pv_blk_policy read_policy, enum pv_blk_policy write_po
 	const struct pv_blkdrv_options chosen = { .required = VIRTIO_F_RING_RESET,
 		                                  .queues = QUEUES };
 
-	rig = (struct rig){ .random = pv_random_start(pv_random_seed(), 0) };
-	pv_couple_open(&rig.couple, 4u << 20, rig.random);
-	rig.storage = aligned_alloc(64, (pv_blk_bytes(QUEUES) + 63) & ~(size_t)63);
-	memset(rig.storage, 0, pv_blk_bytes(QUEUES));
-	pv_slow_store_open(&rig.store, rig.disk, DISK_BYTES, &rig.random);
-	rig.store.withdraw_percent = 0;
-	pv_couple_set_device(&rig.couple,
-	                     pv_blk_init(rig.storage, &rig.couple.port, &rig.store.blk, &options),
-	                     PV_VIEW_DEVICE);
-	rig.gpa = pv_twin_alloc(&rig.couple.twin, 512, PV_SCATTERED, 100, &rig.random);
-	rig.data = (struct pv_buffer){ pv_twin_handle(&rig.couple.twin, rig.gpa), 512 };
-	assert_int_equal(pv_blkdrv_create(&rig.driver, &rig.couple.bus, &rig.couple.os, &chosen),
-	                 0);
+	memset(&rig, 0, sizeof(rig));
+	blk_pair_open(&rig.pair, 0);
+	rig.pair.store.withdraw_percent = 0;
+	blk_pair_start(&rig.pair, &options, &chosen);
 }
 
 static void rig_close(void)
 {
-	pv_blkdrv_destroy(rig.driver);
-	pv_couple_close(&rig.couple);
-	free(rig.storage);
+	blk_pair_close(&rig.pair);
 }
 
 static const struct pv_blk_counters *counters(uint16_t queue)
 {
-	return &pv_blk_of(rig.couple.device)->counters[queue];
+	return &pv_blk_of(rig.pair.couple.device)->counters[queue];
 }
 
 static void submit(uint32_t i, uint16_t queue, enum pv_blkdrv_op op)
@@ -97,23 +77,24 @@ static void submit(uint32_t i, uint16_t queue, enum pv_blkdrv_op op)
 	bool has_data = op == PV_BLKDRV_READ || op == PV_BLKDRV_WRITE;
 
 	rig.request[i] = (struct pv_blkdrv_request){
-		.op = op, .sector = i, .sectors = 1, .buffer = &rig.data, .buffers = has_data
+		.op = op, .sector = i, .sectors = 1, .buffer = &rig.pair.data, .buffers = has_data
 	};
-	assert_int_equal(pv_blkdrv_submit(pv_blkdrv_queue(rig.driver, queue), &rig.request[i]), 0);
-	pv_blkdrv_publish(pv_blkdrv_queue(rig.driver, queue));
+	assert_int_equal(pv_blkdrv_submit(pv_blkdrv_queue(rig.pair.driver, queue), &rig.request[i]),
+	                 0);
+	pv_blkdrv_publish(pv_blkdrv_queue(rig.pair.driver, queue));
 }
 
 /* All that can happen happens: lanes run until they have nothing to do, and sleep. */
 static void go_on(void)
 {
 	for (int i = 0; i < 100; i++) {
-		if (pv_slow_store_finish_one(&rig.store))
+		if (pv_slow_store_finish_one(&rig.pair.store))
 			for (uint16_t q = 0; q < QUEUES; q++)
-				pv_couple_wake(&rig.couple, q);
-		if (!pv_couple_run(&rig.couple))
-			pv_couple_sleep(&rig.couple);
+				pv_couple_wake(&rig.pair.couple, q);
+		if (!pv_couple_run(&rig.pair.couple))
+			pv_couple_sleep(&rig.pair.couple);
 		for (uint16_t q = 0; q < QUEUES; q++)
-			pv_blkdrv_poll(pv_blkdrv_queue(rig.driver, q));
+			pv_blkdrv_poll(pv_blkdrv_queue(rig.pair.driver, q));
 	}
 }
 
@@ -148,7 +129,7 @@ static void expect_counted(enum pv_blkdrv_op op, enum pv_blk_action action)
 {
 	const uint64_t bytes = action == PV_BLK_STOP ? 512 : 0;
 
-	assert_int_equal(rig.couple.device->queue[0].counters.completions, 1);
+	assert_int_equal(rig.pair.couple.device->queue[0].counters.completions, 1);
 	assert_int_equal(counters(0)->reads, op == PV_BLKDRV_READ);
 	assert_int_equal(counters(0)->writes, op == PV_BLKDRV_WRITE);
 	assert_int_equal(counters(0)->bytes_read, op == PV_BLKDRV_READ ? bytes : 0);
@@ -161,16 +142,16 @@ static void prove_policy(enum pv_blk_policy policy, enum pv_blkdrv_op op, int er
 	const enum pv_blk_action action = expected(policy, error);
 
 	rig_open(is_read ? policy : PV_BLK_ALWAYS_REPORT, is_read ? PV_BLK_ALWAYS_REPORT : policy);
-	rig.store.at_once_percent = at_once ? 100 : 0;
-	rig.store.fail_percent = 100;
-	rig.store.error = error;
+	rig.pair.store.at_once_percent = at_once ? 100 : 0;
+	rig.pair.store.fail_percent = 100;
+	rig.pair.store.error = error;
 	submit(0, 0, op);
 	go_on();
 	expect_one_failure(op, error, action);
 	assert_int_equal(rig.request[0].is_done, action != PV_BLK_STOP);
-	assert_int_equal(pv_blk_is_stopped(rig.couple.device), action == PV_BLK_STOP);
-	rig.store.fail_percent = 0;
-	pv_blk_resume(rig.couple.device);
+	assert_int_equal(pv_blk_is_stopped(rig.pair.couple.device), action == PV_BLK_STOP);
+	rig.pair.store.fail_percent = 0;
+	pv_blk_resume(rig.pair.couple.device);
 	go_on();
 	assert_true(rig.request[0].is_done);
 	assert_int_equal(rig.request[0].error, action == PV_BLK_REPORT ? -PV_EIO : 0);
@@ -197,12 +178,12 @@ static void each_policy_does_what_it_says_to_each_kind_of_request(void **state)
 static void stop_with_one_kept(void)
 {
 	rig_open(PV_BLK_ALWAYS_STOP, PV_BLK_ALWAYS_STOP);
-	rig.store.at_once_percent = 100;
-	rig.store.fail_percent = 100;
+	rig.pair.store.at_once_percent = 100;
+	rig.pair.store.fail_percent = 100;
 	submit(0, 0, PV_BLKDRV_WRITE);
 	go_on();
-	assert_true(pv_blk_is_stopped(rig.couple.device));
-	assert_int_equal(rig.couple.device->queue[0].held, 1);
+	assert_true(pv_blk_is_stopped(rig.pair.couple.device));
+	assert_int_equal(rig.pair.couple.device->queue[0].held, 1);
 }
 
 static void a_stopped_disk_takes_nothing_on_any_queue_and_its_lanes_sleep(void **state)
@@ -212,13 +193,13 @@ static void a_stopped_disk_takes_nothing_on_any_queue_and_its_lanes_sleep(void *
 	submit(1, 0, PV_BLKDRV_READ);
 	submit(2, 1, PV_BLKDRV_READ);
 	go_on();
-	assert_int_equal(pv_count_read(&rig.couple.device->queue[0].counters.requests), 1);
-	assert_int_equal(pv_count_read(&rig.couple.device->queue[1].counters.requests), 0);
+	assert_int_equal(pv_count_read(&rig.pair.couple.device->queue[0].counters.requests), 1);
+	assert_int_equal(pv_count_read(&rig.pair.couple.device->queue[1].counters.requests), 0);
 	for (uint16_t q = 0; q < QUEUES; q++)
-		assert_true(rig.couple.lane[q].is_asleep);
+		assert_true(rig.pair.couple.lane[q].is_asleep);
 
-	rig.store.fail_percent = 0;
-	pv_blk_resume(rig.couple.device);
+	rig.pair.store.fail_percent = 0;
+	pv_blk_resume(rig.pair.couple.device);
 	go_on();
 	for (uint32_t i = 0; i < 3; i++) {
 		assert_true(rig.request[i].is_done);
@@ -233,25 +214,25 @@ static void what_fails_again_is_tried_once_for_each_resume(void **state)
 {
 	(void)state;
 	rig_open(PV_BLK_ALWAYS_STOP, PV_BLK_ALWAYS_STOP);
-	rig.store.at_once_percent = 0;
-	rig.store.fail_percent = 100;
+	rig.pair.store.at_once_percent = 0;
+	rig.pair.store.fail_percent = 100;
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		submit(i, 0, PV_BLKDRV_READ);
 	/* All of them are with the store when the first one fails. */
 	go_on();
-	assert_int_equal(rig.couple.device->queue[0].held, REQUESTS);
+	assert_int_equal(rig.pair.couple.device->queue[0].held, REQUESTS);
 	assert_int_equal(counters(0)->kept, REQUESTS);
 	assert_true(rig.failures >= 1);
-	rig.store.at_once_percent = 100;
+	rig.pair.store.at_once_percent = 100;
 	for (uint32_t turn = 1; turn <= 3; turn++) {
-		pv_blk_resume(rig.couple.device);
+		pv_blk_resume(rig.pair.couple.device);
 		go_on();
 		/* The first fails at once, and stops those behind it. */
 		assert_int_equal(counters(0)->kept, REQUESTS + turn);
-		assert_int_equal(rig.couple.device->queue[0].held, REQUESTS);
+		assert_int_equal(rig.pair.couple.device->queue[0].held, REQUESTS);
 	}
-	rig.store.fail_percent = 0;
-	pv_blk_resume(rig.couple.device);
+	rig.pair.store.fail_percent = 0;
+	pv_blk_resume(rig.pair.couple.device);
 	go_on();
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		assert_true(rig.request[i].is_done && rig.request[i].error == 0);
@@ -262,25 +243,25 @@ static void what_fails_after_the_disk_went_on_is_done_again_without_another_stop
 {
 	(void)state;
 	rig_open(PV_BLK_ALWAYS_STOP, PV_BLK_ALWAYS_STOP);
-	rig.store.at_once_percent = 0;
-	rig.store.fail_percent = 100;
+	rig.pair.store.at_once_percent = 0;
+	rig.pair.store.fail_percent = 100;
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		submit(i, 0, PV_BLKDRV_READ);
-	pv_couple_run(&rig.couple);
-	assert_int_equal(rig.store.pendings, REQUESTS);
-	assert_true(pv_slow_store_finish_one(&rig.store));
-	pv_couple_wake(&rig.couple, 0);
-	pv_couple_run(&rig.couple);
-	assert_true(pv_blk_is_stopped(rig.couple.device));
-	pv_blk_resume(rig.couple.device);
+	pv_couple_run(&rig.pair.couple);
+	assert_int_equal(rig.pair.store.pendings, REQUESTS);
+	assert_true(pv_slow_store_finish_one(&rig.pair.store));
+	pv_couple_wake(&rig.pair.couple, 0);
+	pv_couple_run(&rig.pair.couple);
+	assert_true(pv_blk_is_stopped(rig.pair.couple.device));
+	pv_blk_resume(rig.pair.couple.device);
 	for (uint32_t i = 1; i < REQUESTS; i++)
-		assert_true(pv_slow_store_finish_one(&rig.store));
-	assert_false(pv_blk_is_stopped(rig.couple.device));
-	rig.store.fail_percent = 0;
+		assert_true(pv_slow_store_finish_one(&rig.pair.store));
+	assert_false(pv_blk_is_stopped(rig.pair.couple.device));
+	rig.pair.store.fail_percent = 0;
 	go_on();
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		assert_true(rig.request[i].is_done && rig.request[i].error == 0);
-	assert_int_equal(pv_blk_stops(rig.couple.device), 1);
+	assert_int_equal(pv_blk_stops(rig.pair.couple.device), 1);
 	assert_int_equal(rig.failures, 1);
 	rig_close();
 }
@@ -289,9 +270,9 @@ static void a_queue_that_is_taken_back_fails_what_it_kept(void **state)
 {
 	(void)state;
 	stop_with_one_kept();
-	assert_int_equal(pv_blkdrv_fail(rig.driver), 0);
+	assert_int_equal(pv_blkdrv_fail(rig.pair.driver), 0);
 	assert_true(rig.request[0].is_done);
-	assert_false(pv_blk_is_stopped(rig.couple.device));
+	assert_false(pv_blk_is_stopped(rig.pair.couple.device));
 	assert_int_equal(rig.resumed, 1);
 	rig_close();
 	assert_int_equal(rig.resumed, 1);
@@ -301,11 +282,11 @@ static void a_disk_without_anybody_to_tell_keeps_all_the_same(void **state)
 {
 	(void)state;
 	stop_with_one_kept();
-	pv_blk_of(rig.couple.device)->options.failed = NULL;
-	pv_blk_resume(rig.couple.device);
+	pv_blk_of(rig.pair.couple.device)->options.failed = NULL;
+	pv_blk_resume(rig.pair.couple.device);
 	go_on();
 	assert_int_equal(rig.failures, 1);
-	assert_true(pv_blk_is_stopped(rig.couple.device));
+	assert_true(pv_blk_is_stopped(rig.pair.couple.device));
 	rig_close();
 }
 
@@ -318,20 +299,20 @@ static void memory_that_goes_while_a_request_is_kept_fails_that_request(void **s
 	(void)state;
 	stop_with_one_kept();
 	/* All but the regions of the request's data. */
-	table = rig.couple.twin.table[PV_VIEW_DEVICE];
+	table = rig.pair.couple.twin.table[PV_VIEW_DEVICE];
 	without = malloc(pv_mem_table_bytes(table->count));
 	for (uint32_t i = 0; i < table->count; i++)
-		if (table->region[i].gpa.v - rig.gpa.v >= 512)
+		if (table->region[i].gpa.v - rig.pair.gpa.v >= 512)
 			without->region[kept++] = table->region[i];
 	without->count = kept;
 	assert_true(kept < table->count);
 	for (uint16_t q = 0; q < QUEUES; q++) {
-		pv_queue_mem_switch(&rig.couple.device->queue[q], without);
-		assert_int_equal(rig.couple.device->queue[q].ring.in_flight_before, 0);
+		pv_queue_mem_switch(&rig.pair.couple.device->queue[q], without);
+		assert_int_equal(rig.pair.couple.device->queue[q].ring.in_flight_before, 0);
 	}
-	pv_device_mem_set(rig.couple.device, without);
-	rig.store.fail_percent = 0;
-	pv_blk_resume(rig.couple.device);
+	pv_device_mem_set(rig.pair.couple.device, without);
+	rig.pair.store.fail_percent = 0;
+	pv_blk_resume(rig.pair.couple.device);
 	go_on();
 	assert_true(rig.request[0].is_done);
 	assert_int_equal(rig.request[0].error, -PV_EIO);

@@ -14,38 +14,20 @@
 #include "devices/blk/blk.h"
 #include "drivers/blk/internal.h"
 #include "ring/err.h"
-#include "tests/support/couple.h"
-#include "tests/support/slow_store.h"
+#include "tests/support/blk_pair.h"
 
-#define DISK_BYTES (64u << 10)
-#define SIZE       32u
-#define REQUESTS   6u
+#define SIZE     32u
+#define REQUESTS 6u
 
 struct rig {
-	struct pv_couple couple;
-	struct pv_random random;
-	struct pv_slow_store store;
-	void *storage;
-	uint8_t disk[DISK_BYTES];
-	struct pv_blkdrv *driver;
+	struct blk_pair pair;
 	struct pv_blkdrv_request request[REQUESTS];
-	struct pv_gpa gpa;
-	struct pv_buffer data;
-	uint32_t ends;
 	_Alignas(8) uint8_t journal[VHOST_INFLIGHT_ALIGN * SIZE];
 };
 
 static const struct pv_blk_options options = { .queues = 1,
 	                                       .queue_size_max = SIZE,
 	                                       .is_in_order = true };
-
-/* A device, on memory of its own. */
-static struct pv_device *device_make(struct rig *rig)
-{
-	rig->storage = aligned_alloc(64, (pv_blk_bytes(1) + 63) & ~(size_t)63);
-	memset(rig->storage, 0, pv_blk_bytes(1));
-	return pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk, &options);
-}
 
 static void rig_open(struct rig *rig, uint64_t features)
 {
@@ -56,76 +38,56 @@ static void rig_open(struct rig *rig, uint64_t features)
 		.queues = 1,
 	};
 
-	*rig = (struct rig){ .random = pv_random_start(pv_random_seed(), features) };
-	pv_couple_open(&rig->couple, 4u << 20, rig->random);
-	pv_slow_store_open(&rig->store, rig->disk, DISK_BYTES, &rig->random);
-	rig->store.at_once_percent = 0;
-	rig->store.withdraw_percent = 100;
-	rig->couple.lane[0].inflight = rig->journal;
-	rig->couple.inflight_places = SIZE;
-	pv_couple_set_device(&rig->couple, device_make(rig), PV_VIEW_DEVICE);
-	rig->gpa = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
-	rig->data = (struct pv_buffer){ pv_twin_handle(&rig->couple.twin, rig->gpa), 512 };
-	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &chosen),
-	                 0);
+	memset(rig, 0, sizeof(*rig));
+	blk_pair_open(&rig->pair, features);
+	rig->pair.store.at_once_percent = 0;
+	rig->pair.store.withdraw_percent = 100;
+	rig->pair.couple.lane[0].inflight = rig->journal;
+	rig->pair.couple.inflight_places = SIZE;
+	blk_pair_start(&rig->pair, &options, &chosen);
 }
 
 static void rig_close(struct rig *rig)
 {
-	pv_blkdrv_destroy(rig->driver);
-	pv_couple_close(&rig->couple);
-	free(rig->storage);
-}
-
-static void count_end(struct pv_blkdrv_request *request)
-{
-	++*(uint32_t *)request->arg;
+	blk_pair_close(&rig->pair);
 }
 
 /* Requests that are with the store, none of them answered. */
 static void load(struct rig *rig)
 {
-	struct pv_blkdrv_queue *queue = pv_blkdrv_queue(rig->driver, 0);
+	struct pv_blkdrv_queue *queue = pv_blkdrv_queue(rig->pair.driver, 0);
 
-	for (uint32_t i = 0; i < REQUESTS; i++) {
-		rig->request[i] = (struct pv_blkdrv_request){
-			.op = PV_BLKDRV_READ,
-			.buffer = &rig->data,
-			.buffers = 1,
-			.sector = i,
-			.done = count_end,
-			.arg = &rig->ends,
-		};
-		assert_int_equal(pv_blkdrv_submit(queue, &rig->request[i]), 0);
-	}
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		blk_pair_read(&rig->pair, 0, &rig->request[i], i);
 	pv_blkdrv_publish(queue);
-	pv_couple_run(&rig->couple);
-	assert_int_equal(rig->store.pendings, REQUESTS);
+	pv_couple_run(&rig->pair.couple);
+	assert_int_equal(rig->pair.store.pendings, REQUESTS);
 }
 
 static void finish_some(struct rig *rig, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		assert_true(pv_slow_store_finish_one(&rig->store));
-	pv_couple_wake(&rig->couple, 0);
-	pv_couple_run(&rig->couple);
-	pv_blkdrv_poll(pv_blkdrv_queue(rig->driver, 0));
+		assert_true(pv_slow_store_finish_one(&rig->pair.store));
+	pv_couple_wake(&rig->pair.couple, 0);
+	pv_couple_run(&rig->pair.couple);
+	pv_blkdrv_poll(pv_blkdrv_queue(rig->pair.driver, 0));
 }
 
 /* All that is left is with the store again, oldest first, and ends well. */
 static void expect_the_rest(struct rig *rig, uint32_t done)
 {
-	uint32_t interrupts = rig->couple.interrupts;
+	uint32_t interrupts = rig->pair.couple.interrupts;
 
-	pv_couple_wake(&rig->couple, 0);
-	pv_couple_run(&rig->couple);
+	pv_couple_wake(&rig->pair.couple, 0);
+	pv_couple_run(&rig->pair.couple);
 	/* What was done before may have been announced by nobody. */
-	assert_true(rig->couple.interrupts > interrupts);
-	assert_int_equal(rig->store.pendings, REQUESTS - done);
-	for (uint32_t i = 1; i < rig->store.pendings; i++)
-		assert_true(rig->store.pending[i - 1]->offset < rig->store.pending[i]->offset);
+	assert_true(rig->pair.couple.interrupts > interrupts);
+	assert_int_equal(rig->pair.store.pendings, REQUESTS - done);
+	for (uint32_t i = 1; i < rig->pair.store.pendings; i++)
+		assert_true(rig->pair.store.pending[i - 1]->offset <
+		            rig->pair.store.pending[i]->offset);
 	finish_some(rig, REQUESTS - done);
-	assert_int_equal(rig->ends, REQUESTS);
+	assert_int_equal(rig->pair.ends, REQUESTS);
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		assert_int_equal(rig->request[i].error, 0);
 }
@@ -143,20 +105,20 @@ static void stop_and_start(uint64_t features)
 	uint32_t done;
 
 	rig_open(&rig, features);
-	queue = &rig.couple.device->queue[0];
+	queue = &rig.pair.couple.device->queue[0];
 	load(&rig);
 	finish_some(&rig, 2);
-	done = rig.ends;
-	assert_int_equal(pv_device_queue_stop(rig.couple.device, 0,
+	done = rig.pair.ends;
+	assert_int_equal(pv_device_queue_stop(rig.pair.couple.device, 0,
 	                                      (struct pv_waiter){ note, &has_stopped }),
 	                 0);
 	assert_true(has_stopped);
-	pv_blkdrv_poll(pv_blkdrv_queue(rig.driver, 0));
+	pv_blkdrv_poll(pv_blkdrv_queue(rig.pair.driver, 0));
 	/* Nothing failed, and the position is behind all that was taken. */
-	assert_int_equal(rig.ends, done);
+	assert_int_equal(rig.pair.ends, done);
 	if (!(features & VIRTIO_F_RING_PACKED))
 		assert_int_equal(queue->position.avail, REQUESTS);
-	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
+	assert_int_equal(pv_couple_start_queue(&rig.pair.couple, 0), 0);
 	expect_the_rest(&rig, done);
 	rig_close(&rig);
 }
@@ -175,23 +137,23 @@ static void stop_to_move(uint64_t features)
 	uint32_t failures = 0;
 
 	rig_open(&rig, features);
-	assert_int_equal(pv_device_queue_log_set(rig.couple.device, 0, &logging), 0);
-	pv_queue_log(&rig.couple.device->queue[0]);
+	assert_int_equal(pv_device_queue_log_set(rig.pair.couple.device, 0, &logging), 0);
+	pv_queue_log(&rig.pair.couple.device->queue[0]);
 	load(&rig);
 	finish_some(&rig, 2);
-	pv_device_queue_stop(rig.couple.device, 0, (struct pv_waiter){ note, &has_stopped });
+	pv_device_queue_stop(rig.pair.couple.device, 0, (struct pv_waiter){ note, &has_stopped });
 	assert_true(has_stopped);
-	pv_blkdrv_poll(pv_blkdrv_queue(rig.driver, 0));
-	assert_int_equal(rig.ends, REQUESTS);
+	pv_blkdrv_poll(pv_blkdrv_queue(rig.pair.driver, 0));
+	assert_int_equal(rig.pair.ends, REQUESTS);
 	for (uint32_t i = 0; i < REQUESTS; i++)
 		failures += rig.request[i].error == -PV_EIO;
 	assert_int_equal(failures, REQUESTS - 2);
 	/* And the journal has nothing left. */
-	assert_int_equal(pv_device_queue_log_set(rig.couple.device, 0, &none), 0);
-	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
-	pv_couple_wake(&rig.couple, 0);
-	pv_couple_run(&rig.couple);
-	assert_int_equal(rig.store.pendings, 0);
+	assert_int_equal(pv_device_queue_log_set(rig.pair.couple.device, 0, &none), 0);
+	assert_int_equal(pv_couple_start_queue(&rig.pair.couple, 0), 0);
+	pv_couple_wake(&rig.pair.couple, 0);
+	pv_couple_run(&rig.pair.couple);
+	assert_int_equal(rig.pair.store.pendings, 0);
 	rig_close(&rig);
 }
 
@@ -216,23 +178,23 @@ static void start_without_the_image(uint64_t features)
 	rig_open(&rig, features);
 	load(&rig);
 	finish_some(&rig, 2);
-	done = rig.ends;
-	pv_device_queue_stop(rig.couple.device, 0, (struct pv_waiter){ 0 });
-	memory = rig.couple.twin.base[PV_VIEW_DRIVER];
-	copy = malloc(rig.couple.twin.bytes);
-	memcpy(copy, memory, rig.couple.twin.bytes);
+	done = rig.pair.ends;
+	pv_device_queue_stop(rig.pair.couple.device, 0, (struct pv_waiter){ 0 });
+	memory = rig.pair.couple.twin.base[PV_VIEW_DRIVER];
+	copy = malloc(rig.pair.couple.twin.bytes);
+	memcpy(copy, memory, rig.pair.couple.twin.bytes);
 	memcpy(journal, rig.journal, sizeof(journal));
 
-	locked = *rig.store.blk.ops;
+	locked = *rig.pair.store.blk.ops;
 	locked.begin = begin_locked;
-	rig.store.blk.ops = &locked;
-	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), -PV_EBUSY);
-	assert_memory_equal(memory, copy, rig.couple.twin.bytes);
+	rig.pair.store.blk.ops = &locked;
+	assert_int_equal(pv_couple_start_queue(&rig.pair.couple, 0), -PV_EBUSY);
+	assert_memory_equal(memory, copy, rig.pair.couple.twin.bytes);
 	assert_memory_equal(rig.journal, journal, sizeof(journal));
 	free(copy);
 
 	locked.begin = NULL;
-	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
+	assert_int_equal(pv_couple_start_queue(&rig.pair.couple, 0), 0);
 	expect_the_rest(&rig, done);
 	rig_close(&rig);
 }
@@ -248,15 +210,16 @@ static void replace_device(uint64_t features)
 	rig_open(&rig, features);
 	load(&rig);
 	finish_some(&rig, 2);
-	done = rig.ends;
-	old = rig.couple.device;
-	old_storage = rig.storage;
-	rig.store.pendings = 0;
-	rig.couple.lane[0].is_attached = false;
-	pv_couple_set_device(&rig.couple, device_make(&rig), PV_VIEW_DEVICE);
-	assert_int_equal(pv_device_features_set(rig.couple.device, old->features), 0);
-	pv_device_status_set(rig.couple.device, old->status);
-	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
+	done = rig.pair.ends;
+	old = rig.pair.couple.device;
+	old_storage = rig.pair.storage;
+	rig.pair.store.pendings = 0;
+	rig.pair.couple.lane[0].is_attached = false;
+	pv_couple_set_device(&rig.pair.couple, blk_pair_make_device(&rig.pair, &options),
+	                     PV_VIEW_DEVICE);
+	assert_int_equal(pv_device_features_set(rig.pair.couple.device, old->features), 0);
+	pv_device_status_set(rig.pair.couple.device, old->status);
+	assert_int_equal(pv_couple_start_queue(&rig.pair.couple, 0), 0);
 	expect_the_rest(&rig, done);
 	/* Only its memory is given back: what it had is gone. */
 	pv_dev_ring_break(&old->queue[0].ring, PV_RING_NO_MEMORY);
@@ -308,13 +271,13 @@ static void a_device_with_chains_left_to_be_taken_again_is_not_saved(void **stat
 	(void)state;
 	rig_open(&rig, 0);
 	load(&rig);
-	pv_device_queue_stop(rig.couple.device, 0, (struct pv_waiter){ note, &has_stopped });
-	assert_int_equal(pv_couple_start_queue(&rig.couple, 0), 0);
-	assert_int_equal(pv_device_pause(rig.couple.device, (struct pv_waiter){ note, &is_paused }),
-	                 0);
+	pv_device_queue_stop(rig.pair.couple.device, 0, (struct pv_waiter){ note, &has_stopped });
+	assert_int_equal(pv_couple_start_queue(&rig.pair.couple, 0), 0);
+	assert_int_equal(
+		pv_device_pause(rig.pair.couple.device, (struct pv_waiter){ note, &is_paused }), 0);
 	assert_true(is_paused);
-	assert_int_equal(pv_device_save(rig.couple.device, &nowhere), -PV_EBUSY);
-	pv_device_resume(rig.couple.device);
+	assert_int_equal(pv_device_save(rig.pair.couple.device, &nowhere), -PV_EBUSY);
+	pv_device_resume(rig.pair.couple.device);
 	expect_the_rest(&rig, 0);
 	rig_close(&rig);
 }

@@ -12,6 +12,7 @@
 
 #include "ring/err.h"
 #include "tests/support/bounce.h"
+#include "tests/support/each.h"
 #include "tests/support/slot_load.h"
 
 #define SECOND_NS 1000000000ull
@@ -60,14 +61,7 @@ static void on_every_ring(void (*body)(void))
 	}
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 ON_EVERY_RING(data_goes_through_the_port)
 {

@@ -14,6 +14,7 @@
 
 #include "drivers/bus/legacy.h"
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/mmio_couple.h"
 #include "tests/support/slot_load.h"
 
@@ -60,14 +61,7 @@ static void on_every_ring(void (*body)(void))
 	}
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 ON_EVERY_RING(requests_go_through)
 {

@@ -6,7 +6,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -14,24 +13,14 @@
 #include "drivers/blk/internal.h"
 #include "ring/barrier.h"
 #include "ring/err.h"
-#include "tests/support/couple.h"
-#include "tests/support/slow_store.h"
+#include "tests/support/blk_pair.h"
 
-#define DISK_BYTES (64u << 10)
-#define QUEUES     2u
-#define REQUESTS   5u /* for each queue */
+#define QUEUES   2u
+#define REQUESTS 5u /* for each queue */
 
 struct rig {
-	struct pv_couple couple;
-	struct pv_random random;
-	struct pv_slow_store store;
-	void *storage;
-	uint8_t disk[DISK_BYTES];
-	struct pv_blkdrv *driver;
+	struct blk_pair pair;
 	struct pv_blkdrv_request request[QUEUES][REQUESTS];
-	struct pv_gpa gpa;
-	struct pv_buffer data;
-	uint32_t ends;
 };
 
 static void rig_open(struct rig *rig, uint64_t format)
@@ -45,66 +34,40 @@ static void rig_open(struct rig *rig, uint64_t format)
 		.queues = QUEUES,
 	};
 
-	*rig = (struct rig){ .random = pv_random_start(pv_random_seed(), format) };
-	pv_couple_open(&rig->couple, 4u << 20, rig->random);
-	rig->storage = aligned_alloc(64, (pv_blk_bytes(QUEUES) + 63) & ~(size_t)63);
-	memset(rig->storage, 0, pv_blk_bytes(QUEUES));
-	pv_slow_store_open(&rig->store, rig->disk, DISK_BYTES, &rig->random);
-	rig->store.at_once_percent = 0;
-	rig->store.withdraw_percent = 100;
-	pv_couple_set_device(&rig->couple,
-	                     pv_blk_init(rig->storage, &rig->couple.port, &rig->store.blk,
-	                                 &options),
-	                     PV_VIEW_DEVICE);
-	rig->gpa = pv_twin_alloc(&rig->couple.twin, 512, PV_SCATTERED, 100, &rig->random);
-	rig->data = (struct pv_buffer){ pv_twin_handle(&rig->couple.twin, rig->gpa), 512 };
-	assert_int_equal(pv_blkdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &chosen),
-	                 0);
+	memset(rig, 0, sizeof(*rig));
+	blk_pair_open(&rig->pair, format);
+	rig->pair.store.at_once_percent = 0;
+	rig->pair.store.withdraw_percent = 100;
+	blk_pair_start(&rig->pair, &options, &chosen);
 }
 
 static void rig_close(struct rig *rig)
 {
-	pv_blkdrv_destroy(rig->driver);
-	pv_couple_close(&rig->couple);
-	free(rig->storage);
-}
-
-static void count_end(struct pv_blkdrv_request *request)
-{
-	++*(uint32_t *)request->arg;
+	blk_pair_close(&rig->pair);
 }
 
 /* Reads on both queues, all of them with the store, none of them answered. */
 static void load(struct rig *rig)
 {
 	for (uint16_t q = 0; q < QUEUES; q++) {
-		struct pv_blkdrv_queue *queue = pv_blkdrv_queue(rig->driver, q);
+		struct pv_blkdrv_queue *queue = pv_blkdrv_queue(rig->pair.driver, q);
 
-		for (uint32_t i = 0; i < REQUESTS; i++) {
-			rig->request[q][i] = (struct pv_blkdrv_request){
-				.op = PV_BLKDRV_READ,
-				.buffer = &rig->data,
-				.buffers = 1,
-				.sector = i,
-				.done = count_end,
-				.arg = &rig->ends,
-			};
-			assert_int_equal(pv_blkdrv_submit(queue, &rig->request[q][i]), 0);
-		}
+		for (uint32_t i = 0; i < REQUESTS; i++)
+			blk_pair_read(&rig->pair, q, &rig->request[q][i], i);
 		pv_blkdrv_publish(queue);
 	}
-	pv_couple_run(&rig->couple);
-	assert_int_equal(rig->store.pendings, QUEUES * REQUESTS);
+	pv_couple_run(&rig->pair.couple);
+	assert_int_equal(rig->pair.store.pendings, QUEUES * REQUESTS);
 }
 
 static void finish(struct rig *rig)
 {
 	for (int i = 0; i < 100; i++) {
-		pv_slow_store_finish_one(&rig->store);
+		pv_slow_store_finish_one(&rig->pair.store);
 		for (uint16_t q = 0; q < QUEUES; q++) {
-			pv_couple_wake(&rig->couple, q);
-			pv_couple_run(&rig->couple);
-			pv_blkdrv_poll(pv_blkdrv_queue(rig->driver, q));
+			pv_couple_wake(&rig->pair.couple, q);
+			pv_couple_run(&rig->pair.couple);
+			pv_blkdrv_poll(pv_blkdrv_queue(rig->pair.driver, q));
 		}
 	}
 }
@@ -124,13 +87,13 @@ static void take_back(uint64_t format)
 	struct pv_blkdrv_queue *queue;
 
 	rig_open(&rig, format);
-	queue = pv_blkdrv_queue(rig.driver, 1);
+	queue = pv_blkdrv_queue(rig.pair.driver, 1);
 	load(&rig);
 	assert_int_equal(pv_blkdrv_queue_reset(queue), 0);
-	assert_int_equal(rig.ends, REQUESTS);
+	assert_int_equal(rig.pair.ends, REQUESTS);
 	expect_errors(&rig, 1, -PV_EIO);
 	finish(&rig);
-	assert_int_equal(rig.ends, 2 * REQUESTS);
+	assert_int_equal(rig.pair.ends, 2 * REQUESTS);
 	expect_errors(&rig, 0, 0);
 
 	assert_int_equal(pv_blkdrv_submit(queue, &again), 0);
@@ -157,19 +120,20 @@ static void a_disk_says_how_worn_it_is_and_how_it_was_made(void **state)
 
 	(void)state;
 	rig_open(&rig, 0);
-	data = (struct pv_buffer){ rig.data.memory, sizeof(lifetime) };
+	data = (struct pv_buffer){ rig.pair.data.memory, sizeof(lifetime) };
 	request = (struct pv_blkdrv_request){ .op = PV_BLKDRV_GET_LIFETIME,
 		                              .buffer = &data,
 		                              .buffers = 1 };
-	assert_int_equal(pv_blkdrv_do(pv_blkdrv_queue(rig.driver, 0), &request, 1000000000), 0);
+	assert_int_equal(pv_blkdrv_do(pv_blkdrv_queue(rig.pair.driver, 0), &request, 1000000000),
+	                 0);
 	assert_int_equal(request.written_bytes, sizeof(lifetime));
-	pv_twin_read(&rig.couple.twin, rig.gpa, &lifetime, sizeof(lifetime));
+	pv_twin_read(&rig.pair.couple.twin, rig.pair.gpa, &lifetime, sizeof(lifetime));
 	assert_int_equal(pv_le16_get(lifetime.pre_eol_info), 3);
 	assert_int_equal(pv_le16_get(lifetime.device_lifetime_est_typ_a), 2);
 	assert_int_equal(pv_le16_get(lifetime.device_lifetime_est_typ_b), 11);
-	assert_int_equal(pv_blkdrv_disk(rig.driver)->geometry.cylinders, 900);
-	assert_int_equal(pv_blkdrv_disk(rig.driver)->geometry.heads, 15);
-	assert_int_equal(pv_blkdrv_disk(rig.driver)->geometry.sectors, 17);
+	assert_int_equal(pv_blkdrv_disk(rig.pair.driver)->geometry.cylinders, 900);
+	assert_int_equal(pv_blkdrv_disk(rig.pair.driver)->geometry.heads, 15);
+	assert_int_equal(pv_blkdrv_disk(rig.pair.driver)->geometry.sectors, 17);
 	rig_close(&rig);
 }
 
@@ -181,15 +145,15 @@ static void a_disk_that_changes_its_size_is_seen_by_the_driver(void **state)
 	(void)state;
 	rig_open(&rig, 0);
 	read = (struct pv_blkdrv_request){
-		.op = PV_BLKDRV_READ, .buffer = &rig.data, .buffers = 1, .sector = 100
+		.op = PV_BLKDRV_READ, .buffer = &rig.pair.data, .buffers = 1, .sector = 100
 	};
-	assert_int_equal(pv_blkdrv_capacity(rig.driver), DISK_BYTES / 512);
-	rig.store.blk.capacity_bytes = DISK_BYTES / 2;
-	assert_int_equal(pv_blk_resized(rig.couple.device, DISK_BYTES / 2), 0);
-	assert_int_equal(rig.couple.config_changes, 1);
-	assert_int_equal(pv_blkdrv_config_changed(rig.driver), 0);
-	assert_int_equal(pv_blkdrv_capacity(rig.driver), DISK_BYTES / 1024);
-	assert_int_equal(pv_blkdrv_submit(pv_blkdrv_queue(rig.driver, 0), &read), -PV_EINVAL);
+	assert_int_equal(pv_blkdrv_capacity(rig.pair.driver), BLK_PAIR_DISK_BYTES / 512);
+	rig.pair.store.blk.capacity_bytes = BLK_PAIR_DISK_BYTES / 2;
+	assert_int_equal(pv_blk_resized(rig.pair.couple.device, BLK_PAIR_DISK_BYTES / 2), 0);
+	assert_int_equal(rig.pair.couple.config_changes, 1);
+	assert_int_equal(pv_blkdrv_config_changed(rig.pair.driver), 0);
+	assert_int_equal(pv_blkdrv_capacity(rig.pair.driver), BLK_PAIR_DISK_BYTES / 1024);
+	assert_int_equal(pv_blkdrv_submit(pv_blkdrv_queue(rig.pair.driver, 0), &read), -PV_EINVAL);
 	rig_close(&rig);
 }
 
@@ -200,14 +164,14 @@ static void giving_the_device_up_under_load_ends_every_request_once(void **state
 	(void)state;
 	rig_open(&rig, VIRTIO_F_RING_PACKED);
 	load(&rig);
-	assert_int_equal(pv_blkdrv_fail(rig.driver), 0);
-	assert_int_equal(pv_device_status(rig.couple.device), 0);
-	assert_int_equal(rig.store.pendings, 0);
-	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	assert_int_equal(pv_blkdrv_fail(rig.pair.driver), 0);
+	assert_int_equal(pv_device_status(rig.pair.couple.device), 0);
+	assert_int_equal(rig.pair.store.pendings, 0);
+	assert_int_equal(rig.pair.ends, QUEUES * REQUESTS);
 	for (uint16_t q = 0; q < QUEUES; q++)
 		expect_errors(&rig, q, -PV_EBROKEN);
 	rig_close(&rig);
-	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	assert_int_equal(rig.pair.ends, QUEUES * REQUESTS);
 }
 
 static void a_ring_that_breaks_is_told_to_the_driver(void **state)
@@ -218,16 +182,16 @@ static void a_ring_that_breaks_is_told_to_the_driver(void **state)
 	(void)state;
 	rig_open(&rig, 0);
 	load(&rig);
-	assert_false(pv_blkdrv_is_broken(rig.driver));
+	assert_false(pv_blkdrv_is_broken(rig.pair.driver));
 	/* Somebody writes over the driver's index. */
-	ring = &pv_blkdrv_queue(rig.driver, 0)->base.ring;
+	ring = &pv_blkdrv_queue(rig.pair.driver, 0)->base.ring;
 	pv_publish_le16(&ring->avail->idx, (uint16_t)(ring->published + 1000));
-	pv_couple_wake(&rig.couple, 0);
-	pv_couple_run(&rig.couple);
-	assert_true(pv_blkdrv_is_broken(rig.driver));
-	assert_int_equal(pv_blkdrv_config_changed(rig.driver), -PV_EBROKEN);
-	assert_int_equal(pv_blkdrv_fail(rig.driver), 0);
-	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	pv_couple_wake(&rig.pair.couple, 0);
+	pv_couple_run(&rig.pair.couple);
+	assert_true(pv_blkdrv_is_broken(rig.pair.driver));
+	assert_int_equal(pv_blkdrv_config_changed(rig.pair.driver), -PV_EBROKEN);
+	assert_int_equal(pv_blkdrv_fail(rig.pair.driver), 0);
+	assert_int_equal(rig.pair.ends, QUEUES * REQUESTS);
 	rig_close(&rig);
 }
 
@@ -235,21 +199,21 @@ static void a_ring_that_breaks_is_told_to_the_driver(void **state)
 
 static void expect_recovered(struct rig *rig)
 {
-	uint32_t ended = rig->ends;
+	uint32_t ended = rig->pair.ends;
 
-	assert_true(pv_blkdrv_is_broken(rig->driver));
-	assert_int_equal(pv_blkdrv_recover(rig->driver), 0);
-	assert_int_equal(rig->ends, ended);
-	assert_false(pv_blkdrv_is_broken(rig->driver));
+	assert_true(pv_blkdrv_is_broken(rig->pair.driver));
+	assert_int_equal(pv_blkdrv_recover(rig->pair.driver), 0);
+	assert_int_equal(rig->pair.ends, ended);
+	assert_false(pv_blkdrv_is_broken(rig->pair.driver));
 	finish(rig);
-	assert_int_equal(rig->ends, QUEUES * REQUESTS);
+	assert_int_equal(rig->pair.ends, QUEUES * REQUESTS);
 	for (uint16_t q = 0; q < QUEUES; q++)
 		expect_errors(rig, q, 0);
 	/* And it works as ever. */
-	rig->ends = 0;
+	rig->pair.ends = 0;
 	load(rig);
 	finish(rig);
-	assert_int_equal(rig->ends, QUEUES * REQUESTS);
+	assert_int_equal(rig->pair.ends, QUEUES * REQUESTS);
 }
 
 static const uint64_t formats[] = { 0, VIRTIO_F_RING_PACKED, VIRTIO_F_INDIRECT_DESC,
@@ -266,17 +230,17 @@ static void a_device_that_needs_a_reset_gets_everything_once_more(void **state)
 		rig_open(&rig, formats[i]);
 		load(&rig);
 		/* Some have ended by then. */
-		pv_slow_store_finish_one(&rig.store);
-		pv_couple_wake(&rig.couple, 0);
-		pv_couple_run(&rig.couple);
-		pv_blkdrv_poll(pv_blkdrv_queue(rig.driver, 0));
-		pv_device_needs_reset(rig.couple.device);
+		pv_slow_store_finish_one(&rig.pair.store);
+		pv_couple_wake(&rig.pair.couple, 0);
+		pv_couple_run(&rig.pair.couple);
+		pv_blkdrv_poll(pv_blkdrv_queue(rig.pair.driver, 0));
+		pv_device_needs_reset(rig.pair.couple.device);
 		expect_recovered(&rig);
 		/* Again and again. */
 		for (int turn = 0; turn < 3; turn++) {
-			rig.ends = 0;
+			rig.pair.ends = 0;
 			load(&rig);
-			pv_device_needs_reset(rig.couple.device);
+			pv_device_needs_reset(rig.pair.couple.device);
 			expect_recovered(&rig);
 		}
 		rig_close(&rig);
@@ -291,12 +255,12 @@ static void a_queue_that_was_broken_gets_everything_once_more(void **state)
 	(void)state;
 	rig_open(&rig, 0);
 	load(&rig);
-	ring = &pv_blkdrv_queue(rig.driver, 0)->base.ring;
+	ring = &pv_blkdrv_queue(rig.pair.driver, 0)->base.ring;
 	pv_publish_le16(&ring->avail->idx, (uint16_t)(ring->published + 1000));
-	pv_couple_wake(&rig.couple, 0);
-	pv_couple_run(&rig.couple);
+	pv_couple_wake(&rig.pair.couple, 0);
+	pv_couple_run(&rig.pair.couple);
 	expect_recovered(&rig);
-	assert_true(pv_blkdrv_queue_counters(pv_blkdrv_queue(rig.driver, 0)).repeats > 0);
+	assert_true(pv_blkdrv_queue_counters(pv_blkdrv_queue(rig.pair.driver, 0)).repeats > 0);
 	rig_close(&rig);
 }
 
@@ -334,15 +298,15 @@ static void expect_given_up(const struct pv_bus_ops *ops, int error)
 
 	rig_open(&rig, 0);
 	load(&rig);
-	pv_device_needs_reset(rig.couple.device);
+	pv_device_needs_reset(rig.pair.couple.device);
 	worse = *ops;
-	rig.couple.bus.ops = &worse;
-	assert_int_equal(pv_blkdrv_recover(rig.driver), error);
-	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	rig.pair.couple.bus.ops = &worse;
+	assert_int_equal(pv_blkdrv_recover(rig.pair.driver), error);
+	assert_int_equal(rig.pair.ends, QUEUES * REQUESTS);
 	for (uint16_t q = 0; q < QUEUES; q++)
 		expect_errors(&rig, q, -PV_EBROKEN);
 	rig_close(&rig);
-	assert_int_equal(rig.ends, QUEUES * REQUESTS);
+	assert_int_equal(rig.pair.ends, QUEUES * REQUESTS);
 }
 
 static void a_device_that_is_another_one_after_its_reset_is_given_up(void **state)
@@ -352,7 +316,7 @@ static void a_device_that_is_another_one_after_its_reset_is_given_up(void **stat
 
 	(void)state;
 	rig_open(&rig, 0);
-	good = rig.couple.bus.ops;
+	good = rig.pair.couple.bus.ops;
 	rig_close(&rig);
 	ops = *good;
 	ops.features_get = fewer_features;

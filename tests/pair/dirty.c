@@ -224,8 +224,7 @@ static void device_returns(struct run *run)
 /* As a host does it: no second change before the first is over. */
 static void memory_changes(struct run *run)
 {
-	enum pv_twin_view other = run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-	                                                      : PV_VIEW_DEVICE;
+	enum pv_twin_view other = pv_twin_other(run->view);
 
 	if (run->pair.device.in_flight_before > 0)
 		return;

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/net_rig.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -49,15 +50,15 @@ static const struct {
 
 static void on_every_kind(void (*body)(void))
 {
-	for (uint64_t i = 0; i < COUNT(kinds) * net_rig_ring_kinds; i++) {
+	for (uint64_t i = 0; i < COUNT(kinds) * PV_RING_KINDS; i++) {
 		const struct net_rig_options options = {
-			.ring_features = net_rig_rings[i % net_rig_ring_kinds],
-			.without = kinds[i / net_rig_ring_kinds].without,
-			.has_own_buffers = kinds[i / net_rig_ring_kinds].has_own_buffers,
-			.pairs = kinds[i / net_rig_ring_kinds].pairs,
+			.ring_features = pv_ring_kind[i % PV_RING_KINDS],
+			.without = kinds[i / PV_RING_KINDS].without,
+			.has_own_buffers = kinds[i / PV_RING_KINDS].has_own_buffers,
+			.pairs = kinds[i / PV_RING_KINDS].pairs,
 			.has_source_for_each_pair =
-				kinds[i / net_rig_ring_kinds].has_source_for_each_pair,
-			.knows_headers = kinds[i / net_rig_ring_kinds].knows_headers,
+				kinds[i / PV_RING_KINDS].has_source_for_each_pair,
+			.knows_headers = kinds[i / PV_RING_KINDS].knows_headers,
 			.number = i,
 		};
 
@@ -67,14 +68,7 @@ static void on_every_kind(void (*body)(void))
 	}
 }
 
-#define ON_EVERY_KIND(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_kind(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_KIND(name) PV_TEST_EACH(on_every_kind, name)
 
 static uint16_t any_pair(void)
 {

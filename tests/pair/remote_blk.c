@@ -13,6 +13,7 @@
 
 #include "drivers/blk/blk.h"
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/remote_rig.h"
 #include "tests/support/server.h"
 
@@ -145,14 +146,7 @@ static void on_every_bus_and_ring(void (*body)(void))
 		}
 }
 
-#define ON_EVERY_BUS_AND_RING(name)                                                                \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_bus_and_ring(name##_body);                                                \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_BUS_AND_RING(name) PV_TEST_EACH(on_every_bus_and_ring, name)
 
 ON_EVERY_BUS_AND_RING(requests_go_through)
 {

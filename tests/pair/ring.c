@@ -354,8 +354,7 @@ static uint16_t pick_taken(struct run *run)
 
 static void allow_old_view(struct run *run, bool is_allowed)
 {
-	enum pv_twin_view other = run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-	                                                      : PV_VIEW_DEVICE;
+	enum pv_twin_view other = pv_twin_other(run->view);
 
 	pv_twin_allow(&run->pair.twin, other, is_allowed);
 }
@@ -439,8 +438,7 @@ static void device_sleeps(struct run *run)
  * time. */
 static void memory_changes(struct run *run)
 {
-	enum pv_twin_view other = run->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-	                                                      : PV_VIEW_DEVICE;
+	enum pv_twin_view other = pv_twin_other(run->view);
 	int error;
 
 	if (run->taken_before > 0)

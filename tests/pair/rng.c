@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/rng_rig.h"
 
 #define STEPS      1500u
@@ -31,13 +32,13 @@ static const struct {
 /* All rings, at a rate each, with PCI and without. */
 static void on_every_ring(void (*body)(void))
 {
-	for (uint64_t i = 0; i < 2 * RATES * rng_rig_ring_kinds; i++) {
+	for (uint64_t i = 0; i < 2 * RATES * PV_RING_KINDS; i++) {
 		const uint64_t which = i / 2;
 		const struct rng_rig_options options = {
-			.ring_features = rng_rig_rings[which % rng_rig_ring_kinds],
+			.ring_features = pv_ring_kind[which % PV_RING_KINDS],
 			.number = i,
-			.max_bytes = rates[which / rng_rig_ring_kinds].max_bytes,
-			.period_ns = rates[which / rng_rig_ring_kinds].period_ns,
+			.max_bytes = rates[which / PV_RING_KINDS].max_bytes,
+			.period_ns = rates[which / PV_RING_KINDS].period_ns,
 			.is_on_pci = i % 2,
 		};
 
@@ -47,14 +48,7 @@ static void on_every_ring(void (*body)(void))
 	}
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 static void one_step(bool may_move)
 {
@@ -92,7 +86,7 @@ static void run_steps(bool may_move)
 ON_EVERY_RING(what_the_source_gave_arrives_in_order_and_once)
 {
 	run_steps(false);
-	assert_int_equal(rng_rig_counter(&rig, "bytes"), rig.bytes);
+	assert_int_equal(pv_count_of(rig.couple->device, 0, "bytes"), rig.bytes);
 	/* All that was taken from the source was given, but for the stock. */
 	assert_in_range(rig.source.given - rig.bytes, 0, RNG_RIG_STOCK_BYTES);
 	assert_int_equal(pv_rngdrv_counters(rig.driver).bytes, rig.bytes);
@@ -154,7 +148,7 @@ ON_EVERY_RING(a_wait_ends_though_the_source_stays_dry)
 	/* It is not lost: it is filled when there is something. */
 	rig.source.dry_percent = 0;
 	assert_int_equal(pv_rngdrv_wait(rig.driver, &request, TIMEOUT_NS), 0);
-	assert_int_equal(rng_rig_counter(&rig, "starved"), 1);
+	assert_int_equal(pv_count_of(rig.couple->device, 0, "starved"), 1);
 }
 
 ON_EVERY_RING(a_queue_is_taken_back_and_works_again)

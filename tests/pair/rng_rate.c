@@ -70,15 +70,16 @@ static void check_rate(uint64_t ticks)
 static void a_period_has_its_bytes_and_no_more(void **state)
 {
 	(void)state;
-	for (uint64_t ring = 0; ring < 2 * rng_rig_ring_kinds; ring++) {
-		open_limited(rng_rig_rings[ring / 2], ring);
+	for (uint64_t ring = 0; ring < 2 * PV_RING_KINDS; ring++) {
+		open_limited(pv_ring_kind[ring / 2], ring);
 		for (uint64_t i = 0; i < TICKS; i++) {
 			tick();
 			given[i + 1] = rig.bytes;
 		}
 		check_rate(TICKS);
 		assert_true(rig.bytes >= (PERIODS - 1) * MAX_BYTES);
-		assert_in_range(rng_rig_counter(&rig, "throttled"), PERIODS - 2, PERIODS + 2);
+		assert_in_range(pv_count_of(rig.couple->device, 0, "throttled"), PERIODS - 2,
+		                PERIODS + 2);
 		rng_rig_close(&rig);
 	}
 }
@@ -98,7 +99,7 @@ static void a_queue_that_waits_does_nothing_until_its_time(void **state)
 	counters = &rig.couple->device->queue[0].counters;
 	bursts = counters->bursts;
 	asked = rig.source.asked;
-	throttled = rng_rig_counter(&rig, "throttled");
+	throttled = pv_count_of(rig.couple->device, 0, "throttled");
 	for (int i = 0; i < 100; i++) {
 		rig.couple->lane[0].is_kicked = true;
 		assert_false(pv_couple_run(rig.couple));
@@ -108,7 +109,7 @@ static void a_queue_that_waits_does_nothing_until_its_time(void **state)
 	}
 	assert_int_equal(counters->bursts, bursts);
 	assert_int_equal(rig.source.asked, asked);
-	assert_int_equal(rng_rig_counter(&rig, "throttled"), throttled);
+	assert_int_equal(pv_count_of(rig.couple->device, 0, "throttled"), throttled);
 	assert_int_equal(rig.out, 4);
 	rng_rig_settle(&rig);
 	rng_rig_close(&rig);
@@ -142,8 +143,8 @@ static void note(void *arg)
 static void a_queue_that_waits_is_paused_and_goes_on(void **state)
 {
 	(void)state;
-	for (uint64_t ring = 0; ring < rng_rig_ring_kinds; ring++) {
-		open_limited(rng_rig_rings[ring], 200 + ring);
+	for (uint64_t ring = 0; ring < PV_RING_KINDS; ring++) {
+		open_limited(pv_ring_kind[ring], 200 + ring);
 		for (uint64_t i = 0; i < TICKS; i++) {
 			bool is_paused = false;
 			struct pv_device *device = rig.couple->device;
@@ -168,8 +169,8 @@ static void a_queue_that_waits_is_paused_and_goes_on(void **state)
 static void the_budget_goes_along_with_the_device(void **state)
 {
 	(void)state;
-	for (uint64_t ring = 0; ring < 2 * rng_rig_ring_kinds; ring++) {
-		open_limited(rng_rig_rings[ring / 2], 300 + ring);
+	for (uint64_t ring = 0; ring < 2 * PV_RING_KINDS; ring++) {
+		open_limited(pv_ring_kind[ring / 2], 300 + ring);
 		for (uint64_t i = 0; i < TICKS; i++) {
 			tick();
 			given[i + 1] = rig.bytes;
@@ -197,7 +198,7 @@ static void a_reset_gives_no_more(void **state)
 		assert_int_equal(pv_rngdrv_queue_reset(rig.driver), 0);
 		rig.place = rig.source.given;
 	}
-	bytes = rng_rig_counter(&rig, "bytes");
+	bytes = pv_count_of(rig.couple->device, 0, "bytes");
 	assert_int_equal(bytes, MAX_BYTES);
 	rng_rig_close(&rig);
 }
@@ -214,10 +215,10 @@ static void a_smaller_budget_counts_where_the_device_goes(void **state)
 	rng_rig_move(&rig);
 	keep_full();
 	pv_couple_run(rig.couple);
-	assert_int_equal(rng_rig_counter(&rig, "bytes"), 0);
+	assert_int_equal(pv_count_of(rig.couple->device, 0, "bytes"), 0);
 	pv_couple_pass(rig.couple, PERIOD_NS / 2);
 	pv_couple_run(rig.couple);
-	assert_int_equal(rng_rig_counter(&rig, "bytes"), 50);
+	assert_int_equal(pv_count_of(rig.couple->device, 0, "bytes"), 50);
 	rng_rig_settle(&rig);
 	rng_rig_close(&rig);
 }

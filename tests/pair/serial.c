@@ -24,9 +24,9 @@ static struct serial_pair pair;
 /* All rings, with buffers of the driver's own and without. */
 static void on_every_kind(uint64_t without, void (*body)(void))
 {
-	for (uint64_t i = 0; i < 2 * serial_pair_ring_kinds; i++) {
+	for (uint64_t i = 0; i < 2 * PV_RING_KINDS; i++) {
 		const struct serial_pair_options options = {
-			.ring_features = serial_pair_rings[i / 2],
+			.ring_features = pv_ring_kind[i / 2],
 			.without = without,
 			.has_own_buffers = i % 2,
 			.number = i,

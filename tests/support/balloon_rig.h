@@ -8,14 +8,12 @@
 #define PV_TESTS_BALLOON_RIG_H
 
 #include "devices/balloon/balloon.h"
-#include "ring/drv_ring.h"
+#include "tests/support/counter.h"
+#include "tests/support/device_rig.h"
 
-#define BALLOON_RIG_SIZE         64u
-#define BALLOON_RIG_INDIRECT_MAX 16u
-#define BALLOON_RIG_AREA_BYTES   (8u << 20)
-#define BALLOON_RIG_CRUMBS       1024u /* regions of a byte */
-#define BALLOON_RIG_CRUMBS_GPA   0x40000000u
-#define BALLOON_RIG_NOWHERE      0x7000000000ull
+#define BALLOON_RIG_AREA_BYTES (8u << 20)
+#define BALLOON_RIG_CRUMBS     1024u /* regions of a byte */
+#define BALLOON_RIG_REGIONS    3u    /* of pages to give away */
 
 /*
  * Pages to give away, by number: region A, then B behind it for the guest but not on the host, a
@@ -33,15 +31,6 @@
 #define DEFLATE VIRTIO_BALLOON_DEFLATEQ
 #define STATS   VIRTIO_BALLOON_STATSQ
 
-struct balloon_rig_queue {
-	struct pv_drv_ring ring;
-	struct pv_ring_config config;
-	void *private_area;
-	bool is_attached, is_detaching, has_event, is_due;
-	uint64_t timer_ns; /* when it goes off; 0: not at all */
-	uint32_t interrupts;
-};
-
 /* Memory that went back, in the order in which it did, by the guest's address. */
 struct balloon_rig_range {
 	uint64_t gpa, bytes;
@@ -50,35 +39,18 @@ struct balloon_rig_range {
 #define BALLOON_RIG_RANGES 8192u
 
 struct balloon_rig {
-	struct pv_port port;
-	struct pv_port_ops ops;
+	struct device_rig base;
 	struct pv_balloon_options options;
-	void *storage;
-	struct pv_device *device;
-	uint64_t features;
-	struct balloon_rig_queue queue[VIRTIO_BALLOON_QUEUES];
+	struct pv_device *device; /* base.device */
+	struct pv_mem *other_mem; /* pages may be of it too, unless it is NULL */
+	uint8_t *pages[BALLOON_RIG_REGIONS];
 
-	struct pv_mem *mem, *other_mem; /* the latter also, or NULL */
-	uint8_t *memory;                /* the rings', and the driver's */
-	uint8_t *pages[3];
-	uint8_t *crumbs;
-	struct pv_gpa area;
-	uint8_t *area_host;
-	uint32_t area_at; /* what lies behind it was not given out */
-
-	uint64_t now_ns;
-	bool is_slow;         /* a lane that is to stop does so when it is run */
 	int refusal;          /* of the port, to give anything back, ... */
 	uint64_t refused_gpa; /* ... or what begins here alone */
 	uint32_t ranges;
 	struct balloon_rig_range range[BALLOON_RIG_RANGES];
-	size_t allocated; /* through the port, and not freed */
-	uint32_t wakes, config_changes, needs_resets, logs, actual_changes, stats_came;
+	uint32_t actual_changes, stats_came;
 };
-
-/* What rings can be. */
-extern const uint64_t balloon_rig_rings[];
-extern const uint16_t balloon_rig_ring_kinds;
 
 /* Memory whose pages have so many bytes on the host, and a device, nothing started. */
 void balloon_rig_open(struct balloon_rig *rig, const struct pv_balloon_options *options,
@@ -90,11 +62,6 @@ void balloon_rig_start(struct balloon_rig *rig, uint64_t features);
 
 /* The same, but for queues from the third on. */
 void balloon_rig_negotiate(struct balloon_rig *rig, uint64_t features);
-int balloon_rig_start_queue(struct balloon_rig *rig, uint16_t index);
-
-/* Stops it; it goes on, with what is on its ring, where it stopped. */
-void balloon_rig_stop_queue(struct balloon_rig *rig, uint16_t index);
-void balloon_rig_continue_queue(struct balloon_rig *rig, uint16_t index);
 
 /* Lets lanes run as long as they have a reason to. */
 void balloon_rig_run(struct balloon_rig *rig);
@@ -111,21 +78,11 @@ void balloon_rig_pass(struct balloon_rig *rig, uint64_t ns);
  */
 void balloon_rig_switch(struct balloon_rig *rig, bool has_last);
 
-/* Pauses it; its state, to be freed; a fresh device in its place; and all of that. */
-void balloon_rig_pause(struct balloon_rig *rig);
-uint8_t *balloon_rig_save(struct balloon_rig *rig, size_t *bytes);
+/* A fresh device in place of this one, which is over; and with its state. */
 void balloon_rig_replace(struct balloon_rig *rig);
 void balloon_rig_move(struct balloon_rig *rig);
 
 /* ---- what the driver does ---- */
-
-/* Memory of the driver's. */
-struct pv_sg balloon_rig_alloc(struct balloon_rig *rig, uint32_t bytes);
-uint8_t *balloon_rig_at(const struct balloon_rig *rig, struct pv_gpa gpa);
-
-/* Puts a chain on a ring and kicks. */
-void balloon_rig_offer(struct balloon_rig *rig, uint16_t queue, const struct pv_sg *sg,
-                       uint16_t readable, uint16_t writable);
 
 /* Bytes to read, in pieces of so many; a list of pages; and a run of them. */
 void balloon_rig_send(struct balloon_rig *rig, uint16_t queue, const void *data, uint32_t bytes,
@@ -144,7 +101,5 @@ void balloon_rig_expect_back(struct balloon_rig *rig, uint16_t queue, uint32_t c
 /* These pages went back, in one range, as the next that did; and that is all that did. */
 void balloon_rig_expect_gone(struct balloon_rig *rig, uint32_t first, uint32_t count);
 void balloon_rig_expect_no_more(struct balloon_rig *rig);
-
-uint64_t balloon_rig_count(const struct balloon_rig *rig, uint16_t queue, const char *name);
 
 #endif

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/couple_move.h"
 #include "tests/support/net_rig.h"
 
 #define QUEUE_SIZE   16u
@@ -16,25 +17,11 @@
 #define ROUNDS_LOSSY 1000
 #define STATE_BYTES  (64u << 10)
 
-#define RING_BITS                                                                                  \
-	(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
-
 #define CAN_SEGMENT                                                                                \
 	(VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6 | VIRTIO_NET_F_HOST_ECN |                 \
 	 VIRTIO_NET_F_HOST_UFO | VIRTIO_NET_F_HOST_USO)
 
 static const uint8_t our_mac[VIRTIO_NET_MAC_BYTES] = { 0x52, 0x54, 0, 1, 2, 3 };
-
-const uint64_t net_rig_rings[] = {
-	0,
-	VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_IN_ORDER,
-	VIRTIO_F_RING_PACKED,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_EVENT_IDX,
-};
-const size_t net_rig_ring_kinds = sizeof(net_rig_rings) / sizeof(net_rig_rings[0]);
 
 /* ---- frames ---- */
 
@@ -359,7 +346,7 @@ static void post_buffers(struct net_rig *rig, uint8_t *memory, uint32_t apart, u
 static void make_driver(struct net_rig *rig, const struct net_rig_options *options)
 {
 	const struct pv_netdrv_options wish = {
-		.wanted = (PV_NETDRV_FEATURES & ~RING_BITS & ~options->without) |
+		.wanted = (PV_NETDRV_FEATURES & ~PV_RING_BITS & ~options->without) |
 		          options->ring_features,
 		.pairs = rig->options.pairs,
 		.own_buffer_bytes = options->has_own_buffers ? OWN_BYTES : 0,
@@ -376,7 +363,8 @@ static void make_driver(struct net_rig *rig, const struct net_rig_options *optio
 		                       REGION_MAX * 20, &rig->random);
 	assert_int_equal(pv_netdrv_create(&rig->driver, &rig->couple.bus, &rig->couple.os, &wish),
 	                 0);
-	assert_int_equal(pv_netdrv_info(rig->driver)->features & RING_BITS, options->ring_features);
+	assert_int_equal(pv_netdrv_info(rig->driver)->features & PV_RING_BITS,
+	                 options->ring_features);
 	if (!options->has_own_buffers)
 		post_buffers(rig, pv_twin_driver(&rig->couple.twin, memory), apart,
 		             buffer_bytes(rig, options));
@@ -459,56 +447,28 @@ void net_rig_settle(struct net_rig *rig)
 
 /* ---- moving ---- */
 
-static void note(void *arg)
-{
-	*(bool *)arg = true;
-}
-
 static size_t save(struct net_rig *rig, uint8_t *state)
 {
 	struct pv_state_writer to = { .data = state, .capacity = STATE_BYTES };
-	bool is_paused = false;
 
-	assert_int_equal(
-		pv_device_pause(rig->couple.device, (struct pv_waiter){ note, &is_paused }), 0);
-	for (int i = 0; !is_paused && i < 100; i++)
-		pv_couple_run(&rig->couple);
-	assert_true(is_paused);
+	pv_couple_pause(&rig->couple, NULL, NULL);
 	assert_int_equal(pv_device_save(rig->couple.device, &to), 0);
 	return to.bytes;
-}
-
-/* What the old device allocated is forgotten with it, as when its process ends. */
-static void forget(struct net_rig *rig, struct pv_device *old)
-{
-	for (uint16_t i = 0; i < old->queues; i++) {
-		rig->couple.allocs -=
-			1u * (old->queue[i].own != NULL) + (old->queue[i].ring_storage != NULL);
-		free(old->queue[i].own);
-		free(old->queue[i].ring_storage);
-	}
 }
 
 void net_rig_move(struct net_rig *rig)
 {
 	static uint8_t state[STATE_BYTES];
-	struct pv_twin *twin = &rig->couple.twin;
-	enum pv_twin_view from_view = rig->couple.view;
-	enum pv_twin_view view = from_view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-	                                                     : PV_VIEW_DEVICE;
 	struct pv_device *old = rig->couple.device, *device;
 	size_t bytes = save(rig, state);
+	enum pv_twin_view view = pv_couple_leave(&rig->couple);
 
-	pv_twin_allow(twin, from_view, false);
-	pv_twin_allow(twin, view, true);
 	device = make_device(rig);
 	rig->current = !rig->current;
 	pv_couple_set_device(&rig->couple, device, view);
 	assert_int_equal(pv_device_load(device, state, bytes), 0);
-	forget(rig, old);
+	pv_couple_forget(&rig->couple, old);
 	rig->moves++;
 	rig->is_lossy = true;
-	pv_device_resume(device);
-	for (uint16_t i = 0; i < device->queues; i++)
-		rig->couple.lane[i].is_kicked = true;
+	pv_couple_resume(&rig->couple);
 }

@@ -11,6 +11,7 @@
 #include "drivers/net/net.h"
 #include "tests/support/couple.h"
 #include "tests/support/memory_wire.h"
+#include "tests/support/ring_kinds.h"
 
 #define NET_RIG_PAIRS_MAX   4u
 #define NET_RIG_PACKETS     12u
@@ -91,9 +92,5 @@ void net_rig_settle(struct net_rig *rig);
 
 /* The device, saved and loaded into a fresh one whose memory is mapped elsewhere. */
 void net_rig_move(struct net_rig *rig);
-
-/* What rings can be. */
-extern const uint64_t net_rig_rings[];
-extern const size_t net_rig_ring_kinds;
 
 #endif

@@ -7,26 +7,13 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/couple_move.h"
 #include "tests/support/rng_rig.h"
 
 #define MEMORY_BYTES (512u << 10)
 #define QUEUE_SIZE   8u
 #define UNTOUCHED    0xee
 #define STEP_NS      1000000u
-
-#define RING_BITS                                                                                  \
-	(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
-
-const uint64_t rng_rig_rings[] = {
-	0,
-	VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_IN_ORDER,
-	VIRTIO_F_RING_PACKED,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_EVENT_IDX,
-};
-const size_t rng_rig_ring_kinds = sizeof(rng_rig_rings) / sizeof(rng_rig_rings[0]);
 
 /* ---- life ---- */
 
@@ -53,7 +40,7 @@ static void set_device(struct rng_rig *rig, struct pv_device *device, enum pv_tw
 static void make_driver(struct rng_rig *rig, uint64_t ring_features)
 {
 	const struct pv_rngdrv_options options = {
-		.wanted = (PV_DRIVER_FEATURES & ~RING_BITS) | ring_features,
+		.wanted = (PV_DRIVER_FEATURES & ~PV_RING_BITS) | ring_features,
 	};
 	struct pv_bus *bus = &rig->couple->bus;
 
@@ -63,7 +50,7 @@ static void make_driver(struct rng_rig *rig, uint64_t ring_features)
 	}
 	assert_int_equal(bus->device_id, 4);
 	assert_int_equal(pv_rngdrv_create(&rig->driver, bus, &rig->couple->os, &options), 0);
-	assert_int_equal(pv_rngdrv_features(rig->driver) & RING_BITS, ring_features);
+	assert_int_equal(pv_rngdrv_features(rig->driver) & PV_RING_BITS, ring_features);
 }
 
 void rng_rig_open(struct rng_rig *rig, const struct rng_rig_options *options)
@@ -106,18 +93,6 @@ void rng_rig_close(struct rng_rig *rig)
 		pv_couple_close(rig->couple);
 	free(rig->storage[0]);
 	free(rig->storage[1]);
-}
-
-uint64_t rng_rig_counter(const struct rng_rig *rig, const char *name)
-{
-	const struct pv_device *device = rig->couple->device;
-	const void *counters = device->ops->queue_counters(device, 0);
-
-	for (const struct pv_counter_name *c = device->ops->counter_names; c->name; c++)
-		if (strcmp(c->name, name) == 0)
-			return pv_counter_at(counters, c);
-	fail_msg("no counter %s", name);
-	return 0;
 }
 
 /* ---- requests ---- */
@@ -250,37 +225,23 @@ size_t rng_rig_save(struct rng_rig *rig, uint8_t state[static RNG_RIG_STATE_BYTE
 	return to.bytes;
 }
 
-/* What the old device allocated is forgotten with it, as when its process ends. */
-static void forget(struct rng_rig *rig, struct pv_device *old)
-{
-	free(old->queue[0].own);
-	free(old->queue[0].ring_storage);
-	rig->couple->allocs -= 1u + (old->queue[0].ring_storage != NULL);
-}
-
 void rng_rig_move(struct rng_rig *rig)
 {
-	struct pv_twin *twin = &rig->couple->twin;
-	enum pv_twin_view from_view = rig->couple->view;
-	enum pv_twin_view view = from_view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-	                                                     : PV_VIEW_DEVICE;
 	struct pv_device *old = rig->couple->device, *device;
 	uint8_t state[RNG_RIG_STATE_BYTES];
 	size_t registers, bytes = rng_rig_save(rig, state, &registers);
 	struct pv_state_reader from = { .data = state, .bytes = registers };
+	enum pv_twin_view view = pv_couple_leave(rig->couple);
 
-	pv_twin_allow(twin, from_view, false);
-	pv_twin_allow(twin, view, true);
 	device = rng_rig_make_device(rig);
 	rig->current = !rig->current;
 	set_device(rig, device, view);
 	assert_int_equal(pv_device_load(device, state + registers, bytes), 0);
-	forget(rig, old);
+	pv_couple_forget(rig->couple, old);
 	if (rig->is_on_pci) {
 		pv_virtio_pci_load(&rig->pci.virtio, &from);
 		assert_false(from.is_bad);
 	}
 	rig->may_skip += RNG_RIG_STOCK_BYTES;
-	pv_device_resume(device);
-	rig->couple->lane[0].is_kicked = true;
+	pv_couple_resume(rig->couple);
 }

@@ -9,7 +9,9 @@
 
 #include "devices/rng/rng.h"
 #include "drivers/rng/rng.h"
+#include "tests/support/counter.h"
 #include "tests/support/pci_couple.h"
+#include "tests/support/ring_kinds.h"
 #include "tests/support/stream_source.h"
 
 #define RNG_RIG_REQUESTS     12u
@@ -75,12 +77,5 @@ size_t rng_rig_save(struct rng_rig *rig, uint8_t state[static RNG_RIG_STATE_BYTE
 
 /* A fresh device, in place of the one that is not in use. */
 struct pv_device *rng_rig_make_device(struct rng_rig *rig);
-
-/* A counter of the device in use. */
-uint64_t rng_rig_counter(const struct rng_rig *rig, const char *name);
-
-/* What rings can be. */
-extern const uint64_t rng_rig_rings[];
-extern const size_t rng_rig_ring_kinds;
 
 #endif

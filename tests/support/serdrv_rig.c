@@ -10,6 +10,10 @@
 
 #define DESCS_MAX 20u
 
+const struct pv_serdrv_options serdrv_rig_own = { .ports_max = SERDRV_RIG_PORTS,
+	                                          .own_buffer_bytes = 16,
+	                                          .own_buffers = 2 };
+
 /* ---- what the driver hands on ---- */
 
 static void changed(struct pv_serdrv_port *port, uint32_t what, void *arg)
@@ -34,6 +38,24 @@ static uint32_t received(struct pv_serdrv_port *port, const void *data, uint32_t
 	memcpy(rig->received + rig->received_bytes, data, took);
 	rig->received_bytes += took;
 	return took;
+}
+
+struct pv_serdrv_port *serdrv_rig_port(struct serdrv_rig *rig, uint32_t number)
+{
+	return pv_serdrv_port(rig->serial, number);
+}
+
+const struct pv_serdrv_state *serdrv_rig_state(struct serdrv_rig *rig, uint32_t number)
+{
+	return pv_serdrv_state(serdrv_rig_port(rig, number));
+}
+
+void serdrv_rig_expect_change(const struct serdrv_rig *rig, uint32_t at, uint16_t port,
+                              uint32_t what)
+{
+	assert_true(at < rig->changes);
+	assert_int_equal(rig->change[at].port, port);
+	assert_int_equal(rig->change[at].what, what);
 }
 
 /* ---- rings ---- */
@@ -189,6 +211,8 @@ void serdrv_rig_open(struct serdrv_rig *rig, uint64_t offered)
 	*rig = (struct serdrv_rig){ .takes = UINT32_MAX };
 	pv_fake_bus_open(&rig->fake, offered | VIRTIO_F_VERSION_1);
 	rig->fake.on_wait = while_it_waits;
+	for (uint32_t i = 0; i < SERDRV_RIG_BYTES; i++)
+		rig->text[i] = (uint8_t)(i * 7 + i / 256);
 	*serdrv_rig_config(rig) = (struct virtio_console_config){
 		.cols = pv_le16_of(80),
 		.rows = pv_le16_of(25),

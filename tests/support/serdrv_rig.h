@@ -45,7 +45,12 @@ struct serdrv_rig {
 	uint32_t received_bytes;
 	uint32_t takes; /* bytes that are taken in a call */
 	bool opens_all; /* ports, as they come */
+
+	uint8_t text[SERDRV_RIG_BYTES]; /* to send: each byte another one than its neighbours */
 };
+
+/* Options of a driver with two small buffers of its own for each port. */
+extern const struct pv_serdrv_options serdrv_rig_own;
 
 /* A device that has these features beside VERSION_1, room for three ports, 80 columns, 25 rows. */
 void serdrv_rig_open(struct serdrv_rig *rig, uint64_t offered);
@@ -60,6 +65,13 @@ void serdrv_rig_up(struct serdrv_rig *rig, uint64_t offered,
 
 /* The driver goes; nothing may be left of it. */
 void serdrv_rig_close(struct serdrv_rig *rig);
+
+struct pv_serdrv_port *serdrv_rig_port(struct serdrv_rig *rig, uint32_t number);
+const struct pv_serdrv_state *serdrv_rig_state(struct serdrv_rig *rig, uint32_t number);
+
+/* What the driver handed on as number `at` of its changes. */
+void serdrv_rig_expect_change(const struct serdrv_rig *rig, uint32_t at, uint16_t port,
+                              uint32_t what);
 
 /* The device writes a message, the driver is to read it. False: there is no buffer for it. */
 bool serdrv_rig_say(struct serdrv_rig *rig, uint32_t id, uint16_t event, uint16_t value);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/couple_move.h"
 #include "tests/support/serial_pair.h"
 
 #define QUEUE_SIZE   32u
@@ -16,20 +17,6 @@
 #define MEMORY_BYTES (4u << 20)
 #define STEP_NS      1000u
 #define SECOND_NS    1000000000ull
-
-#define RING_BITS                                                                                  \
-	(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
-
-const uint64_t serial_pair_rings[] = {
-	0,
-	VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_IN_ORDER,
-	VIRTIO_F_RING_PACKED,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
-	VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_EVENT_IDX,
-};
-const size_t serial_pair_ring_kinds = sizeof(serial_pair_rings) / sizeof(serial_pair_rings[0]);
 
 /* ---- streams ---- */
 
@@ -183,8 +170,10 @@ static void changed(struct pv_serdrv_port *port, uint32_t what, void *arg)
 /* ---- both ways ---- */
 
 /* Lines are watched: whoever waits for one is awake when it has something. */
-static void watch(struct serial_pair *pair)
+static void watch(void *arg)
 {
+	struct serial_pair *pair = arg;
+
 	for (uint16_t i = 0; i < pair->couple.device->queues; i++)
 		if (pair->couple.lane[i].is_attached)
 			pv_couple_wake(&pair->couple, i);
@@ -253,15 +242,6 @@ static void note(void *arg)
 	*(bool *)arg = true;
 }
 
-static void run_until(struct serial_pair *pair, const bool *is_done)
-{
-	for (int i = 0; !*is_done && i < 100; i++) {
-		watch(pair);
-		pv_couple_run(&pair->couple);
-	}
-	assert_true(*is_done);
-}
-
 /* What the driver was given of it already still comes; nothing of it comes later. */
 void serial_pair_remove(struct serial_pair *pair, uint32_t index)
 {
@@ -271,7 +251,7 @@ void serial_pair_remove(struct serial_pair *pair, uint32_t index)
 	assert_int_equal(pv_serial_remove_port(pair->couple.device, (uint16_t)index,
 	                                       (struct pv_waiter){ note, &is_removed }),
 	                 0);
-	run_until(pair, &is_removed);
+	pv_couple_run_until(&pair->couple, &is_removed, watch, pair);
 	look_at_written(port);
 	port->is_added = false;
 	while (pv_serdrv_state(pv_serdrv_port(pair->driver, index))->is_there) {
@@ -307,7 +287,7 @@ static void make_memory(struct serial_pair *pair, struct serial_pair_port *port)
 static void make_driver(struct serial_pair *pair, const struct serial_pair_options *options)
 {
 	const struct pv_serdrv_options wish = {
-		.wanted = (PV_SERDRV_FEATURES & ~RING_BITS & ~options->without) |
+		.wanted = (PV_SERDRV_FEATURES & ~PV_RING_BITS & ~options->without) |
 		          options->ring_features,
 		.ports_max = SERIAL_PAIR_PORTS,
 		.own_buffer_bytes = options->has_own_buffers ? OWN_BYTES : 0,
@@ -318,7 +298,7 @@ static void make_driver(struct serial_pair *pair, const struct serial_pair_optio
 
 	assert_int_equal(
 		pv_serdrv_create(&pair->driver, &pair->couple.bus, &pair->couple.os, &wish), 0);
-	assert_int_equal(pv_serdrv_info(pair->driver)->features & RING_BITS,
+	assert_int_equal(pv_serdrv_info(pair->driver)->features & PV_RING_BITS,
 	                 options->ring_features);
 }
 
@@ -374,38 +354,19 @@ void serial_pair_close(struct serial_pair *pair)
 static size_t save(struct serial_pair *pair, uint8_t *state)
 {
 	struct pv_state_writer to = { .data = state, .capacity = STATE_BYTES };
-	bool is_paused = false;
 
-	assert_int_equal(
-		pv_device_pause(pair->couple.device, (struct pv_waiter){ note, &is_paused }), 0);
-	run_until(pair, &is_paused);
+	pv_couple_pause(&pair->couple, watch, pair);
 	assert_int_equal(pv_device_save(pair->couple.device, &to), 0);
 	return to.bytes;
-}
-
-/* What the old device allocated is forgotten with it, as when its process ends. */
-static void forget(struct serial_pair *pair, struct pv_device *old)
-{
-	for (uint16_t i = 0; i < old->queues; i++) {
-		pair->couple.allocs -=
-			1u * (old->queue[i].own != NULL) + (old->queue[i].ring_storage != NULL);
-		free(old->queue[i].own);
-		free(old->queue[i].ring_storage);
-	}
 }
 
 void serial_pair_move(struct serial_pair *pair)
 {
 	static uint8_t state[STATE_BYTES];
-	struct pv_twin *twin = &pair->couple.twin;
-	enum pv_twin_view from_view = pair->couple.view;
-	enum pv_twin_view view = from_view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-	                                                     : PV_VIEW_DEVICE;
 	struct pv_device *old = pair->couple.device, *device;
 	size_t bytes = save(pair, state);
+	enum pv_twin_view view = pv_couple_leave(&pair->couple);
 
-	pv_twin_allow(twin, from_view, false);
-	pv_twin_allow(twin, view, true);
 	device = make_device(pair);
 	pair->current = !pair->current;
 	pv_couple_set_device(&pair->couple, device, view);
@@ -413,9 +374,7 @@ void serial_pair_move(struct serial_pair *pair)
 		if (pair->port[i].is_added)
 			add_to(pair, device, i);
 	assert_int_equal(pv_device_load(device, state, bytes), 0);
-	forget(pair, old);
+	pv_couple_forget(&pair->couple, old);
 	pair->moves++;
-	pv_device_resume(device);
-	for (uint16_t i = 0; i < device->queues; i++)
-		pair->couple.lane[i].is_kicked = true;
+	pv_couple_resume(&pair->couple);
 }

@@ -11,14 +11,11 @@
 #include "drivers/serial/serial.h"
 #include "tests/support/couple.h"
 #include "tests/support/memory_line.h"
+#include "tests/support/ring_kinds.h"
 
 #define SERIAL_PAIR_PORTS      3u
 #define SERIAL_PAIR_DATA       6u /* writes, and reads, of a port */
 #define SERIAL_PAIR_DATA_BYTES 3000u
-
-/* What rings there are: their features. */
-extern const uint64_t serial_pair_rings[];
-extern const size_t serial_pair_ring_kinds;
 
 struct serial_pair_options {
 	uint64_t ring_features;

@@ -10,68 +10,29 @@
 
 /* ---- chains ---- */
 
-void serial_rig_offer(struct serial_rig *rig, uint16_t queue, const struct pv_sg *sg,
-                      uint16_t readable, uint16_t writable)
-{
-	struct pv_drv_ring *ring = &rig->queue[queue].ring;
-	void *token = serial_rig_at(rig, sg[0].addr);
-
-	assert_int_equal(pv_drv_ring_add(ring, sg, readable, writable, token), 0);
-	pv_drv_ring_publish(ring);
-}
-
-#define AREA_ALIGN 16u
-
-struct pv_sg serial_rig_alloc(struct serial_rig *rig, uint32_t bytes)
-{
-	struct pv_sg sg = { pv_gpa_add(rig->area, rig->area_at), bytes };
-
-	rig->area_at += (bytes + AREA_ALIGN) & ~(AREA_ALIGN - 1);
-	assert_in_range(rig->area_at, 0, SERIAL_RIG_AREA_BYTES);
-	return sg;
-}
-
-/* What is no memory has a token all the same. */
-uint8_t *serial_rig_at(const struct serial_rig *rig, struct pv_gpa gpa)
-{
-	uint64_t offset = gpa.v - rig->area.v;
-
-	return rig->area_host + (offset < SERIAL_RIG_AREA_BYTES ? offset : 0);
-}
-
 void serial_rig_send(struct serial_rig *rig, uint16_t queue, const void *data, uint32_t bytes)
 {
-	struct pv_sg whole = serial_rig_alloc(rig, bytes);
+	struct pv_sg whole = device_rig_alloc(&rig->base, bytes);
 	struct pv_sg sg[3] = { { whole.addr, bytes / 3 },
 		               { pv_gpa_add(whole.addr, bytes / 3), bytes / 3 },
 		               { pv_gpa_add(whole.addr, bytes / 3 * 2), bytes - bytes / 3 * 2 } };
 
-	memcpy(serial_rig_at(rig, whole.addr), data, bytes);
-	serial_rig_offer(rig, queue, sg, 3, 0);
+	memcpy(device_rig_at(&rig->base, whole.addr), data, bytes);
+	device_rig_offer(&rig->base, queue, sg, 3, 0);
 }
 
 void serial_rig_buffer(struct serial_rig *rig, uint16_t queue, uint32_t bytes)
 {
-	struct pv_sg sg = serial_rig_alloc(rig, bytes);
+	struct pv_sg sg = device_rig_alloc(&rig->base, bytes);
 
-	serial_rig_offer(rig, queue, &sg, 0, 1);
-}
-
-uint8_t *serial_rig_take(struct serial_rig *rig, uint16_t queue, uint32_t *written_bytes)
-{
-	enum pv_drv_take taken;
-	void *token = NULL;
-
-	taken = pv_drv_ring_take(&rig->queue[queue].ring, &token, written_bytes);
-	assert_int_not_equal(taken, PV_DRV_BROKEN);
-	return token;
+	device_rig_offer(&rig->base, queue, &sg, 0, 1);
 }
 
 void serial_rig_expect_back(struct serial_rig *rig, uint16_t queue)
 {
 	uint32_t bytes = 1;
 
-	assert_non_null(serial_rig_take(rig, queue, &bytes));
+	assert_non_null(device_rig_take(&rig->base, queue, &bytes));
 	assert_int_equal(bytes, 0);
 }
 
@@ -79,7 +40,7 @@ void serial_rig_expect_none(struct serial_rig *rig, uint16_t queue)
 {
 	uint32_t bytes;
 
-	assert_null(serial_rig_take(rig, queue, &bytes));
+	assert_null(device_rig_take(&rig->base, queue, &bytes));
 }
 
 /* ---- control messages ---- */
@@ -111,7 +72,7 @@ void serial_rig_expect_message(struct serial_rig *rig, uint32_t id, uint16_t eve
 {
 	struct virtio_console_control message;
 	uint32_t written = 0;
-	uint8_t *buffer = serial_rig_take(rig, CONTROL_RX, &written);
+	uint8_t *buffer = device_rig_take(&rig->base, CONTROL_RX, &written);
 
 	if (!buffer)
 		fail_msg("nothing was told of port %u, event %u", id, event);
@@ -140,16 +101,6 @@ void serial_rig_expect_silence(struct serial_rig *rig)
 }
 
 /* ---- what is counted ---- */
-
-uint64_t serial_rig_count(const struct serial_rig *rig, uint16_t queue, const char *name)
-{
-	const struct pv_device_ops *ops = rig->device->ops;
-	const struct pv_counter_name *which = ops->counter_names;
-
-	while (strcmp(which->name, name) != 0)
-		which++;
-	return pv_counter_at(ops->queue_counters(rig->device, queue), which);
-}
 
 const struct pv_queue_counters *serial_rig_counters(const struct serial_rig *rig, uint16_t queue)
 {

@@ -10,6 +10,7 @@
 
 #include "drivers/blk/internal.h"
 #include "ring/barrier.h"
+#include "tests/support/couple_move.h"
 
 #define MOVES       20u
 #define STATE_BYTES 16384u
@@ -243,11 +244,8 @@ static void move(struct pv_slot_load *load, const struct pv_slot_transport *tran
 	struct pv_device *old = couple->device, *device;
 	size_t registers, bytes = save(load, transport, data, &registers);
 	struct pv_state_reader from = { .data = data, .bytes = registers };
-	enum pv_twin_view view = couple->view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER
-	                                                        : PV_VIEW_DEVICE;
+	enum pv_twin_view view = pv_couple_leave(couple);
 
-	pv_twin_allow(&couple->twin, couple->view, false);
-	pv_twin_allow(&couple->twin, view, true);
 	load->current = !load->current;
 	device = pv_slot_load_make_device(load);
 	transport->put(device, view);
@@ -257,9 +255,7 @@ static void move(struct pv_slot_load *load, const struct pv_slot_transport *tran
 	transport->registers_load(&from);
 	assert_false(from.is_bad);
 	assert_int_equal(from.bytes, 0);
-	pv_device_resume(device);
-	for (uint16_t i = 0; i < PV_SLOT_QUEUES; i++)
-		couple->lane[i].is_kicked = true;
+	pv_couple_resume(couple);
 }
 
 void pv_slot_load_move_often(struct pv_slot_load *load, const struct pv_slot_transport *transport)

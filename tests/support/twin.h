@@ -20,6 +20,12 @@ enum pv_twin_view {
 	PV_VIEWS,
 };
 
+/* Of the device's two the other one. */
+static inline enum pv_twin_view pv_twin_other(enum pv_twin_view view)
+{
+	return view == PV_VIEW_DEVICE ? PV_VIEW_DEVICE_OTHER : PV_VIEW_DEVICE;
+}
+
 /* A region as the driver's table has it. */
 struct pv_twin_piece {
 	uint64_t gpa;

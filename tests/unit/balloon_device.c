@@ -40,7 +40,7 @@ static void up(uint64_t features)
 
 static void down(void)
 {
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 	balloon_rig_close(&rig);
 }
 
@@ -87,9 +87,9 @@ static void the_target_is_told_in_pages(void **state)
 	assert_int_equal(pv_balloon_target_set(rig.device, 5 * PAGE + 17), 0);
 	assert_int_equal(pv_balloon_target(rig.device), 5 * PAGE);
 	assert_int_equal(config(NUM_PAGES), 5);
-	assert_int_equal(rig.config_changes, 1);
+	assert_int_equal(rig.base.config_changes, 1);
 	assert_int_equal(pv_balloon_target_set(rig.device, 5 * PAGE), 0);
-	assert_int_equal(rig.config_changes, 1);
+	assert_int_equal(rig.base.config_changes, 1);
 	assert_int_equal(pv_balloon_target_set(rig.device, 1ull << 44), -PV_EINVAL);
 	assert_int_equal(pv_balloon_target_set(rig.device, (1ull << 44) - 1), 0);
 	assert_int_equal(config(NUM_PAGES), UINT32_MAX);
@@ -165,7 +165,7 @@ static void report(uint16_t queue)
 {
 	struct pv_sg sg = balloon_rig_free(PAGE_A, 2 * PAGE);
 
-	balloon_rig_offer(&rig, queue, &sg, 0, 1);
+	device_rig_offer(&rig.base, queue, &sg, 0, 1);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, queue, 1);
 	balloon_rig_expect_gone(&rig, PAGE_A, 2);
@@ -181,7 +181,7 @@ static void the_reporting_queue_has_any_number_that_is_free(void **state)
 			balloon_rig_negotiate(&rig, VIRTIO_F_VERSION_1 | REPORTING |
 			                                    (has_stats ? STATS_VQ : 0));
 			if (!has_stats || index > STATS) {
-				assert_int_equal(balloon_rig_start_queue(&rig, index), 0);
+				assert_int_equal(device_rig_start_queue(&rig.base, index), 0);
 				report(index);
 			}
 			down();
@@ -194,14 +194,14 @@ static void queues_without_their_feature_are_refused(void **state)
 	open_rig();
 	balloon_rig_negotiate(&rig, VIRTIO_F_VERSION_1);
 	for (uint16_t i = STATS; i < VIRTIO_BALLOON_QUEUES; i++)
-		assert_int_equal(balloon_rig_start_queue(&rig, i), -PV_EINVAL);
+		assert_int_equal(device_rig_start_queue(&rig.base, i), -PV_EINVAL);
 	assert_false(pv_balloon_has_stats(rig.device));
 	down();
 	open_rig();
 	balloon_rig_negotiate(&rig, VIRTIO_F_VERSION_1 | STATS_VQ);
-	assert_int_equal(balloon_rig_start_queue(&rig, STATS), 0);
+	assert_int_equal(device_rig_start_queue(&rig.base, STATS), 0);
 	for (uint16_t i = STATS + 1; i < VIRTIO_BALLOON_QUEUES; i++)
-		assert_int_equal(balloon_rig_start_queue(&rig, i), -PV_EINVAL);
+		assert_int_equal(device_rig_start_queue(&rig.base, i), -PV_EINVAL);
 	down();
 }
 
@@ -209,7 +209,7 @@ static void queues_without_their_feature_are_refused(void **state)
 
 static uint64_t count(const char *name)
 {
-	return balloon_rig_count(&rig, STATS, name);
+	return pv_count_of(rig.device, STATS, name);
 }
 
 static void reported_pages_go_by_whole_pages(void **state)
@@ -222,9 +222,9 @@ static void reported_pages_go_by_whole_pages(void **state)
 	};
 
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
-		up(balloon_rig_rings[i] | REPORTING);
-		balloon_rig_offer(&rig, STATS, sg, 0, 4);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up(pv_ring_kind[i] | REPORTING);
+		device_rig_offer(&rig.base, STATS, sg, 0, 4);
 		balloon_rig_run(&rig);
 		balloon_rig_expect_back(&rig, STATS, 1);
 		balloon_rig_expect_gone(&rig, PAGE_A + 2, 3);
@@ -246,7 +246,7 @@ static void poisoned_pages_stay_and_are_counted(void **state)
 	(void)state;
 	up(REPORTING | POISON);
 	assert_int_equal(write_config(POISON_AT, 0xaa), 0);
-	balloon_rig_offer(&rig, STATS, &sg, 0, 1);
+	device_rig_offer(&rig.base, STATS, &sg, 0, 1);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, STATS, 1);
 	balloon_rig_expect_no_more(&rig);
@@ -265,16 +265,16 @@ static void poisoned_pages_stay_and_are_counted(void **state)
 static void chains_that_are_no_reports_come_back_and_do_nothing(void **state)
 {
 	struct pv_sg sg[2] = { balloon_rig_free(PAGE_A, PAGE), balloon_rig_free(PAGE_B, PAGE) };
-	const struct pv_sg nowhere = { pv_gpa_of(BALLOON_RIG_NOWHERE), PAGE };
+	const struct pv_sg nowhere = { pv_gpa_of(DEVICE_RIG_NOWHERE), PAGE };
 	const struct pv_sg hole = balloon_rig_free(PAGE_HOLE - 1, 2 * PAGE);
 
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
-		up(balloon_rig_rings[i] | REPORTING);
-		balloon_rig_offer(&rig, STATS, sg, 1, 0);
-		balloon_rig_offer(&rig, STATS, sg, 1, 1);
-		balloon_rig_offer(&rig, STATS, &nowhere, 0, 1);
-		balloon_rig_offer(&rig, STATS, &hole, 0, 1);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up(pv_ring_kind[i] | REPORTING);
+		device_rig_offer(&rig.base, STATS, sg, 1, 0);
+		device_rig_offer(&rig.base, STATS, sg, 1, 1);
+		device_rig_offer(&rig.base, STATS, &nowhere, 0, 1);
+		device_rig_offer(&rig.base, STATS, &hole, 0, 1);
 		balloon_rig_run(&rig);
 		balloon_rig_expect_back(&rig, STATS, 4);
 		balloon_rig_expect_no_more(&rig);
@@ -317,8 +317,8 @@ static void a_state_that_cannot_be_is_refused(void **state)
 	up(MUST_TELL | STATS_VQ);
 	balloon_rig_send(&rig, STATS, &stat, sizeof(stat), sizeof(stat));
 	balloon_rig_run(&rig);
-	balloon_rig_pause(&rig);
-	saved = balloon_rig_save(&rig, &bytes);
+	device_rig_pause(&rig.base);
+	saved = device_rig_save(&rig.base, &bytes);
 	for (size_t i = 16; i < bytes; i++) {
 		struct pv_state_writer to = { saved + 12, 4, 0 };
 		uint8_t before = saved[i];
@@ -329,7 +329,7 @@ static void a_state_that_cannot_be_is_refused(void **state)
 		pv_state_put_u32(&to, pv_state_checksum(saved + 16, bytes - 16));
 		if (pv_device_load(rig.device, saved, bytes)) {
 			refused++;
-			assert_int_equal(rig.allocated, 0);
+			assert_int_equal(rig.base.allocated, 0);
 		}
 		saved[i] = before;
 	}

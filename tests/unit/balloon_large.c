@@ -28,7 +28,7 @@ static void up(uint64_t features)
 
 static void down(void)
 {
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 	balloon_rig_close(&rig);
 }
 
@@ -48,7 +48,7 @@ static void take_out(uint32_t first, uint32_t count)
 
 static uint64_t count(const char *name)
 {
-	return balloon_rig_count(&rig, INFLATE, name);
+	return pv_count_of(rig.device, INFLATE, name);
 }
 
 static void whole_ones_of_a_range_go(void **state)
@@ -134,7 +134,7 @@ static void a_region_that_ends_within_one_keeps_it(void **state)
 {
 	(void)state;
 	up(MUST_TELL);
-	rig.mem->region[1].bytes -= PAGE;
+	rig.base.mem->region[1].bytes -= PAGE;
 	balloon_rig_switch(&rig, true);
 	/* The mark behind its last. */
 	give(PAGE_B, 1);
@@ -170,8 +170,8 @@ static void queues_of_different_tables_forget_each_others(void **state)
 
 	(void)state;
 	up(MUST_TELL);
-	other = malloc(pv_mem_table_bytes(rig.mem->count));
-	memcpy(other, rig.mem, pv_mem_table_bytes(rig.mem->count));
+	other = malloc(pv_mem_table_bytes(rig.base.mem->count));
+	memcpy(other, rig.base.mem, pv_mem_table_bytes(rig.base.mem->count));
 	take_out(PAGE_B, 1);
 	pv_queue_mem_switch(&rig.device->queue[INFLATE], other);
 	rig.other_mem = other;
@@ -196,8 +196,8 @@ static void a_queue_that_stops_forgets_them(void **state)
 	for (int i = 0; i < 2; i++) {
 		up(MUST_TELL);
 		give(PAGE_A, LARGE - 1);
-		balloon_rig_stop_queue(&rig, queues[i]);
-		balloon_rig_continue_queue(&rig, queues[i]);
+		device_rig_stop_queue(&rig.base, queues[i]);
+		device_rig_continue_queue(&rig.base, queues[i]);
 		balloon_rig_run(&rig);
 		give(PAGE_A + LARGE - 1, 1);
 		balloon_rig_expect_no_more(&rig);
@@ -212,18 +212,18 @@ static void more_memory_than_there_was_is_given_away_whole_only(void **state)
 	(void)state;
 	up(MUST_TELL);
 	balloon_rig_switch(&rig, false);
-	balloon_rig_pause(&rig);
+	device_rig_pause(&rig.base);
 	assert_int_equal(pv_device_stop(rig.device, (struct pv_waiter){ 0 }), 0);
 	balloon_rig_run(&rig);
 	for (uint16_t i = 0; i < STATS; i++)
-		balloon_rig_continue_queue(&rig, i);
+		device_rig_continue_queue(&rig.base, i);
 	/* There is no room for marks of the last region now. */
-	rig.mem->count++;
-	memmove(&rig.mem->region[4], &rig.mem->region[3],
-	        (rig.mem->count - 4) * sizeof(rig.mem->region[0]));
-	rig.mem->region[3] = (struct pv_region){ pv_gpa_of((uint64_t)PAGE_C * PAGE),
-		                                 (uint64_t)PAGES * PAGE, rig.pages[2], LARGE * PAGE,
-		                                 false };
+	rig.base.mem->count++;
+	memmove(&rig.base.mem->region[4], &rig.base.mem->region[3],
+	        (rig.base.mem->count - 4) * sizeof(rig.base.mem->region[0]));
+	rig.base.mem->region[3] = (struct pv_region){ pv_gpa_of((uint64_t)PAGE_C * PAGE),
+		                                      (uint64_t)PAGES * PAGE, rig.pages[2],
+		                                      LARGE * PAGE, false };
 	balloon_rig_switch(&rig, true);
 	give(PAGE_C, LARGE - 1);
 	give(PAGE_C + LARGE - 1, 1);
@@ -243,7 +243,7 @@ static void reports_are_not_remembered(void **state)
 	(void)state;
 	up(MUST_TELL | VIRTIO_BALLOON_F_PAGE_REPORTING);
 	sg = balloon_rig_free(PAGE_A, (LARGE - 1) * PAGE);
-	balloon_rig_offer(&rig, STATS, &sg, 0, 1);
+	device_rig_offer(&rig.base, STATS, &sg, 0, 1);
 	balloon_rig_run(&rig);
 	give(PAGE_A + LARGE - 1, 1);
 	balloon_rig_expect_no_more(&rig);

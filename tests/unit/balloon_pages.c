@@ -34,13 +34,13 @@ static void up(void)
 
 static void down(void)
 {
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 	balloon_rig_close(&rig);
 }
 
 static uint64_t count(uint16_t queue, const char *name)
 {
-	return balloon_rig_count(&rig, queue, name);
+	return pv_count_of(rig.device, queue, name);
 }
 
 static void a_list_becomes_ranges_in_any_order_on_any_ring(void **state)
@@ -48,8 +48,8 @@ static void a_list_becomes_ranges_in_any_order_on_any_ring(void **state)
 	const uint32_t list[] = { PAGE_A + 5, PAGE_A + 3, PAGE_A + 4, PAGE_A + 9, PAGE_A };
 
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
-		up_on(balloon_rig_rings[i], PAGE);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i], PAGE);
 		balloon_rig_list(&rig, INFLATE, list, COUNT(list));
 		balloon_rig_run(&rig);
 		balloon_rig_expect_back(&rig, INFLATE, 1);
@@ -207,21 +207,22 @@ static void the_rest_of_a_word_is_no_page(void **state)
 
 static void chains_that_are_no_lists_come_back_and_do_nothing(void **state)
 {
-	const struct pv_sg nowhere = { pv_gpa_of(BALLOON_RIG_NOWHERE), 16 };
+	const struct pv_sg nowhere = { pv_gpa_of(DEVICE_RIG_NOWHERE), 16 };
 	struct pv_sg sg[2];
 
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
-		up_on(balloon_rig_rings[i], PAGE);
-		sg[0] = balloon_rig_alloc(&rig, 4);
-		sg[1] = balloon_rig_alloc(&rig, 4);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i], PAGE);
+		sg[0] = device_rig_alloc(&rig.base, 4);
+		sg[1] = device_rig_alloc(&rig.base, 4);
 		for (uint16_t j = 0; j < 2; j++)
-			*(struct pv_le32 *)balloon_rig_at(&rig, sg[j].addr) = pv_le32_of(PAGE_A);
+			*(struct pv_le32 *)device_rig_at(&rig.base, sg[j].addr) =
+				pv_le32_of(PAGE_A);
 		for (uint16_t queue = INFLATE; queue <= DEFLATE; queue++) {
-			balloon_rig_offer(&rig, queue, sg, 0, 1);
+			device_rig_offer(&rig.base, queue, sg, 0, 1);
 			balloon_rig_row(&rig, queue, PAGE_B, 1);
-			balloon_rig_offer(&rig, queue, sg, 1, 1);
-			balloon_rig_offer(&rig, queue, &nowhere, 1, 0);
+			device_rig_offer(&rig.base, queue, sg, 1, 1);
+			device_rig_offer(&rig.base, queue, &nowhere, 1, 0);
 			balloon_rig_run(&rig);
 			balloon_rig_expect_back(&rig, queue, 4);
 			assert_int_equal(rig.device->queue[queue].counters.bad_chains, 3);
@@ -247,16 +248,16 @@ static void a_list_of_any_length_is_worked_on_in_rounds(void **state)
 	struct pv_sg sg[2];
 
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		uint32_t runs = 0;
 
-		up_on(balloon_rig_rings[i], PAGE);
+		up_on(pv_ring_kind[i], PAGE);
 		balloon_rig_row(&rig, INFLATE, PAGE_C, 3);
-		sg[0] = balloon_rig_alloc(&rig, LONG * 4);
-		fill_list((struct pv_le32 *)balloon_rig_at(&rig, sg[0].addr), LONG);
+		sg[0] = device_rig_alloc(&rig.base, LONG * 4);
+		fill_list((struct pv_le32 *)device_rig_at(&rig.base, sg[0].addr), LONG);
 		sg[1] = (struct pv_sg){ pv_gpa_add(sg[0].addr, 4002), sg[0].bytes - 4002 };
 		sg[0].bytes = 4002;
-		balloon_rig_offer(&rig, INFLATE, sg, 2, 0);
+		device_rig_offer(&rig.base, INFLATE, sg, 2, 0);
 		balloon_rig_row(&rig, INFLATE, PAGE_C + 10, 1);
 		while (balloon_rig_run_once(&rig, INFLATE)) {
 			runs++;
@@ -285,14 +286,14 @@ static void a_list_under_way_holds_up_no_stop_and_begins_anew(void **state)
 
 	(void)state;
 	up();
-	sg = balloon_rig_alloc(&rig, LONG * 4);
-	fill_list((struct pv_le32 *)balloon_rig_at(&rig, sg.addr), LONG);
-	balloon_rig_offer(&rig, INFLATE, &sg, 1, 0);
+	sg = device_rig_alloc(&rig.base, LONG * 4);
+	fill_list((struct pv_le32 *)device_rig_at(&rig.base, sg.addr), LONG);
+	device_rig_offer(&rig.base, INFLATE, &sg, 1, 0);
 	balloon_rig_run_once(&rig, INFLATE);
-	balloon_rig_stop_queue(&rig, INFLATE);
+	device_rig_stop_queue(&rig.base, INFLATE);
 	assert_false(balloon_rig_take(&rig, INFLATE));
 	assert_int_equal(count(INFLATE, "pages"), BATCH);
-	balloon_rig_continue_queue(&rig, INFLATE);
+	device_rig_continue_queue(&rig.base, INFLATE);
 	balloon_rig_run_once(&rig, INFLATE);
 	balloon_rig_move(&rig);
 	balloon_rig_run(&rig);
@@ -308,13 +309,13 @@ static void a_queue_that_begins_anew_has_other_lists(void **state)
 
 	(void)state;
 	up();
-	sg = balloon_rig_alloc(&rig, LONG * 4);
-	fill_list((struct pv_le32 *)balloon_rig_at(&rig, sg.addr), LONG);
-	balloon_rig_offer(&rig, INFLATE, &sg, 1, 0);
+	sg = device_rig_alloc(&rig.base, LONG * 4);
+	fill_list((struct pv_le32 *)device_rig_at(&rig.base, sg.addr), LONG);
+	device_rig_offer(&rig.base, INFLATE, &sg, 1, 0);
 	balloon_rig_run_once(&rig, INFLATE);
-	balloon_rig_stop_queue(&rig, INFLATE);
-	assert_int_equal(balloon_rig_start_queue(&rig, INFLATE), 0);
-	balloon_rig_offer(&rig, INFLATE, &sg, 1, 0);
+	device_rig_stop_queue(&rig.base, INFLATE);
+	assert_int_equal(device_rig_start_queue(&rig.base, INFLATE), 0);
+	device_rig_offer(&rig.base, INFLATE, &sg, 1, 0);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, INFLATE, 1);
 	assert_int_equal(count(INFLATE, "pages"), BATCH + LONG);
@@ -328,12 +329,12 @@ static void a_list_that_changes_under_way_is_read_as_it_is(void **state)
 
 	(void)state;
 	up();
-	sg = balloon_rig_alloc(&rig, LONG * 4);
-	fill_list((struct pv_le32 *)balloon_rig_at(&rig, sg.addr), LONG);
-	balloon_rig_offer(&rig, INFLATE, &sg, 1, 0);
+	sg = device_rig_alloc(&rig.base, LONG * 4);
+	fill_list((struct pv_le32 *)device_rig_at(&rig.base, sg.addr), LONG);
+	device_rig_offer(&rig.base, INFLATE, &sg, 1, 0);
 	balloon_rig_run_once(&rig, INFLATE);
 	/* Its descriptor is the first of the table. */
-	((struct virtq_desc *)rig.memory)->len = pv_le32_of(12);
+	((struct virtq_desc *)rig.base.memory)->len = pv_le32_of(12);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, INFLATE, 1);
 	assert_int_equal(count(INFLATE, "pages"), BATCH + 3);
@@ -343,19 +344,19 @@ static void a_list_that_changes_under_way_is_read_as_it_is(void **state)
 /* Each byte of it is a region. */
 static void a_list_in_crumbs_is_read(void **state)
 {
-	const struct pv_sg few = { pv_gpa_of(BALLOON_RIG_CRUMBS_GPA), 400 };
-	const struct pv_sg many = { pv_gpa_of(BALLOON_RIG_CRUMBS_GPA), BALLOON_RIG_CRUMBS };
+	const struct pv_sg few = { pv_gpa_of(DEVICE_RIG_CRUMBS_GPA), 400 };
+	const struct pv_sg many = { pv_gpa_of(DEVICE_RIG_CRUMBS_GPA), BALLOON_RIG_CRUMBS };
 
 	(void)state;
 	up();
 	for (uint32_t i = 0; i < 400; i++)
-		rig.crumbs[2 * i] = (uint8_t)((PAGE_A + i / 4 % PAGES) >> (i % 4 * 8));
-	balloon_rig_offer(&rig, INFLATE, &few, 1, 0);
+		rig.base.crumbs_host[2 * i] = (uint8_t)((PAGE_A + i / 4 % PAGES) >> (i % 4 * 8));
+	device_rig_offer(&rig.base, INFLATE, &few, 1, 0);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_gone(&rig, PAGE_A, PAGES);
 	balloon_rig_expect_no_more(&rig);
 	/* More pieces than are followed. */
-	balloon_rig_offer(&rig, INFLATE, &many, 1, 0);
+	device_rig_offer(&rig.base, INFLATE, &many, 1, 0);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, INFLATE, 2);
 	balloon_rig_expect_no_more(&rig);
@@ -371,7 +372,7 @@ static void what_cannot_go_back_is_kept_and_counted(void **state)
 	balloon_rig_row(&rig, INFLATE, PAGE_A, 4);
 	balloon_rig_run(&rig);
 	rig.refusal = 0;
-	rig.ops.discard = NULL;
+	rig.base.ops.discard = NULL;
 	balloon_rig_row(&rig, INFLATE, PAGE_A, 2);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, INFLATE, 2);
@@ -431,7 +432,7 @@ static void random_lists_give_back_what_they_name(void **state)
 		bool is_named[4 * PAGES + 2] = { false }, is_gone[4 * PAGES + 2] = { false };
 		uint64_t end = 0;
 
-		up_on(balloon_rig_rings[round % balloon_rig_ring_kinds], PAGE);
+		up_on(pv_ring_kind[round % PV_RING_KINDS], PAGE);
 		for (uint32_t chain = 0; chain < 5; chain++) {
 			uint32_t length = 1 + pv_random_below(&random, COUNT(list) - 1);
 

@@ -38,7 +38,7 @@ static void up(void)
 
 static void down(void)
 {
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 	balloon_rig_close(&rig);
 }
 
@@ -70,16 +70,16 @@ static void expect_asked(bool is_asked)
 static void a_buffer_is_kept_until_the_period_is_over(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig();
 		pv_balloon_stats_period_set(rig.device, 2 * SECOND_NS);
 		assert_false(pv_balloon_has_stats(rig.device));
-		balloon_rig_start(&rig, balloon_rig_rings[i] | FEATURES);
+		balloon_rig_start(&rig, pv_ring_kind[i] | FEATURES);
 		assert_true(pv_balloon_has_stats(rig.device));
 		for (uint64_t round = 1; round < 4; round++) {
 			tell_free(round * 1000);
 			expect_free(round * 1000, round);
-			assert_int_equal(stats.at_ns, rig.now_ns);
+			assert_int_equal(stats.at_ns, rig.base.now_ns);
 			expect_asked(false);
 			balloon_rig_pass(&rig, 2 * SECOND_NS - 1);
 			expect_asked(false);
@@ -111,7 +111,7 @@ static void another_period_is_in_force_at_once(void **state)
 	up();
 	tell_free(5);
 	pv_balloon_stats_period_set(rig.device, 60 * SECOND_NS);
-	assert_int_equal(rig.wakes, 1);
+	assert_int_equal(rig.base.wakes, 1);
 	assert_int_equal(pv_balloon_stats_period(rig.device), 60 * SECOND_NS);
 	expect_asked(true);
 	tell_free(6);
@@ -126,7 +126,7 @@ static void another_period_is_in_force_at_once(void **state)
 	tell_free(8);
 	/* The same again is no news; none is. */
 	pv_balloon_stats_period_set(rig.device, SECOND_NS);
-	assert_int_equal(rig.wakes, 2);
+	assert_int_equal(rig.base.wakes, 2);
 	expect_asked(false);
 	pv_balloon_stats_period_set(rig.device, 0);
 	balloon_rig_pass(&rig, 100 * SECOND_NS);
@@ -143,13 +143,13 @@ static void an_empty_buffer_is_what_the_driver_is_asked_with(void **state)
 	(void)state;
 	up();
 	pv_balloon_stats_period_set(rig.device, SECOND_NS);
-	sg = balloon_rig_alloc(&rig, 10);
+	sg = device_rig_alloc(&rig.base, 10);
 	sg.bytes = 0;
-	balloon_rig_offer(&rig, STATS, &sg, 1, 0);
+	device_rig_offer(&rig.base, STATS, &sg, 1, 0);
 	expect_asked(true);
 	assert_int_equal(rig.stats_came, 0);
 	/* Who has nothing to say is not asked all the time. */
-	balloon_rig_offer(&rig, STATS, &sg, 1, 0);
+	device_rig_offer(&rig.base, STATS, &sg, 1, 0);
 	expect_asked(false);
 	balloon_rig_pass(&rig, SECOND_NS);
 	expect_asked(true);
@@ -166,7 +166,7 @@ static void a_legacy_drivers_first_buffer_is_not_believed(void **state)
 	open_rig();
 	pv_balloon_stats_period_set(rig.device, SECOND_NS);
 	balloon_rig_negotiate(&rig, FEATURES);
-	assert_int_equal(balloon_rig_start_queue(&rig, STATS), 0);
+	assert_int_equal(device_rig_start_queue(&rig.base, STATS), 0);
 	tell_free(0x5555);
 	assert_int_equal(rig.stats_came, 0);
 	expect_asked(true);
@@ -200,7 +200,7 @@ static void all_that_is_told_is_kept(void **state)
 	assert_int_equal(stats.unknown_tag[0], VIRTIO_BALLOON_S_KNOWN + 2);
 	assert_int_equal(stats.unknown_tag[2], VIRTIO_BALLOON_S_KNOWN);
 	assert_int_equal(stats.unknown_value[2], 2 * 0x100000000ull);
-	assert_int_equal(balloon_rig_count(&rig, STATS, "bad_stats"), 0);
+	assert_int_equal(pv_count_of(rig.device, STATS, "bad_stats"), 0);
 	down();
 }
 
@@ -221,7 +221,7 @@ static void what_is_too_much_or_half_an_entry_is_counted(void **state)
 		pv_balloon_stats(rig.device, &stats);
 		assert_int_equal(stats.count, i + 1);
 		assert_int_equal(stats.known, sizes[i] < 10 ? 0 : 1);
-		assert_int_equal(balloon_rig_count(&rig, STATS, "bad_stats"), i + 1);
+		assert_int_equal(pv_count_of(rig.device, STATS, "bad_stats"), i + 1);
 		balloon_rig_pass(&rig, 1);
 		expect_asked(true);
 	}
@@ -236,30 +236,30 @@ static void what_is_too_much_or_half_an_entry_is_counted(void **state)
 	assert_int_equal(stats.value[0], 1);
 	assert_int_equal(stats.unknown, 1);
 	assert_int_equal(stats.unknown_value[0], 3);
-	assert_int_equal(balloon_rig_count(&rig, STATS, "bad_stats"), 5);
+	assert_int_equal(pv_count_of(rig.device, STATS, "bad_stats"), 5);
 	down();
 }
 
 static void chains_that_are_no_statistics_come_back(void **state)
 {
-	const struct pv_sg nowhere = { pv_gpa_of(BALLOON_RIG_NOWHERE), 20 };
-	const struct pv_sg crumbs = { pv_gpa_of(BALLOON_RIG_CRUMBS_GPA), 100 };
+	const struct pv_sg nowhere = { pv_gpa_of(DEVICE_RIG_NOWHERE), 20 };
+	const struct pv_sg crumbs = { pv_gpa_of(DEVICE_RIG_CRUMBS_GPA), 100 };
 	struct pv_sg sg;
 
 	(void)state;
 	up();
-	sg = balloon_rig_alloc(&rig, 20);
-	balloon_rig_offer(&rig, STATS, &sg, 0, 1);
-	balloon_rig_offer(&rig, STATS, &nowhere, 1, 0);
-	balloon_rig_offer(&rig, STATS, &crumbs, 1, 0);
+	sg = device_rig_alloc(&rig.base, 20);
+	device_rig_offer(&rig.base, STATS, &sg, 0, 1);
+	device_rig_offer(&rig.base, STATS, &nowhere, 1, 0);
+	device_rig_offer(&rig.base, STATS, &crumbs, 1, 0);
 	balloon_rig_run(&rig);
 	balloon_rig_expect_back(&rig, STATS, 3);
 	assert_int_equal(rig.device->queue[STATS].counters.bad_chains, 3);
 	assert_int_equal(rig.stats_came, 0);
 	/* Of memory in pieces that are not too many. */
-	rig.crumbs[0] = VIRTIO_BALLOON_S_MEMFREE;
-	rig.crumbs[4] = 77;
-	balloon_rig_offer(&rig, STATS, &(struct pv_sg){ crumbs.addr, 10 }, 1, 0);
+	rig.base.crumbs_host[0] = VIRTIO_BALLOON_S_MEMFREE;
+	rig.base.crumbs_host[4] = 77;
+	device_rig_offer(&rig.base, STATS, &(struct pv_sg){ crumbs.addr, 10 }, 1, 0);
 	balloon_rig_run(&rig);
 	expect_free(77, 1);
 	down();
@@ -285,13 +285,13 @@ static void only_one_buffer_is_held(void **state)
 static void what_is_held_goes_back_when_the_queue_stops(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
-		up_on(balloon_rig_rings[i]);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i]);
 		tell_free(1);
-		balloon_rig_stop_queue(&rig, STATS);
+		device_rig_stop_queue(&rig.base, STATS);
 		assert_false(pv_balloon_has_stats(rig.device));
 		assert_true(balloon_rig_take(&rig, STATS));
-		balloon_rig_continue_queue(&rig, STATS);
+		device_rig_continue_queue(&rig.base, STATS);
 		tell_free(2);
 		expect_free(2, 2);
 		down();
@@ -301,12 +301,12 @@ static void what_is_held_goes_back_when_the_queue_stops(void **state)
 static void what_is_held_comes_along(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
-		up_on(balloon_rig_rings[i]);
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		up_on(pv_ring_kind[i]);
 		pv_balloon_stats_period_set(rig.device, SECOND_NS);
 		tell_free(1);
 		balloon_rig_switch(&rig, true);
-		balloon_rig_pause(&rig);
+		device_rig_pause(&rig.base);
 		pv_device_resume(rig.device);
 		expect_asked(false);
 		balloon_rig_pass(&rig, SECOND_NS);
@@ -331,19 +331,19 @@ static void what_is_held_comes_along(void **state)
 static void what_is_held_stays_in_the_journal(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < balloon_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		void *journal = calloc(1, JOURNAL_BYTES);
 
-		up_on(balloon_rig_rings[i]);
-		balloon_rig_stop_queue(&rig, STATS);
-		rig.queue[STATS].config.inflight = journal;
-		rig.queue[STATS].config.inflight_places = BALLOON_RIG_SIZE;
-		balloon_rig_continue_queue(&rig, STATS);
+		up_on(pv_ring_kind[i]);
+		device_rig_stop_queue(&rig.base, STATS);
+		rig.base.queue[STATS].config.inflight = journal;
+		rig.base.queue[STATS].config.inflight_places = DEVICE_RIG_SIZE;
+		device_rig_continue_queue(&rig.base, STATS);
 		tell_free(4);
 		expect_free(4, 1);
-		balloon_rig_stop_queue(&rig, STATS);
+		device_rig_stop_queue(&rig.base, STATS);
 		assert_false(balloon_rig_take(&rig, STATS));
-		balloon_rig_continue_queue(&rig, STATS);
+		device_rig_continue_queue(&rig.base, STATS);
 		expect_asked(false);
 		assert_int_equal(rig.device->queue[STATS].held, 1);
 		expect_free(4, 2);
@@ -362,7 +362,7 @@ static void a_buffer_whose_memory_goes_comes_back(void **state)
 
 	(void)state;
 	up();
-	balloon_rig_offer(&rig, STATS, &sg, 1, 0);
+	device_rig_offer(&rig.base, STATS, &sg, 1, 0);
 	balloon_rig_run(&rig);
 	balloon_rig_switch(&rig, false);
 	balloon_rig_move(&rig);
@@ -378,14 +378,14 @@ static void their_age_is_what_is_saved(void **state)
 
 	(void)state;
 	up();
-	rig.now_ns = 50 * SECOND_NS;
+	rig.base.now_ns = 50 * SECOND_NS;
 	tell_free(1);
 	balloon_rig_pass(&rig, 3 * SECOND_NS);
-	balloon_rig_pause(&rig);
-	saved = balloon_rig_save(&rig, &bytes);
+	device_rig_pause(&rig.base);
+	saved = device_rig_save(&rig.base, &bytes);
 	for (int is_young = 0; is_young <= 1; is_young++) {
 		balloon_rig_replace(&rig);
-		rig.now_ns = is_young ? SECOND_NS : 1000 * SECOND_NS;
+		rig.base.now_ns = is_young ? SECOND_NS : 1000 * SECOND_NS;
 		assert_int_equal(pv_device_load(rig.device, saved, bytes), 0);
 		pv_balloon_stats(rig.device, &stats);
 		assert_int_equal(stats.at_ns, is_young ? 1 : 997 * SECOND_NS);
@@ -423,11 +423,11 @@ static void what_came_before_a_stop_is_heard(void **state)
 
 	(void)state;
 	up();
-	rig.is_slow = true;
+	rig.base.is_slow = true;
 	balloon_rig_send(&rig, STATS, &stat, sizeof(stat), sizeof(stat));
 	assert_true(pv_queue_run(&rig.device->queue[STATS]));
 	assert_int_equal(rig.stats_came, 0);
-	balloon_rig_stop_queue(&rig, STATS);
+	device_rig_stop_queue(&rig.base, STATS);
 	expect_free(9, 1);
 	down();
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/serial_rig.h"
 
 #define PORTS     4u
@@ -29,7 +30,7 @@ static void open_rig(uint16_t ports, bool is_single)
 
 static void close_rig(void)
 {
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 	serial_rig_close(&rig);
 }
 
@@ -65,23 +66,16 @@ static void start_two(uint64_t features)
 
 static void on_every_ring(void (*body)(void))
 {
-	for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig(PORTS, false);
 		add_two(&rig);
-		start_two(serial_rig_rings[i]);
+		start_two(pv_ring_kind[i]);
 		body();
 		close_rig();
 	}
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 static void expect_written(uint32_t line, const void *data, size_t bytes)
 {
@@ -108,9 +102,9 @@ ON_EVERY_RING(each_port_is_added_and_then_described)
 	serial_rig_buffer(&rig, CONTROL_RX, 64);
 	serial_rig_expect_silence(&rig);
 	assert_true(pv_serial_is_guest_open(rig.device, 0));
-	assert_int_equal(serial_rig_count(&rig, CONTROL_RX, "messages"), 6);
-	assert_int_equal(serial_rig_count(&rig, CONTROL_TX, "messages"), 5);
-	assert_int_equal(serial_rig_count(&rig, CONTROL_TX, "bad_messages"), 0);
+	assert_int_equal(pv_count_of(rig.device, CONTROL_RX, "messages"), 6);
+	assert_int_equal(pv_count_of(rig.device, CONTROL_TX, "messages"), 5);
+	assert_int_equal(pv_count_of(rig.device, CONTROL_TX, "bad_messages"), 0);
 }
 
 ON_EVERY_RING(who_comes_and_goes_at_the_line_is_told)
@@ -170,9 +164,9 @@ ON_EVERY_RING(a_buffer_without_room_is_given_back_and_the_message_kept)
 
 	serial_rig_add(&rig, 2, 2, NULL, false);
 	serial_rig_run(&rig);
-	readable = serial_rig_alloc(&rig, 64);
+	readable = device_rig_alloc(&rig.base, 64);
 	serial_rig_buffer(&rig, CONTROL_RX, 7);
-	serial_rig_offer(&rig, CONTROL_RX, &readable, 1, 0);
+	device_rig_offer(&rig.base, CONTROL_RX, &readable, 1, 0);
 	serial_rig_run(&rig);
 	serial_rig_expect_back(&rig, CONTROL_RX);
 	serial_rig_expect_back(&rig, CONTROL_RX);
@@ -184,12 +178,12 @@ ON_EVERY_RING(a_buffer_without_room_is_given_back_and_the_message_kept)
 
 static void say_wrongly(const void *bytes, uint32_t count)
 {
-	uint64_t bad = serial_rig_count(&rig, CONTROL_TX, "bad_messages");
+	uint64_t bad = pv_count_of(rig.device, CONTROL_TX, "bad_messages");
 
 	serial_rig_send(&rig, CONTROL_TX, bytes, count);
 	serial_rig_run(&rig);
 	serial_rig_expect_back(&rig, CONTROL_TX);
-	assert_int_equal(serial_rig_count(&rig, CONTROL_TX, "bad_messages"), bad + 1);
+	assert_int_equal(pv_count_of(rig.device, CONTROL_TX, "bad_messages"), bad + 1);
 }
 
 static void say_badly(uint32_t id, uint16_t event, uint16_t value)
@@ -269,8 +263,8 @@ ON_EVERY_RING(what_is_sent_goes_out_in_order_and_in_one_call)
 	assert_int_equal(rig.line[1].writes, 1);
 	for (uint32_t i = 0; i < 10; i++)
 		serial_rig_expect_back(&rig, TX(1));
-	assert_int_equal(serial_rig_count(&rig, TX(1), "bytes"), 1000);
-	assert_in_range(rig.queue[TX(1)].interrupts, 0, 1);
+	assert_int_equal(pv_count_of(rig.device, TX(1), "bytes"), 1000);
+	assert_in_range(rig.base.queue[TX(1)].interrupts, 0, 1);
 }
 
 /* However the line cuts it. */
@@ -297,7 +291,7 @@ ON_EVERY_RING(a_line_that_takes_parts_loses_and_doubles_nothing)
 			assert_true(rig.device->queue[TX(1)].is_stalled);
 			assert_int_equal(rig.device->queue[TX(1)].ring.in_flight, 0);
 		}
-		while (serial_rig_take(&rig, TX(1), &bytes))
+		while (device_rig_take(&rig.base, TX(1), &bytes))
 			back++;
 	}
 	assert_int_equal(back, 12);
@@ -316,21 +310,21 @@ ON_EVERY_RING(while_the_line_is_full_it_is_not_called_and_nothing_spins)
 		assert_false(pv_queue_run(&rig.device->queue[TX(1)]));
 	assert_true(pv_queue_may_sleep(&rig.device->queue[TX(1)]));
 	assert_int_equal(rig.line[1].writes, writes);
-	assert_int_equal(serial_rig_count(&rig, TX(1), "stalls"), 1);
+	assert_int_equal(pv_count_of(rig.device, TX(1), "stalls"), 1);
 	serial_rig_expect_none(&rig, TX(1));
 }
 
 ON_EVERY_RING(output_that_is_none_is_given_back_in_its_turn)
 {
-	struct pv_sg sg = serial_rig_alloc(&rig, 64);
-	struct pv_sg nowhere = { pv_gpa_of(SERIAL_RIG_NOWHERE), 64 };
-	struct pv_sg crumbs = { rig.crumbs, SERIAL_RIG_CRUMBS };
+	struct pv_sg sg = device_rig_alloc(&rig.base, 64);
+	struct pv_sg nowhere = { pv_gpa_of(DEVICE_RIG_NOWHERE), 64 };
+	struct pv_sg crumbs = { rig.base.crumbs, SERIAL_RIG_CRUMBS };
 
 	pv_memory_line_allow(&rig.line[1], 40);
 	serial_rig_send(&rig, TX(1), pattern, 100);
-	serial_rig_offer(&rig, TX(1), &nowhere, 1, 0);
-	serial_rig_offer(&rig, TX(1), &sg, 0, 1);
-	serial_rig_offer(&rig, TX(1), &crumbs, 1, 0);
+	device_rig_offer(&rig.base, TX(1), &nowhere, 1, 0);
+	device_rig_offer(&rig.base, TX(1), &sg, 0, 1);
+	device_rig_offer(&rig.base, TX(1), &crumbs, 1, 0);
 	serial_rig_send(&rig, TX(1), pattern + 100, 100);
 	serial_rig_run(&rig);
 	serial_rig_expect_none(&rig, TX(1));
@@ -349,8 +343,8 @@ ON_EVERY_RING(what_is_sent_to_no_port_is_dropped_and_counted)
 	serial_rig_send(&rig, TX(3), pattern, 100);
 	serial_rig_run(&rig);
 	serial_rig_expect_back(&rig, TX(3));
-	assert_int_equal(serial_rig_count(&rig, TX(3), "dropped"), 100);
-	assert_int_equal(serial_rig_count(&rig, TX(3), "bytes"), 0);
+	assert_int_equal(pv_count_of(rig.device, TX(3), "dropped"), 100);
+	assert_int_equal(pv_count_of(rig.device, TX(3), "bytes"), 0);
 }
 
 /* ---- bytes from the line ---- */
@@ -367,14 +361,14 @@ ON_EVERY_RING(what_comes_fills_buffers_in_order)
 	assert_int_equal(rig.line[1].reads, 0);
 	pv_memory_line_put(&rig.line[1], pattern, 15500);
 	serial_rig_run(&rig);
-	while ((buffer = serial_rig_take(&rig, RX(1), &bytes))) {
+	while ((buffer = device_rig_take(&rig.base, RX(1), &bytes))) {
 		assert_memory_equal(buffer, pattern + got, bytes);
 		got += bytes;
 	}
 	assert_int_equal(got, 15500);
 	assert_true(rig.device->queue[RX(1)].is_stalled);
 	assert_int_equal(rig.device->queue[RX(1)].ring.in_flight, 0);
-	assert_int_equal(serial_rig_count(&rig, RX(1), "bytes"), 15500);
+	assert_int_equal(pv_count_of(rig.device, RX(1), "bytes"), 15500);
 }
 
 ON_EVERY_RING(a_line_is_read_only_while_the_driver_has_the_port_open)
@@ -388,7 +382,7 @@ ON_EVERY_RING(a_line_is_read_only_while_the_driver_has_the_port_open)
 	serial_rig_expect_none(&rig, RX(1));
 	assert_int_equal(rig.line[1].reads, 0);
 	serial_rig_say(&rig, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	assert_non_null(serial_rig_take(&rig, RX(1), &bytes));
+	assert_non_null(device_rig_take(&rig.base, RX(1), &bytes));
 	assert_int_equal(bytes, 100);
 }
 
@@ -403,7 +397,7 @@ ON_EVERY_RING(without_buffers_a_line_is_not_read)
 	serial_rig_buffer(&rig, RX(1), 100);
 	serial_rig_run(&rig);
 	assert_int_equal(serial_rig_counters(&rig, RX(1))->bad_chains, 1);
-	assert_int_equal(serial_rig_count(&rig, RX(1), "bytes"), 100);
+	assert_int_equal(pv_count_of(rig.device, RX(1), "bytes"), 100);
 }
 
 int main(void)

@@ -90,7 +90,7 @@ static void exchange_with_all(void)
 	}
 	serial_rig_run(&rig);
 	for (uint16_t i = 0; i < VIRTIO_CONSOLE_PORTS_MAX; i++) {
-		uint8_t *buffer = serial_rig_take(&rig, RX(i), &bytes);
+		uint8_t *buffer = device_rig_take(&rig.base, RX(i), &bytes);
 
 		memset(pattern, (uint8_t)i, 10);
 		assert_int_equal(many[i].written_bytes, 10);

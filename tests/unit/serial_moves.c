@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/serial_rig.h"
 
 #define PORTS     4u
@@ -69,19 +70,17 @@ static void expect_nothing_more(void)
 	serial_rig_expect_silence(&rig);
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {                             \
-			open_up(serial_rig_rings[i]);                                              \
-			name##_body();                                                             \
-			assert_int_equal(rig.needs_resets, 0);                                     \
-			serial_rig_close(&rig);                                                    \
-		}                                                                                  \
-	}                                                                                          \
-	static void name##_body(void)
+static void on_every_ring(void (*body)(void))
+{
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
+		open_up(pv_ring_kind[i]);
+		body();
+		assert_int_equal(rig.base.needs_resets, 0);
+		serial_rig_close(&rig);
+	}
+}
+
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 /* ---- under traffic ---- */
 
@@ -145,9 +144,9 @@ static void take_what_came(void)
 	uint32_t bytes;
 	uint8_t *buffer;
 
-	while (serial_rig_take(&rig, TX(1), &bytes))
+	while (device_rig_take(&rig.base, TX(1), &bytes))
 		stream.in_tx--;
-	while ((buffer = serial_rig_take(&rig, RX(1), &bytes))) {
+	while ((buffer = device_rig_take(&rig.base, RX(1), &bytes))) {
 		stream.in_rx--;
 		assert_true(bytes > 0);
 		expect_stream(buffer, bytes, stream.got);
@@ -160,8 +159,8 @@ static void take_what_came(void)
 
 static void stop_and_go_on(void)
 {
-	serial_rig_stop_queue(&rig, TX(1));
-	serial_rig_continue_queue(&rig, TX(1));
+	device_rig_stop_queue(&rig.base, TX(1));
+	device_rig_continue_queue(&rig.base, TX(1));
 }
 
 static void one_step(void)
@@ -190,7 +189,7 @@ ON_EVERY_RING(a_device_that_moves_under_traffic_loses_and_doubles_nothing)
 {
 	memset(&stream, 0, sizeof(stream));
 	for (uint32_t step = 0; step < (getenv("PV_SHORT") ? STEPS / 5 : STEPS); step++) {
-		rig.is_slow = pv_random_chance(&rig.random, 50);
+		rig.base.is_slow = pv_random_chance(&rig.random, 50);
 		one_step();
 	}
 	pv_memory_line_allow(&rig.line[1], SIZE_MAX);
@@ -203,7 +202,7 @@ ON_EVERY_RING(a_device_that_moves_under_traffic_loses_and_doubles_nothing)
 	assert_int_equal(stream.got, stream.fed);
 	assert_true(stream.sent > 0 && stream.fed > 0);
 	expect_nothing_more();
-	rig.is_slow = false;
+	rig.base.is_slow = false;
 }
 
 /* ---- messages ---- */
@@ -261,7 +260,7 @@ ON_EVERY_RING(what_is_open_stays_open_and_is_told_where_it_goes)
 {
 	uint32_t changes;
 
-	serial_rig_pause(&rig);
+	device_rig_pause(&rig.base);
 	changes = rig.guest_changes;
 	pv_device_resume(rig.device);
 	serial_rig_move(&rig, add_0_and_1);
@@ -323,13 +322,13 @@ ON_EVERY_RING(its_own_part_alone_knows_where_a_stopped_queue_was)
 	serial_rig_run(&rig);
 	assert_int_equal(pv_device_stop(rig.device, (struct pv_waiter){ 0 }), 0);
 	position = rig.device->queue[TX(1)].position;
-	state = serial_rig_save(&rig, &bytes);
+	state = device_rig_save(&rig.base, &bytes);
 	serial_rig_replace(&rig, add_0_and_1);
-	assert_int_equal(pv_device_features_set(rig.device, rig.features), 0);
+	assert_int_equal(pv_device_features_set(rig.device, rig.base.features), 0);
 	assert_int_equal(pv_device_load_own(rig.device, state, bytes), 0);
 	free(state);
 	rig.device->queue[TX(1)].position = position;
-	serial_rig_continue_queue(&rig, TX(1));
+	device_rig_continue_queue(&rig.base, TX(1));
 	pv_memory_line_allow(&rig.line[1], SIZE_MAX);
 	serial_rig_run(&rig);
 	assert_int_equal(rig.line[1].written_bytes, sizeof(data));
@@ -386,8 +385,8 @@ static void what_is_no_state_of_this_device_is_refused(void **unused)
 
 	(void)unused;
 	open_up(0);
-	serial_rig_pause(&rig);
-	state = serial_rig_save(&rig, &bytes);
+	device_rig_pause(&rig.base);
+	state = device_rig_save(&rig.base, &bytes);
 	serial_rig_replace(&rig, add_none);
 	for (size_t cut = 0; cut < bytes; cut++)
 		assert_int_equal(pv_device_load(rig.device, state, cut), -PV_ESTATE);
@@ -420,8 +419,8 @@ static void states_of_noise_break_nothing(void **unused)
 	pv_memory_line_allow(&rig.line[1], 30);
 	serial_rig_send(&rig, TX(1), "0123456789012345678901234567890123456789", 40);
 	serial_rig_run(&rig);
-	serial_rig_pause(&rig);
-	state = serial_rig_save(&rig, &bytes);
+	device_rig_pause(&rig.base);
+	state = device_rig_save(&rig.base, &bytes);
 	for (int i = 0; i < 2000; i++) {
 		size_t at = OWN_AT + pv_random_below(&rig.random, (uint32_t)(bytes - OWN_AT));
 
@@ -433,7 +432,7 @@ static void states_of_noise_break_nothing(void **unused)
 		loaded++;
 		pv_device_resume(rig.device);
 		serial_rig_run(&rig);
-		serial_rig_pause(&rig);
+		device_rig_pause(&rig.base);
 	}
 	assert_true(loaded > 0);
 	free(state);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "ring/err.h"
+#include "tests/support/each.h"
 #include "tests/support/serial_rig.h"
 
 #define PORTS     4u
@@ -43,25 +44,18 @@ static void bring_up(uint32_t id)
 
 static void on_every_ring(void (*body)(void))
 {
-	for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig(PORTS);
-		start(serial_rig_rings[i]);
+		start(pv_ring_kind[i]);
 		serial_rig_add(&rig, 1, 1, NULL, false);
 		bring_up(1);
 		body();
-		assert_int_equal(rig.needs_resets, 0);
+		assert_int_equal(rig.base.needs_resets, 0);
 		serial_rig_close(&rig);
 	}
 }
 
-#define ON_EVERY_RING(name)                                                                        \
-	static void name##_body(void);                                                             \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		(void)state;                                                                       \
-		on_every_ring(name##_body);                                                        \
-	}                                                                                          \
-	static void name##_body(void)
+#define ON_EVERY_RING(name) PV_TEST_EACH(on_every_ring, name)
 
 static void expect_gone(uint32_t removals)
 {
@@ -123,7 +117,7 @@ ON_EVERY_RING(a_port_goes_with_its_lanes_next_run)
 {
 	serial_rig_remove(&rig, 1);
 	assert_int_equal(rig.removals, 0);
-	assert_true(rig.wakes > 0);
+	assert_true(rig.base.wakes > 0);
 	assert_int_equal(pv_serial_remove_port(rig.device, 1, (struct pv_waiter){ 0 }), -PV_EBUSY);
 	assert_int_equal(pv_serial_free_port(rig.device), 0);
 	assert_true(pv_serial_is_guest_open(rig.device, 1));
@@ -136,9 +130,9 @@ ON_EVERY_RING(a_port_goes_with_its_lanes_next_run)
 
 ON_EVERY_RING(a_port_goes_though_the_queues_pause_meanwhile)
 {
-	rig.is_slow = true;
+	rig.base.is_slow = true;
 	serial_rig_remove(&rig, 1);
-	serial_rig_pause(&rig);
+	device_rig_pause(&rig.base);
 	expect_gone(1);
 	/* And at once while they are at rest. */
 	serial_rig_add(&rig, 2, 2, NULL, false);
@@ -153,13 +147,13 @@ ON_EVERY_RING(a_port_goes_though_the_queues_pause_meanwhile)
 /* All have been asked to stop, and no run comes any more: the last answer is what there is. */
 static void is_removed_while_stopping(int (*stop)(struct pv_device *, struct pv_waiter))
 {
-	rig.is_slow = true;
+	rig.base.is_slow = true;
 	assert_int_equal(stop(rig.device, (struct pv_waiter){ 0 }), 0);
 	serial_rig_remove(&rig, 1);
 	assert_int_equal(rig.removals, 0);
 	serial_rig_answer(&rig);
 	expect_gone(1);
-	rig.is_slow = false;
+	rig.base.is_slow = false;
 }
 
 ON_EVERY_RING(a_port_goes_while_the_queues_pause)
@@ -230,7 +224,7 @@ ON_EVERY_RING(what_is_said_about_the_port_before_is_ignored)
 	serial_rig_say(&rig, 1, VIRTIO_CONSOLE_PORT_READY, 1);
 	serial_rig_say(&rig, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_false(pv_serial_is_guest_open(rig.device, 1));
-	assert_int_equal(serial_rig_count(&rig, CONTROL_TX, "bad_messages"), 0);
+	assert_int_equal(pv_count_of(rig.device, CONTROL_TX, "bad_messages"), 0);
 	serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL, 0);
 	bring_up(1);
 }
@@ -278,7 +272,7 @@ ON_EVERY_RING(a_port_goes_with_bytes_on_their_way)
 	serial_rig_expect_back(&rig, TX(1));
 	serial_rig_expect_back(&rig, TX(1));
 	assert_int_equal(rig.line[1].written_bytes, 130);
-	assert_int_equal(serial_rig_count(&rig, TX(1), "dropped"), 200);
+	assert_int_equal(pv_count_of(rig.device, TX(1), "dropped"), 200);
 	/* Of what is sent next, all of it. */
 	serial_rig_add(&rig, 1, 2, NULL, false);
 	serial_rig_expect_told(&rig, 1, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL, 0);
@@ -340,8 +334,8 @@ ON_EVERY_RING(a_queue_that_was_reset_begins_with_the_first_byte)
 	pv_memory_line_allow(&rig.line[1], 30);
 	serial_rig_send(&rig, TX(1), pattern, 100);
 	serial_rig_run(&rig);
-	serial_rig_stop_queue(&rig, TX(1));
-	serial_rig_start_queue(&rig, TX(1));
+	device_rig_stop_queue(&rig.base, TX(1));
+	assert_int_equal(device_rig_start_queue(&rig.base, TX(1)), 0);
 	pv_memory_line_forget(&rig.line[1]);
 	pv_memory_line_allow(&rig.line[1], 1000);
 	serial_rig_send(&rig, TX(1), pattern, 100);
@@ -374,8 +368,8 @@ ON_EVERY_RING(a_queue_that_was_stopped_goes_on_with_the_next_byte)
 	pv_memory_line_allow(&rig.line[1], 30);
 	serial_rig_send(&rig, TX(1), pattern, 100);
 	serial_rig_run(&rig);
-	serial_rig_stop_queue(&rig, TX(1));
-	serial_rig_continue_queue(&rig, TX(1));
+	device_rig_stop_queue(&rig.base, TX(1));
+	device_rig_continue_queue(&rig.base, TX(1));
 	pv_memory_line_allow(&rig.line[1], 1000);
 	serial_rig_run(&rig);
 	assert_int_equal(rig.line[1].written_bytes, 100);

@@ -29,7 +29,7 @@ static void open_rig(uint16_t ports, bool is_single)
 
 static void close_rig(void)
 {
-	assert_int_equal(rig.needs_resets, 0);
+	assert_int_equal(rig.base.needs_resets, 0);
 	serial_rig_close(&rig);
 }
 
@@ -38,11 +38,11 @@ static void one_port_needs_no_messages(void **state)
 	uint32_t bytes;
 
 	(void)state;
-	for (uint16_t i = 0; i < serial_rig_ring_kinds; i++) {
+	for (uint16_t i = 0; i < PV_RING_KINDS; i++) {
 		open_rig(PORTS, i % 2);
 		serial_rig_add(&rig, 0, 0, NULL, true);
 		assert_false(pv_serial_is_guest_open(rig.device, 0));
-		serial_rig_start(&rig, serial_rig_rings[i]);
+		serial_rig_start(&rig, pv_ring_kind[i]);
 		assert_true(pv_serial_is_guest_open(rig.device, 0));
 		serial_rig_buffer(&rig, RX(0), 100);
 		serial_rig_send(&rig, TX(0), pattern, 100);
@@ -50,7 +50,7 @@ static void one_port_needs_no_messages(void **state)
 		serial_rig_run(&rig);
 		assert_int_equal(rig.line[0].written_bytes, 100);
 		assert_memory_equal(rig.line[0].written, pattern, 100);
-		assert_non_null(serial_rig_take(&rig, RX(0), &bytes));
+		assert_non_null(device_rig_take(&rig.base, RX(0), &bytes));
 		assert_int_equal(bytes, 60);
 		assert_string_equal(rig.guest_change, "0 open");
 		assert_int_equal(pv_device_reset(rig.device, (struct pv_waiter){ 0 }), 0);
@@ -80,15 +80,15 @@ static void the_configuration_has_the_size_of_port_0(void **state)
 	config_is(80, 25, PORTS);
 	serial_rig_start(&rig, SIZE);
 	serial_rig_run(&rig);
-	assert_int_equal(rig.config_changes, 0);
+	assert_int_equal(rig.base.config_changes, 0);
 	pv_memory_line_set_size(&rig.line[0], 132, 43);
 	serial_rig_run(&rig);
-	assert_int_equal(rig.config_changes, 1);
+	assert_int_equal(rig.base.config_changes, 1);
 	config_is(132, 43, PORTS);
 	pv_memory_line_set_size(&rig.line[1], 7, 7);
 	serial_rig_run(&rig);
 	config_is(132, 43, PORTS);
-	assert_int_equal(rig.config_changes, 1);
+	assert_int_equal(rig.base.config_changes, 1);
 	close_rig();
 }
 

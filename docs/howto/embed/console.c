@@ -204,9 +204,7 @@ struct pv_device *console_init(void *storage, struct pv_port *port,
 {
 	struct console *console = storage;
 
-	pv_device_init(&console->device, &console_ops, port,
-	               VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
-	                       VIRTIO_F_RING_PACKED | VIRTIO_F_RING_RESET,
+	pv_device_init(&console->device, &console_ops, port, pv_device_ring_features(false, false),
 	               console->queue, QUEUES, QUEUE_SIZE_MAX);
 	console->options = *options;
 	return &console->device;
