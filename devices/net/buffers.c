@@ -6,6 +6,8 @@
  */
 #include "devices/net/internal.h"
 
+#include "ring/prefetch.h"
+
 static struct pv_chain *chain_at(struct pv_net_receiver *receiver, uint16_t i)
 {
 	return &receiver->chain[i].chain;
@@ -35,7 +37,7 @@ static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver)
 	if (!pv_queue_take(queue, &taken->chain))
 		return false;
 	if (is_buffer(receiver, &taken->chain)) {
-		__builtin_prefetch(taken->iov[0].base, 1);
+		pv_prefetch_to_write(taken->iov[0].base);
 		receiver->taken++;
 		return true;
 	}
@@ -55,9 +57,9 @@ static void close_ranks(struct pv_net_receiver *receiver)
 	receiver->taken = 0;
 }
 
-/* While frames come one after another the buffers of the next ones are fetched, if they are there.
+/* So many of the next buffers are fetched, if they are there, while frames come one after another.
  */
-#define AHEAD_MAX 8u
+#define AHEAD_MAX 16u
 
 static void take_ahead(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
@@ -90,6 +92,17 @@ bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_re
 {
 	return !receiver->is_mergeable || receiver->taken == PV_NET_BURST ||
 	       queue->ring.in_flight_descs == queue->ring.size;
+}
+
+/* The next run will need as many as this one: they come while the processor does something else. */
+void pv_net_buffers_fetch(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	uint32_t wanted = receiver->came_in < AHEAD_MAX ? receiver->came_in : AHEAD_MAX;
+
+	close_ranks(receiver);
+	while ((uint32_t)(receiver->taken - receiver->first) < wanted &&
+	       receiver->taken < PV_NET_BURST && take(queue, receiver))
+		;
 }
 
 void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver)

@@ -167,10 +167,10 @@ struct pv_net_inbox {
 
 /* What is known of a frame that came. */
 struct pv_net_arrival {
+	struct virtio_net_hdr hdr; /* first: no load of it lies across two stores */
+	uint8_t hash_report;
 	uint32_t bytes; /* 0: none */
 	uint32_t hash_value;
-	uint8_t hash_report;
-	struct virtio_net_hdr hdr;
 };
 
 /* One that is not in the driver's memory yet. */
@@ -352,7 +352,11 @@ uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *rec
 /* Are those all that there can ever be for one frame? */
 bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_receiver *receiver);
 
-/* The end of a run: what has no frame goes back on the ring. */
+/* The end of a run: the buffers that the next one will need are fetched from the driver's
+ * processor. */
+void pv_net_buffers_fetch(struct pv_queue *queue, struct pv_net_receiver *receiver);
+
+/* And after that: what has no frame goes back on the ring. */
 void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver);
 
 /*

@@ -466,6 +466,8 @@ static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 		if (count % PUBLISH_EVERY == PUBLISH_EVERY - 1)
 			pv_queue_publish_quietly(queue);
 	}
+	if (outcome == NO_FRAME)
+		pv_net_buffers_fetch(queue, receiver);
 	pv_net_buffers_put_back(queue, receiver);
 	/* The driver need not say that it has more buffers while it is the wire that has no frames.
 	 */

@@ -12,6 +12,7 @@
 
 #include "ring/barrier.h"
 #include "ring/err.h"
+#include "ring/prefetch.h"
 
 static struct pv_net_sender *sender_of(const struct pv_queue *queue)
 {
@@ -53,7 +54,7 @@ static void take_burst(struct pv_queue *queue, struct pv_net_sender *sender, uin
 			break;
 		/* The driver's processor has it; it is here when the burst is looked at. */
 		if (taken->chain.readable > 0)
-			__builtin_prefetch(taken->iov[0].base);
+			pv_prefetch_to_read(taken->iov[0].base);
 		sender->taken++;
 	}
 }
