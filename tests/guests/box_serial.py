@@ -11,7 +11,7 @@ import initramfs
 PACKAGE = "linux-image-amd64"
 MODULES = ["ext4", *initramfs.MODULES, "virtio_console"]
 # A long run has all ports busy for minutes.
-PORTS, BYTES, LIMIT_S = (64, 4_000_000, 1500) if "PV_LONG" in os.environ else (16, 100_000, 600)
+PORTS, BYTES, LIMIT_S = (64, 1_000_000, 1500) if "PV_LONG" in os.environ else (16, 100_000, 600)
 
 
 def body(report, test):
