@@ -304,6 +304,8 @@ static int create_map(void)
 	return bpf(BPF_MAP_CREATE, &attr);
 }
 
+#define LOADS_MAX 50
+
 static int load_program(int map)
 {
 	static const char license[] = "Dual BSD/GPL";
@@ -312,9 +314,14 @@ static int load_program(int map)
 		                .insns = (uintptr_t)program.insn,
 		                .license = (uintptr_t)license };
 
+	int fd = -EAGAIN;
+
 	write_program(&program, map);
 	attr.insn_cnt = program.count;
-	return bpf(BPF_PROG_LOAD, &attr);
+	/* The kernel breaks off when a signal or an end of an io_uring request waits for us. */
+	for (int i = 0; fd == -EAGAIN && i < LOADS_MAX; i++)
+		fd = bpf(BPF_PROG_LOAD, &attr);
+	return fd;
 }
 
 int pv_tap_spread_init(struct pv_tap_spread *spread)

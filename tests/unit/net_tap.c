@@ -419,6 +419,7 @@ static void a_driver_that_wants_it_gets_frames_by_their_hash(void **state)
 	options.pairs = 4;
 	open_with_address(&rig, options);
 	if (!rig.wire->can_spread) {
+		wire_rig_close(&rig);
 		print_message("skipped: this kernel or user has no programs for frames (bpf)\n");
 		skip();
 	}
