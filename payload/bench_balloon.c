@@ -14,6 +14,7 @@
 #define FEW        512u /* pages, in the image */
 #define MEMORY_AT  (32u << 20)
 #define RANGES_MAX (1u << 15)
+#define PIECES_MAX 4u
 #define MS         1000000ull
 #define SECOND     1000000000ull
 
@@ -23,41 +24,62 @@ static struct pv_baldrv_range ranges[RANGES_MAX];
 
 static struct {
 	struct pv_baldrv *balloon;
-	uint64_t address;
-	uint32_t pages, ranges;
+	struct pv_baldrv_range piece[PIECES_MAX]; /* where the memory is */
+	uint32_t pieces, pages, ranges;
 	uint64_t in_ns, out_ns, moved;
 } bench;
 
 /* ---- which pages ---- */
 
+static void take_piece(uint64_t base, uint64_t end, uint32_t wanted)
+{
+	uint64_t pages;
+
+	base = base < MEMORY_AT ? MEMORY_AT : (base + PAGE - 1) / PAGE * PAGE;
+	if (base >= end || bench.pages == wanted || bench.pieces == PIECES_MAX)
+		return;
+	pages = (end - base) / PAGE;
+	if (pages > wanted - bench.pages)
+		pages = wanted - bench.pages;
+	bench.piece[bench.pieces++] = (struct pv_baldrv_range){ base, (uint32_t)pages };
+	bench.pages += (uint32_t)pages;
+}
+
 /* "balloon=": of the machine's memory, where nobody else has any; otherwise some of the image's. */
 static bool choose_memory(const struct payload_options *options)
 {
+	const uint32_t wanted = options->balloon_mib << 8;
+	struct start_range range;
 	uint8_t *memory;
 
-	bench.pages = options->balloon_mib ? options->balloon_mib << 8 : FEW;
-	bench.address = MEMORY_AT;
-	if (options->balloon_mib)
-		return true;
+	if (wanted) {
+		for (unsigned int i = 0; memory_piece(i, &range); i++)
+			take_piece(range.base, range.base + range.bytes, wanted);
+		return bench.pages == wanted;
+	}
 	memory = bare_alloc((size_t)FEW * PAGE, PAGE);
-	bench.address = (uint64_t)memory;
+	bench.piece[0] = (struct pv_baldrv_range){ (uint64_t)memory, FEW };
+	bench.pieces = 1;
+	bench.pages = FEW;
 	return memory;
 }
 
 static uint32_t make_row(void)
 {
-	ranges[0] = (struct pv_baldrv_range){ bench.address, bench.pages };
-	bench.ranges = 1;
+	for (bench.ranges = 0; bench.ranges < bench.pieces; bench.ranges++)
+		ranges[bench.ranges] = bench.piece[bench.ranges];
 	return bench.pages;
 }
 
 static uint32_t make_holes(void)
 {
-	for (bench.ranges = 0; bench.ranges < bench.pages / 2 && bench.ranges < RANGES_MAX;
-	     bench.ranges++)
-		ranges[bench.ranges] =
-			(struct pv_baldrv_range){ bench.address + (uint64_t)bench.ranges * 2 * PAGE,
-			                          1 };
+	bench.ranges = 0;
+	for (uint32_t i = 0; i < bench.pieces; i++)
+		for (uint32_t page = 0;
+		     page + 1 < bench.piece[i].pages && bench.ranges < RANGES_MAX; page += 2)
+			ranges[bench.ranges++] = (struct pv_baldrv_range){
+				bench.piece[i].address + (uint64_t)page * PAGE, 1
+			};
 	return bench.ranges;
 }
 
@@ -116,22 +138,16 @@ static void bench_pages(uint32_t pages, uint64_t ms, bool is_row)
 
 /* ---- reports ---- */
 
-static void touch_row(void)
-{
-	make_row();
-	touch();
-}
-
 static bool report_all(uint64_t *took_ns)
 {
-	const uint64_t bytes = (uint64_t)bench.pages / PV_BALDRV_REPORT_RANGES * PAGE;
+	const uint64_t bytes = (uint64_t)bench.piece[0].pages / PV_BALDRV_REPORT_RANGES * PAGE;
 	struct pv_sg range[PV_BALDRV_REPORT_RANGES];
 	uint64_t begin_ns;
 	bool is_good;
 
 	/* The last first, as no two of Linux's lie side by side for certain. */
 	for (uint32_t i = 0; i < PV_BALDRV_REPORT_RANGES; i++)
-		range[i] = (struct pv_sg){ pv_gpa_of(bench.address +
+		range[i] = (struct pv_sg){ pv_gpa_of(bench.piece[0].address +
 			                             (PV_BALDRV_REPORT_RANGES - 1 - i) * bytes),
 			                   (uint32_t)bytes };
 	report = (struct pv_baldrv_report){ .range = range, .ranges = PV_BALDRV_REPORT_RANGES };
@@ -149,15 +165,16 @@ static void bench_reports(uint64_t ms)
 	uint64_t count = 0, all_ns = 0, longest_ns = 0, took_ns;
 	bool is_good = true;
 
+	make_row();
 	do {
-		touch_row();
+		touch();
 		is_good = report_all(&took_ns);
 		all_ns += took_ns;
 		longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
 		count++;
 	} while (is_good && clock_ns() - begin_ns < ms * MS);
 	payload_ok(is_good, "free pages are reported to the end");
-	payload_note("pages in a report", bench.pages);
+	payload_note("pages in a report", bench.piece[0].pages);
 	payload_note("reports", count);
 	payload_note("a report of 32 ranges, ns", all_ns / count);
 	payload_note("the longest, ns", longest_ns);

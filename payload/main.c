@@ -254,6 +254,7 @@ void guest_main(const struct start_info *info)
 	if (info->magic != START_MAGIC)
 		bail_out("the start info is not what it should be");
 	rsdp = info->rsdp;
+	memory_begin(info);
 	words_of(&words, info);
 	take_options(&words);
 	ring_run(options.ring, work);

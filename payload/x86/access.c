@@ -2,7 +2,7 @@
 #include "payload/x86/machine.h"
 #include "payload/x86/ring.h"
 
-#define FOUR_GIB    0x100000000ull
+#define WINDOW_AT   (511ull << 30)
 #define LARGE_BYTES 0x200000ull
 #define PRESENT     0x87u /* and writable, the user's, large */
 
@@ -74,15 +74,15 @@ uint64_t window_at(uint64_t physical)
 
 	for (unsigned int i = 0; i < 2; i++) {
 		page_window[i] = (base + i * LARGE_BYTES) | PRESENT;
-		__asm__ volatile("invlpg (%0)" : : "r"(FOUR_GIB + i * LARGE_BYTES) : "memory");
+		__asm__ volatile("invlpg (%0)" : : "r"(WINDOW_AT + i * LARGE_BYTES) : "memory");
 	}
-	return FOUR_GIB + physical - base;
+	return WINDOW_AT + physical - base;
 }
 
 uint64_t window_keep(uint64_t physical, uint64_t bytes)
 {
 	static unsigned int next = WINDOW_KEPT;
-	uint64_t base = physical & ~(LARGE_BYTES - 1), at = FOUR_GIB + next * LARGE_BYTES;
+	uint64_t base = physical & ~(LARGE_BYTES - 1), at = WINDOW_AT + next * LARGE_BYTES;
 
 	for (uint64_t page = base; page < physical + bytes; page += LARGE_BYTES) {
 		if (next == WINDOW_PAGES)

@@ -2,7 +2,7 @@
 /*
  * An x86-64 machine without an operating system: what an image that is entered as PVH has it needs
  * to say something, to find devices, to wait and to switch off.  One processor runs it; memory is
- * mapped address for address up to 4 GiB.
+ * mapped address for address up to 4 GiB, and above it where memory_begin() has found some.
  */
 #ifndef PV_PAYLOAD_MACHINE_H
 #define PV_PAYLOAD_MACHINE_H
@@ -58,7 +58,7 @@ static inline uint32_t in32(uint16_t port)
 void out(uint16_t port, unsigned int bytes, uint32_t value);
 uint32_t in(uint16_t port, unsigned int bytes);
 
-/* `bytes` is 1, 2, 4 or 8; one access at any address below 5 GiB. */
+/* `bytes` is 1, 2, 4 or 8; one access at any address that is mapped. */
 void mmio_write(uint64_t address, unsigned int bytes, uint64_t value);
 uint64_t mmio_read(uint64_t address, unsigned int bytes);
 
@@ -109,6 +109,11 @@ struct start_range {
 
 #define START_MAGIC 0x336ec578u
 #define RANGE_RAM   1u
+
+/* Remembers where the machine has memory, and maps what lies between 4 and 16 GiB. */
+void memory_begin(const struct start_info *info);
+/* A piece of it, one after the other from index 0; false: there are no more. */
+bool memory_piece(unsigned int index, struct start_range *piece);
 
 /* As it was at the entry. */
 extern uint32_t entry_flags, entry_cr0, entry_cr4;

@@ -175,19 +175,23 @@ entry_cr4:
 ap_next:
 	.long 0
 
-/* All is the user's too. The last gigabyte of five is for whatever is looked at above 4 GiB. */
+/*
+ * All is the user's too. The last gigabyte of the table is for whatever is looked at above 4 GiB;
+ * memory there is mapped when it is known (memory_begin()).
+ */
 	.balign 4096
 page_top:
 	.quad page_directories + 7
 	.fill 511, 8, 0
+	.globl page_directories
 page_directories:
 	.set directory, 0
 	.rept 4
 	.quad pages + 4096 * directory + 7
 	.set directory, directory + 1
 	.endr
-	.quad page_window + 7
 	.fill 507, 8, 0
+	.quad page_window + 7
 pages:
 	.set page, 0
 	.rept 2048
