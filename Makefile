@@ -27,6 +27,7 @@ bench: build
 	@bench/image_serial
 	@bench/image_balloon
 	@bench/balance
+	@bench/reported
 	@bench/serial
 
 fuzz:

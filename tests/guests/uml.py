@@ -27,6 +27,17 @@ def memory_directory(work):
     return work
 
 
+def memory_file(guest):
+    """The guest's memory, a file that has no name any more; told by its size. None: not there yet, or not any
+    more."""
+    folder = f"/proc/{guest.process.pid}/fd"
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if "(deleted)" in os.readlink(path) and os.stat(path).st_size >= MEMORY_MIB << 20:
+            return path
+    return None
+
+
 def quoted(name, value):
     """One argument of the kernel's command line."""
     return f'{name}="{value}"' if " " in value else f"{name}={value}"

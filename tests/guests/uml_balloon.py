@@ -16,22 +16,12 @@ CASES = {
 }
 
 
-def memory_file(guest):
-    """The guest's memory, a file that has no name any more; told by its size."""
-    folder = f"/proc/{guest.process.pid}/fd"
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if "(deleted)" in os.readlink(path) and os.stat(path).st_size >= uml.MEMORY_MIB * MIB:
-            return path
-    return None
-
-
 def one_guest(report, test, does, options):
     with Balloon(report, test.log_path("backend"), options) as balloon:
         with uml.boot(report, test, balloon.path, "balloon.sh", device_id=uml.BALLOON_ID,
                       MODULE="virtio_balloon", LOAD=os.environ["MEMORY_LOAD"], FULL=FULL // MIB,
                       LITTLE=LITTLE // MIB, DOES=does, ORDER=10) as guest:
-            host = Host(report.ok, balloon.qmp, lambda: os.stat(memory_file(guest)).st_blocks * 512, TARGET, FULL)
+            host = Host(report.ok, balloon.qmp, lambda: os.stat(uml.memory_file(guest)).st_blocks * 512, TARGET, FULL)
             host.judge(guest.run(**host.actions()))
         counters = balloon.counters()
         for name in ("bad_chains", "bad_pages", "repeated_pages", "bad_stats", "ring_faults", "poisoned_bytes"):
