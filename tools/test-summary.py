@@ -3,7 +3,7 @@
 """test-summary.py FOLDER: adds up meson's test logs (for each suite FOLDER/SUITE.json, and the exit
 status of meson in FOLDER/SUITE.status) and the steps that failed (FOLDER/failed-steps, one a line).
 
-Shows the ends of each failing test's output and what each skipped test lacked; the last line is
+Shows the ends of each failing test's output, what went wrong between, and what each skipped test lacked; the last line is
 `N passed, N failed`, with `, N skipped` when there are some. Exit status 1 when any failed.
 """
 
@@ -14,6 +14,9 @@ import re
 import sys
 
 HEAD_LINES, TAIL_LINES = 15, 25
+# Of what is between them, the lines that say what went wrong.
+WRONG = re.compile(r"^not ok|ERROR|FAILED|SKIPPED|error:|assert|Traceback", re.IGNORECASE)
+WRONG_LINES = 15
 PASSED = ("OK", "EXPECTEDFAIL")
 AGAIN = "# second try:"
 
@@ -32,11 +35,12 @@ def skip_reason(test):
 
 
 def show_failure(suite, test):
-    """Both ends of a test's output, without what TAP says of the things that went well."""
+    """Both ends of a test's output and what went wrong between, without what TAP says of the things that went well."""
     print(f"\nFAILED  {suite}: {test['name']} ({test['result']}, {test['duration']:.1f} s)")
     lines = [line for line in output_of(test).splitlines() if line and not line.startswith("ok ")]
     if len(lines) > HEAD_LINES + TAIL_LINES:
-        lines[HEAD_LINES:-TAIL_LINES] = ["..."]
+        between = [line for line in lines[HEAD_LINES:-TAIL_LINES] if WRONG.search(line)]
+        lines[HEAD_LINES:-TAIL_LINES] = ["...", *between[:WRONG_LINES], "..."]
     for line in lines:
         print(f"    {line}")
 
