@@ -52,7 +52,7 @@ class Host(serial_ends.Host):
         self.seconds, self.give_up, self.counters = seconds, give_up, counters
         self.rounds = {}
         self.began = None
-        self.is_over = threading.Event()
+        self.is_over, self.is_told = threading.Event(), False
 
     def exchange(self, *names):
         if names:
@@ -77,14 +77,18 @@ class Host(serial_ends.Host):
             now = sum(end.have_gone + end.have_come for end in ends)
             if now != moved:
                 moved, when = now, time.monotonic()
-            if time.monotonic() > when + STILL_S or any(port.error for port in self.rounds.values()):
-                self.stands_still()
-                return
+            wrong = [name for name, port in self.rounds.items() if port.error]
+            if wrong:
+                return self.end("something is wrong", wrong)
+            if time.monotonic() > when + STILL_S:
+                return self.end(f"nothing has moved for {STILL_S} s",
+                                [name for name, port in self.rounds.items() if port.is_alive()])
 
-    def stands_still(self):
-        for name, port in self.rounds.items():
-            if port.is_alive() or port.error:
-                self.say(False, f"{name} goes on", port.where())
+    def end(self, why, names):
+        self.is_told = True
+        self.say(False, "bytes come as they were sent", why)
+        for name in names:
+            self.say(False, f"{name} goes on", self.rounds[name].where())
         try:
             self.say(False, f"the counters then: {self.counters()}")
         except (OSError, RuntimeError) as why:
@@ -93,10 +97,12 @@ class Host(serial_ends.Host):
 
     def judge(self, values):
         self.is_over.set()
+        if self.is_told:
+            return
         for name, port in self.rounds.items():
             port.join(serial_ends.LIMIT_S)
-            self.say(not port.error, f"{name}: all came as it was sent, in {port.ended} rounds, {port.have_gone} bytes "
-                     f"there and {port.have_come} back", port.error or "")
+            self.say(not port.error, f"{name}: {port.ended} rounds came as they were sent, {port.have_gone} bytes there "
+                     f"and {port.have_come} back", port.error or "")
         ended = min(port.ended_at or 0 for port in self.rounds.values())
         busy = ended - self.began if self.began else 0
         self.say(busy >= self.seconds, f"all ports were busy for {self.seconds} s", f"for {busy:.0f}")
