@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Inside the box: a machine whose guest asks for things (see console.py for the lines it prints)."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -22,10 +23,11 @@ def say(is_good, statement, detail=""):
 
 
 class Machine:
-    """`paravane run` with QMP and these options. What its guest says is printed."""
+    """`paravane run` with QMP and these options. What its guest says is printed. A guest that falls over does
+    not begin anew, in the middle of what the host does."""
 
     def __init__(self, *options):
-        self.words = [serving.PARAVANE, "run", *options, "--qmp", "unix:" + SOCKET]
+        self.words = [serving.PARAVANE, "run", *options, "--on-reboot", "exit", "--qmp", "unix:" + SOCKET]
         self.process = self.monitor = None
 
     def qmp(self, name, /, **arguments):
@@ -34,7 +36,7 @@ class Machine:
 
     def run(self, name, actions):
         """A `@@do word args` calls actions[word](*args); returns the values that were said."""
-        values = {}
+        values, status = {}, None
         with subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               text=True) as self.process:
             for line in self.process.stdout:
@@ -44,7 +46,10 @@ class Machine:
                     continue
                 if word == "@@is":
                     key, _, values[key] = rest.partition(" ")
+                if word == "@@rc":
+                    status = rest
                 print(line, end="", flush=True)
+        say(status == "0", "the guest's script ran to its end")
         print("@@case", name, self.process.returncode, flush=True)
         return values
 
@@ -55,5 +60,7 @@ class Machine:
         except BaseException:
             self.process.kill()
             raise
-        self.process.stdin.write(f"{reply}\n")
-        self.process.stdin.flush()
+        # If it has just ended its output tells the story.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{reply}\n")
+            self.process.stdin.flush()

@@ -28,36 +28,52 @@ def connect(path, limit_s=LIMIT_S):
 
 class Exchange(threading.Thread):
     """Sends so many random bytes to a port's socket, and receives as many, or as few as `to_send` says; `sent`
-    and `received` are their digests then."""
+    and `received` are their digests then. So many bytes `have_gone` and `have_come` meanwhile."""
 
     def __init__(self, path, size, limit_s=LIMIT_S, to_send=None):
         super().__init__(daemon=True)
         self.path, self.size, self.limit_s = path, size, limit_s
         self.to_send = size if to_send is None else to_send
         self.sent = self.received = self.error = None
+        self.have_gone = self.have_come = 0
         self.start()
 
     def run(self):
         try:
             with connect(self.path, self.limit_s) as end:
-                writer = threading.Thread(target=self.send, args=(end,), daemon=True)
-                writer.start()
-                digest, left = hashlib.sha256(), self.size
-                while left > 0:
-                    data = end.recv(min(left, CHUNK))
-                    if not data:
-                        raise OSError(f"it ended {left} bytes early")
-                    digest.update(data)
-                    left -= len(data)
-                writer.join(self.limit_s)
-                self.received = digest.hexdigest()
+                self.work(end)
         except OSError as why:
             self.error = f"{os.path.basename(self.path)}: {why}"
 
-    def send(self, end):
-        data = os.urandom(self.to_send)
-        end.sendall(data)
-        self.sent = hashlib.sha256(data).hexdigest()
+    def work(self, end):
+        self.swap(end, self.to_send, self.size)
+
+    def swap(self, end, to_send, size):
+        """Both ways at once."""
+        self.sent = self.received = None
+        writer = threading.Thread(target=self.send, args=(end, to_send), daemon=True)
+        writer.start()
+        digest, left = hashlib.sha256(), size
+        while left > 0:
+            data = end.recv(min(left, CHUNK))
+            if not data:
+                raise OSError(f"it ended {left} bytes early")
+            digest.update(data)
+            left -= len(data)
+            self.have_come += len(data)
+        writer.join(self.limit_s)
+        self.received = digest.hexdigest()
+
+    def send(self, end, to_send):
+        data = os.urandom(to_send)
+        try:
+            for begin in range(0, to_send, CHUNK):
+                piece = data[begin:begin + CHUNK]
+                end.sendall(piece)
+                self.have_gone += len(piece)
+            self.sent = hashlib.sha256(data).hexdigest()
+        except OSError as why:
+            self.error = f"{os.path.basename(self.path)}: {why}"
 
 
 class Terminal:
@@ -157,6 +173,7 @@ class Host:
     statement."""
 
     EXTRA_BYTES = 100_000
+    TIMES = 3
 
     def __init__(self, say, port, qmp, attach, ports, size):
         self.say, self.port, self.qmp, self.attach = say, port, qmp, attach
@@ -190,8 +207,13 @@ class Host:
         self.say(bool(exchange.sent and exchange.received), f"all has come through the new port {exchange.error or ''}")
         self.qmp("chardev-remove", id="extra")
 
+    def more(self):
+        """Is the new port to come once more?"""
+        return "yes" if self.times < self.TIMES else "no"
+
     def actions(self):
-        return {name: getattr(self, name) for name in ("visit", "agent", "exchange", "listen", "plug", "unplug")}
+        return {name: getattr(self, name)
+                for name in ("visit", "agent", "exchange", "listen", "plug", "unplug", "more")}
 
     def judge(self, values):
         """By the digests that the guest has said."""

@@ -30,19 +30,36 @@ waits_for() {
 }
 is_gone() { ! port_of "$1"; }
 
-# Sends and receives at once, as many bytes or as many as the last says; both digests are said.
+# swap NAME SEND RECEIVE: on descriptor 4, both ways at once; the digests are in $sent and $received.
+swap() {
+	head -c "$2" /dev/urandom >"$SCRATCH/$1" || bad "$1: there is no room for $2 bytes"
+	cat "$SCRATCH/$1" >&4 &
+	received=$(head -c "$3" <&4 | sha256sum | cut -d' ' -f1)
+	wait
+	sent=$(sha256sum <"$SCRATCH/$1" | cut -d' ' -f1)
+	rm -f "$SCRATCH/$1"
+}
+
+# exchange PORT SEND [RECEIVE]: once, as many bytes both ways where nothing else is said.
 exchange() {
-	dev=$(port_of "$1")
-	head -c "$2" /dev/urandom >"$SCRATCH/$1.out"
 	(
-		exec 4<>"$dev"
-		cat "$SCRATCH/$1.out" >&4 &
-		head -c "${3:-$2}" <&4 >"$SCRATCH/$1.in"
-		wait
+		exec 4<>"$(port_of "$1")"
+		swap "$1" "$2" "${3:-$2}"
+		value "$1.sent $sent"
+		value "$1.received $received"
 	)
-	value "$1.sent $(sha256sum <"$SCRATCH/$1.out" | cut -d' ' -f1)"
-	value "$1.received $(sha256sum <"$SCRATCH/$1.in" | cut -d' ' -f1)"
-	rm -f "$SCRATCH/$1.out" "$SCRATCH/$1.in"
+}
+
+# rounds PORT: again and again, as many bytes as the host says, until it has had enough. It waits for the digests:
+# head reads more than it is asked for.
+rounds() {
+	(
+		exec 4<>"$(port_of "$1")"
+		while read -r receive send <&4 && [ "$receive" != end ]; do
+			swap "$1" "$send" "$receive"
+			echo "$received $sent" >&4
+		done
+	)
 }
 
 check "the console is there" waits_for test -c /dev/hvc0
@@ -73,18 +90,25 @@ fi
 
 # All of them at once, and one that comes and goes meanwhile.
 ask exchange
+case $reply in
+rounds) way=rounds ;;
+*) way=exchange ;;
+esac
 i=0 jobs=
 while [ $i -lt "$PORTS" ]; do
-	exchange "p$i" "$BYTES" &
+	$way "p$i" "$BYTES" &
 	jobs="$jobs $!"
 	i=$((i + 1))
 done
-for turn in 1 2 3; do
+turn=0 reply=yes
+while [ "$reply" = yes ]; do
+	turn=$((turn + 1))
 	ask plug
 	check "a new port comes under traffic, time $turn" waits_for port_of extra
 	exchange extra 100000
 	ask unplug
 	check "and goes again, time $turn" waits_for is_gone extra
+	ask more
 done
 # shellcheck disable=SC2086
 wait $jobs
