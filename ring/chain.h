@@ -54,6 +54,14 @@ struct pv_chain {
 	uint8_t *last_writable;
 };
 
+/* Room for several chains, whose pieces come to lie one behind the other. */
+struct pv_chain_room {
+	struct pv_chain *chain;
+	uint16_t count;
+	struct pv_iov *iov;  /* `count` times as many pieces as ... */
+	uint16_t chain_iovs; /* ... a chain may have */
+};
+
 /* A place in a list of pieces, moving forward. */
 struct pv_cursor {
 	const struct pv_iov *iov;

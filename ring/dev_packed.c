@@ -105,7 +105,7 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain,
  * A chain that is its head alone, whose flags were read already, or else false; then what was read
  * of it counts for nothing. A journal has other things to note.
  */
-static bool walk_only(struct pv_dev_ring *ring, struct pv_chain *chain, uint16_t flags)
+static inline bool walk_only(struct pv_dev_ring *ring, struct pv_chain *chain, uint16_t flags)
 {
 	struct pvirtq_desc desc;
 
@@ -135,7 +135,7 @@ static __attribute__((noinline)) enum pv_take take_any(struct pv_dev_ring *ring,
 	return PV_TAKEN;
 }
 
-enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain)
+static PV_IN_ONE_PIECE enum pv_take take_next(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
 	/* Publish - observe, with the driver's store of the head's flags. */
 	uint16_t flags = pv_observe_le16(&ring->packed[ring->at.avail].flags);
@@ -147,6 +147,16 @@ enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain
 	pv_walk_book(ring, chain);
 	pv_dev_packed_step(ring, &ring->at.avail, &ring->at.avail_wrap, 1);
 	return PV_TAKEN;
+}
+
+enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	return take_next(ring, chain);
+}
+
+uint16_t pv_dev_packed_take_run(struct pv_dev_ring *ring, const struct pv_chain_room *room)
+{
+	return pv_walk_run(ring, room, take_next);
 }
 
 /*
@@ -170,6 +180,14 @@ void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, 
 	}
 	pv_dev_wrote_descriptor(ring, ring->at.used);
 	pv_dev_packed_step(ring, &ring->at.used, &ring->at.used_wrap, places);
+}
+
+void pv_dev_packed_used_run(struct pv_dev_ring *ring, const struct pv_chain *chain,
+                            const uint32_t *written_bytes, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++)
+		pv_dev_packed_used(ring, chain[i].id, chain[i].descs,
+		                   written_bytes ? written_bytes[i] : 0);
 }
 
 /* Places published since the last decision, at most one more than a lap. */

@@ -11,6 +11,10 @@
  *     if (pv_dev_ring_publish(ring) && pv_dev_ring_must_interrupt(ring))
  *             ... interrupt
  *
+ * Where a device works on many chains at a time each of the first two steps is one for a run of
+ * them (pv_dev_ring_take_run), and what is waited for in one chain is there when the next is looked
+ * at.
+ *
  * While it polls, a device keeps kicks off; before it sleeps it turns them on and looks once more
  * (pv_dev_ring_kicks_on).
  *
@@ -177,11 +181,22 @@ int pv_dev_ring_init(struct pv_dev_ring *ring, const struct pv_ring_config *conf
 enum pv_take pv_dev_ring_take(struct pv_dev_ring *ring, struct pv_chain *chain);
 
 /*
+ * Takes chains, one after another, as long as there are any and there is room. Returns how many. Of
+ * `room` only the chains and pieces are written to. A ring that breaks says so by its `fault`, and
+ * at the next take; what was taken before that counts.
+ */
+uint16_t pv_dev_ring_take_run(struct pv_dev_ring *ring, const struct pv_chain_room *room);
+
+/*
  * Gives a chain back, with `written_bytes` of its writable part written. The driver does not see
  * it before pv_dev_ring_publish(). On an in-order queue it may wait for older chains.
  */
 void pv_dev_ring_return(struct pv_dev_ring *ring, const struct pv_chain *chain,
                         uint32_t written_bytes);
+
+/* The same of `count` chains, in their order; `written_bytes` of each, or NULL: none of any. */
+void pv_dev_ring_return_run(struct pv_dev_ring *ring, const struct pv_chain *chain,
+                            const uint32_t *written_bytes, uint16_t count);
 
 /*
  * Makes as if the chain had not been taken: it will be the next one to be. For the chain that was

@@ -83,7 +83,7 @@ static enum pv_ring_fault walk(struct pv_dev_ring *ring, struct pv_chain *chain)
 }
 
 /* A chain that is its head alone, or else false; then what was read of it counts for nothing. */
-static bool walk_only(struct pv_dev_ring *ring, struct pv_chain *chain)
+static inline bool walk_only(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
 	struct virtq_desc desc;
 	uint16_t flags;
@@ -108,8 +108,8 @@ static __attribute__((noinline)) enum pv_ring_fault walk_any(struct pv_dev_ring 
 	return fault;
 }
 
-enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *chain,
-                                     uint16_t head)
+static PV_IN_ONE_PIECE enum pv_ring_fault walk_from(struct pv_dev_ring *ring,
+                                                    struct pv_chain *chain, uint16_t head)
 {
 	chain->id = head;
 	chain->descs = 1;
@@ -119,7 +119,13 @@ enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *
 	return PV_RING_SOUND;
 }
 
-enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)
+enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *chain,
+                                     uint16_t head)
+{
+	return walk_from(ring, chain, head);
+}
+
+static PV_IN_ONE_PIECE enum pv_take take_next(struct pv_dev_ring *ring, struct pv_chain *chain)
 {
 	enum pv_ring_fault fault;
 	uint16_t head;
@@ -138,11 +144,30 @@ enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)
 	head = pv_read_le16(&ring->avail->ring[ring->at.avail & (ring->size - 1)]);
 	if (head >= ring->size)
 		return pv_dev_ring_broken(ring, PV_RING_BAD_HEAD);
-	fault = pv_dev_split_walk(ring, chain, head);
+	fault = walk_from(ring, chain, head);
 	if (fault)
 		return pv_dev_ring_broken(ring, fault);
 	ring->at.avail++;
 	return PV_TAKEN;
+}
+
+enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)
+{
+	return take_next(ring, chain);
+}
+
+uint16_t pv_dev_split_take_run(struct pv_dev_ring *ring, const struct pv_chain_room *room)
+{
+	return pv_walk_run(ring, room, take_next);
+}
+
+static inline void write_used(struct pv_dev_ring *ring, uint16_t id, uint32_t bytes)
+{
+	struct virtq_used_elem *entry = &ring->used->ring[ring->at.used & (ring->size - 1)];
+
+	pv_write_le32(&entry->id, id);
+	pv_write_le32(&entry->len, bytes);
+	pv_dev_wrote_field(ring, entry, sizeof(*entry));
 }
 
 /*
@@ -151,12 +176,15 @@ enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain)
  */
 void pv_dev_split_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, uint32_t bytes)
 {
-	struct virtq_used_elem *entry = &ring->used->ring[ring->at.used & (ring->size - 1)];
-
-	pv_write_le32(&entry->id, id);
-	pv_write_le32(&entry->len, bytes);
-	pv_dev_wrote_field(ring, entry, sizeof(*entry));
+	write_used(ring, id, bytes);
 	ring->at.used = (uint16_t)(ring->at.used + places);
+}
+
+void pv_dev_split_used_run(struct pv_dev_ring *ring, const struct pv_chain *chain,
+                           const uint32_t *written_bytes, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++, ring->at.used++)
+		write_used(ring, chain[i].id, written_bytes ? written_bytes[i] : 0);
 }
 
 bool pv_dev_split_publish(struct pv_dev_ring *ring)

@@ -6,6 +6,9 @@
 #include "ring/barrier.h"
 #include "ring/dev_ring.h"
 
+/* What is done for each chain of a run: a call would be a good part of it. */
+#define PV_IN_ONE_PIECE inline __attribute__((always_inline))
+
 /*
  * Descriptors in one indirect table. The specification allows as many as the queue has; Linux
  * goes by the device's segment limit instead, which on a small queue is more.
@@ -130,8 +133,32 @@ static inline void pv_walk_finish(struct pv_dev_ring *ring, struct pv_chain *cha
 	pv_walk_book(ring, chain);
 }
 
-/* The two formats. */
+/*
+ * What pv_dev_ring_take_run() says, where `next` takes one chain.
+ */
+static PV_IN_ONE_PIECE uint16_t pv_walk_run(struct pv_dev_ring *ring,
+                                            const struct pv_chain_room *room,
+                                            enum pv_take (*next)(struct pv_dev_ring *ring,
+                                                                 struct pv_chain *chain))
+{
+	struct pv_iov *iov = room->iov;
+	uint16_t taken;
+
+	for (taken = 0; taken < room->count; taken++) {
+		struct pv_chain *chain = &room->chain[taken];
+
+		chain->iov = iov;
+		chain->capacity = room->chain_iovs;
+		if (next(ring, chain) != PV_TAKEN)
+			break;
+		iov += chain->readable + chain->writable;
+	}
+	return taken;
+}
+
+/* The two formats. Runs are for rings where nothing stands between a chain and its place. */
 enum pv_take pv_dev_split_take(struct pv_dev_ring *ring, struct pv_chain *chain);
+uint16_t pv_dev_split_take_run(struct pv_dev_ring *ring, const struct pv_chain_room *room);
 
 /* The whole chain of a head descriptor below the ring's size, into the books. */
 enum pv_ring_fault pv_dev_split_walk(struct pv_dev_ring *ring, struct pv_chain *chain,
@@ -142,6 +169,7 @@ bool pv_dev_split_kicks_on(struct pv_dev_ring *ring);
 void pv_dev_split_kicks_off(struct pv_dev_ring *ring);
 
 enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain);
+uint16_t pv_dev_packed_take_run(struct pv_dev_ring *ring, const struct pv_chain_room *room);
 
 /* Does a descriptor say that it is available, in the lap that `wrap` stands for? */
 bool pv_dev_packed_is_available(uint16_t flags, bool wrap);
@@ -163,6 +191,12 @@ void pv_dev_packed_kicks_off(struct pv_dev_ring *ring);
 /* Write a used entry for a chain of `descs` places; visible with the next publish. */
 void pv_dev_split_used(struct pv_dev_ring *ring, uint16_t id, uint16_t descs, uint32_t bytes);
 void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t descs, uint32_t bytes);
+
+/* The same for each of a run of chains. */
+void pv_dev_split_used_run(struct pv_dev_ring *ring, const struct pv_chain *chain,
+                           const uint32_t *written_bytes, uint16_t count);
+void pv_dev_packed_used_run(struct pv_dev_ring *ring, const struct pv_chain *chain,
+                            const uint32_t *written_bytes, uint16_t count);
 
 /* Breaks the ring and says so. */
 enum pv_take pv_dev_ring_broken(struct pv_dev_ring *ring, enum pv_ring_fault fault);

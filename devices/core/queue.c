@@ -37,6 +37,8 @@ void pv_queue_bad_chain(struct pv_queue *queue, const char *why)
 	port->ops->log(port, PV_LOG_WARNING, why);
 }
 
+static const char incomplete[] = "a request with a buffer that is no memory, or in too many pieces";
+
 bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 {
 	if (queue->is_draining)
@@ -45,8 +47,7 @@ bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 	case PV_TAKEN:
 		pv_count(&queue->counters.requests);
 		if (chain->is_incomplete)
-			pv_queue_bad_chain(queue, "a request with a buffer that is no memory, or "
-			                          "in too many pieces");
+			pv_queue_bad_chain(queue, incomplete);
 		return true;
 	case PV_TAKE_BROKEN:
 		report_broken(queue);
@@ -55,6 +56,22 @@ bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain)
 		break;
 	}
 	return false;
+}
+
+uint16_t pv_queue_take_run(struct pv_queue *queue, const struct pv_chain_room *room)
+{
+	uint16_t taken;
+
+	if (queue->is_draining)
+		return 0;
+	taken = pv_dev_ring_take_run(&queue->ring, room);
+	pv_count_add(&queue->counters.requests, taken);
+	for (uint16_t i = 0; i < taken; i++)
+		if (__builtin_expect(room->chain[i].is_incomplete, 0))
+			pv_queue_bad_chain(queue, incomplete);
+	if (queue->ring.fault)
+		report_broken(queue);
+	return taken;
 }
 
 void pv_queue_put_back(struct pv_queue *queue, const struct pv_chain *chain)
@@ -69,6 +86,13 @@ void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint3
 {
 	pv_count(&queue->counters.completions);
 	pv_dev_ring_return(&queue->ring, chain, written_bytes);
+}
+
+void pv_queue_return_run(struct pv_queue *queue, const struct pv_chain *chain,
+                         const uint32_t *written_bytes, uint16_t count)
+{
+	pv_count_add(&queue->counters.completions, count);
+	pv_dev_ring_return_run(&queue->ring, chain, written_bytes, count);
 }
 
 static void interrupt(struct pv_queue *queue)

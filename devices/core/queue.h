@@ -134,6 +134,9 @@ void pv_queue_mem_switch(struct pv_queue *queue, const struct pv_mem *mem);
  */
 bool pv_queue_take(struct pv_queue *queue, struct pv_chain *chain);
 
+/* The same of as many chains as there are, and there is room for. Returns how many. */
+uint16_t pv_queue_take_run(struct pv_queue *queue, const struct pv_chain_room *room);
+
 /*
  * For devices, on the lane: a chain that no device of the kind can work on. Counts it, and says
  * `why` once for each start of the queue; the chain is still to be returned. A chain that is
@@ -177,6 +180,10 @@ void pv_queue_put_back(struct pv_queue *queue, const struct pv_chain *chain);
 
 /* For devices, on the lane: gives a chain back. */
 void pv_queue_return(struct pv_queue *queue, const struct pv_chain *chain, uint32_t written_bytes);
+
+/* The same of a run of chains (pv_dev_ring_return_run). */
+void pv_queue_return_run(struct pv_queue *queue, const struct pv_chain *chain,
+                         const uint32_t *written_bytes, uint16_t count);
 
 PV_PUBLIC_END
 

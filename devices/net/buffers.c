@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The buffers of a receiving queue (virtio 1.3, sections 5.1.6.3 and 5.1.6.4): a stock of chains
- * without a frame yet, the oldest first, and how a frame is laid out over them.  Without MRG_RXBUF
- * a frame has one chain, whatever its length.
- */
-#include "devices/net/internal.h"
+#include "devices/net/buffers.h"
 
 #include "ring/prefetch.h"
 
 static struct pv_chain *chain_at(struct pv_net_receiver *receiver, uint16_t i)
 {
-	return &receiver->chain[i].chain;
+	return &receiver->chain[i];
 }
 
 static bool is_buffer(const struct pv_net_receiver *receiver, const struct pv_chain *chain)
@@ -19,67 +14,99 @@ static bool is_buffer(const struct pv_net_receiver *receiver, const struct pv_ch
 	       chain->writable_bytes > receiver->lane.hdr_bytes;
 }
 
-/* A chain that is no buffer goes back to the driver, when those before it have. */
-static void refuse(struct pv_queue *queue, const struct pv_chain *chain)
+void pv_net_buffers_return(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
+	uint16_t at = receiver->returned;
+
+	pv_queue_return_run(queue, &receiver->chain[at], &receiver->written_bytes[at],
+	                    (uint16_t)(receiver->first - at));
+	receiver->returned = receiver->first;
+}
+
+/* A chain that is no buffer goes back to the driver, when those before it have. */
+static void refuse(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                   const struct pv_chain *chain)
+{
+	if (receiver->first < receiver->taken) {
+		pv_queue_put_back(queue, chain);
+		return;
+	}
 	if (!chain->is_incomplete)
 		pv_queue_bad_chain(queue, "a receive buffer that is to be read, or has no room");
+	pv_net_buffers_return(queue, receiver);
 	pv_queue_return(queue, chain, 0);
 }
 
-/* Takes one more chain. Returns false where there is none that is a buffer. */
-static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver)
+/* The pieces behind those of the stock. */
+static struct pv_iov *free_iov(struct pv_net_receiver *receiver)
 {
-	struct pv_net_taken *taken = &receiver->chain[receiver->taken];
+	const struct pv_chain *last;
 
-	taken->chain.iov = taken->iov;
-	taken->chain.capacity = PV_NET_PIECES;
-	if (!pv_queue_take(queue, &taken->chain))
-		return false;
-	if (is_buffer(receiver, &taken->chain)) {
-		pv_prefetch_to_write(taken->iov[0].base);
-		receiver->taken++;
-		return true;
-	}
-	if (receiver->first == receiver->taken)
-		refuse(queue, &taken->chain);
-	else
-		pv_queue_put_back(queue, &taken->chain);
-	return false;
+	if (receiver->taken == 0)
+		return receiver->iov;
+	last = &receiver->chain[receiver->taken - 1];
+	return last->iov + last->readable + last->writable;
+}
+
+/* Takes so many more chains at most. Returns false where there is none that is a buffer. */
+static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver, uint16_t count)
+{
+	const struct pv_chain_room room = { chain_at(receiver, receiver->taken), count,
+		                            free_iov(receiver), PV_NET_PIECES };
+	uint16_t taken = pv_queue_take_run(queue, &room), good = 0;
+
+	while (good < taken && is_buffer(receiver, &room.chain[good]))
+		pv_prefetch_to_write(room.chain[good++].iov[0].base);
+	receiver->taken = (uint16_t)(receiver->taken + good);
+	if (good == taken)
+		return good > 0;
+	while (--taken > good)
+		pv_queue_put_back(queue, &room.chain[taken]);
+	refuse(queue, receiver, &room.chain[good]);
+	return good > 0;
 }
 
 /* The places at the beginning of the stock that are free again. */
-static void close_ranks(struct pv_net_receiver *receiver)
+static void close_ranks(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
 	if (receiver->first < receiver->taken)
 		return;
+	pv_net_buffers_return(queue, receiver);
+	receiver->returned = 0;
 	receiver->first = 0;
 	receiver->taken = 0;
 }
 
-/* So many of the next buffers are fetched, if they are there, while frames come one after another.
+/*
+ * So many buffers are taken at once, and fetched, if they are there: as many as frames are likely
+ * to come one after another.
  */
-#define AHEAD_MAX 16u
+#define AHEAD_MAX 32u
+
+static uint16_t ahead(const struct pv_net_receiver *receiver)
+{
+	uint32_t likely = receiver->came_in > receiver->likely ? receiver->came_in
+	                                                       : receiver->likely;
+
+	return (uint16_t)(likely < AHEAD_MAX ? likely : AHEAD_MAX);
+}
 
 static void take_ahead(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
-	uint32_t ahead = receiver->came_in < AHEAD_MAX ? receiver->came_in : AHEAD_MAX;
-
 	if (receiver->first < receiver->taken)
 		return;
-	close_ranks(receiver);
-	while (receiver->taken < 1 + ahead && take(queue, receiver))
-		;
+	close_ranks(queue, receiver);
+	take(queue, receiver, (uint16_t)(1 + ahead(receiver)));
 }
 
-uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                             uint64_t bytes)
+uint64_t pv_net_buffers_want_any(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                                 uint64_t bytes)
 {
 	uint64_t room = 0;
 
 	take_ahead(queue, receiver);
 	for (uint16_t i = receiver->first; room < bytes; i++) {
-		if (i == receiver->taken && (i == PV_NET_BURST || !take(queue, receiver)))
+		if (i == receiver->taken && (i == PV_NET_BURST || !take(queue, receiver, 1)))
 			break;
 		room += chain_at(receiver, i)->writable_bytes;
 		if (!receiver->is_mergeable)
@@ -97,23 +124,20 @@ bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_re
 /* The next run will need as many as this one: they come while the processor does something else. */
 void pv_net_buffers_fetch(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
-	uint32_t wanted = receiver->came_in < AHEAD_MAX ? receiver->came_in : AHEAD_MAX;
-
-	close_ranks(receiver);
-	while ((uint32_t)(receiver->taken - receiver->first) < wanted &&
-	       receiver->taken < PV_NET_BURST && take(queue, receiver))
-		;
+	close_ranks(queue, receiver);
+	if (receiver->taken == 0 && receiver->came_in > 0)
+		take(queue, receiver, ahead(receiver));
 }
 
 void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
 	while (receiver->taken > receiver->first)
 		pv_queue_put_back(queue, chain_at(receiver, --receiver->taken));
-	close_ranks(receiver);
+	close_ranks(queue, receiver);
 }
 
-uint16_t pv_net_buffers_list(struct pv_net_receiver *receiver, uint64_t room, struct pv_iov *list,
-                             uint16_t capacity)
+uint16_t pv_net_buffers_list_any(struct pv_net_receiver *receiver, uint64_t room,
+                                 struct pv_iov *list, uint16_t capacity)
 {
 	size_t skip = receiver->lane.hdr_bytes;
 	uint16_t count = 0;
@@ -151,48 +175,30 @@ static uint16_t chains_of(struct pv_net_receiver *receiver, uint64_t bytes)
 	return chains;
 }
 
-static void write_any_header(struct pv_net_receiver *receiver, const struct pv_net_arrival *arrival,
-                             struct pv_le16 num_buffers)
+static void write_header(struct pv_net_receiver *receiver, const struct pv_net_arrival *arrival,
+                         uint16_t chains)
 {
 	const struct virtio_net_hdr_hash hdr = {
-		.mrg = { .hdr = arrival->hdr, .num_buffers = num_buffers },
+		.mrg = { .hdr = arrival->hdr, .num_buffers = pv_le16_of(chains) },
 		.hash_value = pv_le32_of(arrival->hash_value),
 		.hash_report = pv_le16_of(arrival->hash_report),
 	};
-	struct pv_cursor writer = pv_chain_writer(chain_at(receiver, receiver->first));
+	struct pv_cursor writer = pv_chain_writer(pv_net_buffers_oldest(receiver));
 
 	pv_cursor_write(&writer, &hdr, receiver->lane.hdr_bytes);
 }
 
-static void write_header(struct pv_net_receiver *receiver, const struct pv_net_arrival *arrival,
-                         uint16_t chains)
-{
-	const struct pv_chain *chain = chain_at(receiver, receiver->first);
-	const struct pv_le16 num_buffers = pv_le16_of(chains);
-	uint8_t *to = chain->iov[0].base;
-
-	if (receiver->lane.hdr_bytes != sizeof(struct virtio_net_hdr_mrg) ||
-	    chain->iov[0].bytes < sizeof(struct virtio_net_hdr_mrg)) {
-		write_any_header(receiver, arrival, num_buffers);
-		return;
-	}
-	/* Most often, and without putting it together first. */
-	__builtin_memcpy(to, &arrival->hdr, sizeof(arrival->hdr));
-	__builtin_memcpy(to + offsetof(struct virtio_net_hdr_mrg, num_buffers), &num_buffers,
-	                 sizeof(num_buffers));
-}
-
-void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                            const struct pv_net_arrival *arrival)
+void pv_net_buffers_pass_on_any(struct pv_net_receiver *receiver,
+                                const struct pv_net_arrival *arrival)
 {
 	uint64_t bytes = (uint64_t)receiver->lane.hdr_bytes + arrival->bytes;
 
 	write_header(receiver, arrival, chains_of(receiver, bytes));
 	while (bytes > 0) {
-		const struct pv_chain *chain = chain_at(receiver, receiver->first++);
-		uint64_t here = chain->writable_bytes < bytes ? chain->writable_bytes : bytes;
+		uint64_t room = pv_net_buffers_oldest(receiver)->writable_bytes;
+		uint64_t here = room < bytes ? room : bytes;
 
-		pv_queue_return(queue, chain, (uint32_t)here);
+		receiver->written_bytes[receiver->first++] = (uint32_t)here;
 		bytes -= here;
 	}
 }

@@ -35,13 +35,12 @@ static bool is_cutting_good(const struct pv_device *device, const struct virtio_
 	       (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && pv_le16_get(hdr->gso_size) > 0;
 }
 
-/* What is sent whole fits the network. */
-static bool fits(const struct pv_device *device, uint32_t bytes)
+/* What is not cut fits the network. */
+uint32_t pv_net_whole_bytes_max(const struct pv_device *device)
 {
-	const struct pv_net *net = pv_net_of_const(device);
-
-	return !pv_net_has(device, VIRTIO_NET_F_MTU) ||
-	       bytes <= net->options.mtu + PV_NET_ETHERNET_BYTES;
+	if (!pv_net_has(device, VIRTIO_NET_F_MTU))
+		return PV_NET_FRAME_MAX;
+	return pv_net_of_const(device)->options.mtu + PV_NET_ETHERNET_BYTES;
 }
 
 bool pv_net_header_is_good(const struct pv_device *device, const struct virtio_net_hdr *hdr,
@@ -52,6 +51,6 @@ bool pv_net_header_is_good(const struct pv_device *device, const struct virtio_n
 	if ((hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !is_checksum_good(device, hdr, bytes))
 		return false;
 	if (hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)
-		return fits(device, bytes);
+		return bytes <= pv_net_whole_bytes_max(device);
 	return is_cutting_good(device, hdr);
 }

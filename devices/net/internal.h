@@ -116,8 +116,9 @@ PV_STATIC_ASSERT(PV_NET_HASH_KEY_BYTES == PV_NET_RSS_KEY_BYTES, "wires take othe
 /* What every lane has. */
 struct pv_net_lane {
 	struct pv_net_counters *counters;
-	uint32_t hdr_bytes; /* of the header before each packet */
-	uint32_t version;   /* of the rules that it goes by */
+	uint32_t hdr_bytes;       /* of the header before each packet */
+	uint32_t whole_bytes_max; /* of a frame that is not to be cut */
+	uint32_t version;         /* of the rules that it goes by */
 
 	/* Deadlines, in the port's time; 0: none. The port's timer is set to the first. */
 	uint64_t rate_ns;
@@ -129,11 +130,6 @@ struct pv_net_lane {
 	uint32_t unannounced; /* packets since the last interrupt was put off */
 };
 
-struct pv_net_taken {
-	struct pv_chain chain;
-	struct pv_iov iov[PV_NET_PIECES];
-};
-
 /* Where finished frames are made, several in one piece. */
 #define PV_NET_STAGE_BYTES (256u << 10)
 
@@ -142,7 +138,8 @@ struct pv_net_sender {
 	uint16_t progress; /* frames of the first chain on the ring that went already */
 	uint16_t taken;
 	uint16_t done; /* of them, from the first on: they can be returned */
-	struct pv_net_taken chain[PV_NET_BURST];
+	struct pv_chain chain[PV_NET_BURST];
+	struct pv_iov iov[PV_NET_BURST * PV_NET_PIECES];
 
 	/* Frames for the wire, of the chains in their order. */
 	uint16_t frames;
@@ -181,16 +178,21 @@ struct pv_net_pending {
 
 struct pv_net_receiver {
 	struct pv_net_lane lane;
-	uint32_t came_in; /* in this run */
+	uint32_t came_in; /* in this run, ... */
+	uint64_t came_in_bytes;
+	uint32_t likely; /* ... and, by those before it, are likely to */
 	bool is_mergeable;
 	bool has_to_look; /* at the first bytes of a frame, to know whether it comes in */
 	struct pv_net_rules rules;
 	uint64_t offloads; /* in force */
 	struct pv_net_hasher hasher;
 
-	/* Chains without a frame yet, the oldest first. */
-	uint16_t first, taken;
-	struct pv_net_taken chain[PV_NET_BURST];
+	/* Chains, the oldest first: those up to `returned` have returned, those up to `first` have
+	 * a frame. */
+	uint16_t returned, first, taken;
+	struct pv_chain chain[PV_NET_BURST];
+	uint32_t written_bytes[PV_NET_BURST];
+	struct pv_iov iov[PV_NET_BURST * PV_NET_PIECES];
 	uint32_t wanted_bytes; /* what the next frame is likely to need */
 
 	struct pv_net_pending pending;
@@ -328,9 +330,15 @@ bool pv_net_sender_run(struct pv_queue *queue);
 void pv_net_sender_save(const struct pv_queue *queue, struct pv_state_writer *to);
 void pv_net_sender_load(struct pv_queue *queue, struct pv_state_reader *from);
 
-/* check.c: may the driver send this? Changes what it says about itself to what was negotiated. */
-/* ... and the feature that a kind of cutting needs; 0: there is none. */
+/* check.c */
+
+/* The feature that a kind of cutting needs; 0: there is none. */
 uint64_t pv_net_host_feature(uint8_t gso_type);
+
+/* The longest frame that is sent or received whole. */
+uint32_t pv_net_whole_bytes_max(const struct pv_device *device);
+
+/* May the driver send this? */
 bool pv_net_header_is_good(const struct pv_device *device, const struct virtio_net_hdr *hdr,
                            uint32_t bytes);
 
@@ -339,39 +347,6 @@ int pv_net_receiver_start(struct pv_queue *queue);
 void pv_net_receiver_stop(struct pv_queue *queue);
 bool pv_net_receiver_run(struct pv_queue *queue);
 void pv_net_receiver_drain(struct pv_queue *queue);
-
-/* buffers.c */
-
-/*
- * Has chains in stock for so many bytes with the header, if the driver has so many. Returns the
- * bytes that those have from the oldest on: fewer, or more.
- */
-uint64_t pv_net_buffers_want(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                             uint64_t bytes);
-
-/* Are those all that there can ever be for one frame? */
-bool pv_net_buffers_are_all(const struct pv_queue *queue, const struct pv_net_receiver *receiver);
-
-/* The end of a run: the buffers that the next one will need are fetched from the driver's
- * processor. */
-void pv_net_buffers_fetch(struct pv_queue *queue, struct pv_net_receiver *receiver);
-
-/* And after that: what has no frame goes back on the ring. */
-void pv_net_buffers_put_back(struct pv_queue *queue, struct pv_net_receiver *receiver);
-
-/*
- * Lists the pieces of chains in stock, up to `room` bytes of chains and `capacity` pieces, without
- * the room for the header. Returns how many pieces.
- */
-uint16_t pv_net_buffers_list(struct pv_net_receiver *receiver, uint64_t room, struct pv_iov *list,
-                             uint16_t capacity);
-
-/* Writes a frame to the oldest chains, which have room for it, behind the room for the header. */
-void pv_net_buffers_fill(struct pv_net_receiver *receiver, const uint8_t *data, uint32_t bytes);
-
-/* The oldest chains have a frame in them: writes the header, and gives them to the driver. */
-void pv_net_buffers_pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                            const struct pv_net_arrival *arrival);
 
 /* inbox.c: each returns whether there was room, and a frame. */
 bool pv_net_inbox_put(struct pv_net_inbox *inbox, const struct pv_net_pending *frame);

@@ -8,7 +8,7 @@
  * goes all that must be looked at before its queue is known, and what this driver would not
  * understand and is finished first.
  */
-#include "devices/net/internal.h"
+#include "devices/net/buffers.h"
 
 #include "ring/err.h"
 
@@ -37,6 +37,7 @@ int pv_net_receiver_start(struct pv_queue *queue)
 		return -PV_ENOMEM;
 	receiver->lane.counters = &net->counters[queue->index];
 	receiver->lane.hdr_bytes = pv_net_hdr_bytes(queue->device);
+	receiver->lane.whole_bytes_max = pv_net_whole_bytes_max(queue->device);
 	receiver->is_mergeable = pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF);
 	/* Another than the one in force: there are no rules yet. */
 	receiver->lane.version = net->version - 1;
@@ -64,13 +65,10 @@ void pv_net_receiver_drain(struct pv_queue *queue)
 
 /* ---- rules ---- */
 
-static void follow_rules(struct pv_queue *queue, struct pv_net_receiver *receiver)
+static void copy_rules(struct pv_queue *queue, struct pv_net_receiver *receiver, uint32_t version)
 {
 	struct pv_net *net = pv_net_of(queue->device);
-	uint32_t version = __atomic_load_n(&net->version, __ATOMIC_ACQUIRE);
 
-	if (receiver->lane.version == version)
-		return;
 	receiver->lane.version = version;
 	__builtin_memcpy(&receiver->rules, &net->rules, sizeof(receiver->rules));
 	receiver->offloads = pv_net_offloads(net);
@@ -82,6 +80,14 @@ static void follow_rules(struct pv_queue *queue, struct pv_net_receiver *receive
 		                  receiver->rules.hashing.key, receiver->rules.hashing.key_bytes);
 }
 
+static void follow_rules(struct pv_queue *queue, struct pv_net_receiver *receiver)
+{
+	uint32_t version = __atomic_load_n(&pv_net_of(queue->device)->version, __ATOMIC_ACQUIRE);
+
+	if (__builtin_expect(receiver->lane.version != version, 0))
+		copy_rules(queue, receiver, version);
+}
+
 /* ---- what came ---- */
 
 static void drop(struct pv_net_receiver *receiver, pv_counter *why)
@@ -91,25 +97,23 @@ static void drop(struct pv_net_receiver *receiver, pv_counter *why)
 		pv_count(why);
 }
 
-static bool is_too_long(const struct pv_queue *queue, const struct pv_net_arrival *arrival)
+static bool is_too_long(const struct pv_net_receiver *receiver,
+                        const struct pv_net_arrival *arrival)
 {
-	const struct pv_net *net = pv_net_of(queue->device);
-
-	return pv_net_has(queue->device, VIRTIO_NET_F_MTU) &&
-	       arrival->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE &&
-	       arrival->bytes > net->options.mtu + PV_NET_ETHERNET_BYTES;
+	return arrival->bytes > receiver->lane.whole_bytes_max &&
+	       arrival->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE;
 }
 
 /* Does it come in? If so its hash is there. */
-static bool look_at(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                    struct pv_net_arrival *arrival, const uint8_t *head, size_t head_bytes)
+static inline bool look_at(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                           struct pv_net_arrival *arrival, const uint8_t *head, size_t head_bytes)
 {
 	if (receiver->has_to_look &&
 	    !pv_net_rules_let_in(&receiver->rules, queue->device->features, head, head_bytes)) {
 		drop(receiver, &receiver->lane.counters->filtered);
 		return false;
 	}
-	if (is_too_long(queue, arrival)) {
+	if (is_too_long(receiver, arrival)) {
 		drop(receiver, NULL);
 		return false;
 	}
@@ -140,6 +144,8 @@ static bool is_understood(uint64_t offloads, const struct virtio_net_hdr *hdr)
 {
 	uint64_t needed = 0;
 
+	if (!hdr->flags && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
 	if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		needed |= VIRTIO_NET_F_GUEST_CSUM;
 	needed |= offload_of(hdr->gso_type);
@@ -148,8 +154,8 @@ static bool is_understood(uint64_t offloads, const struct virtio_net_hdr *hdr)
 	return !(needed & ~offloads);
 }
 
-static void count_arrival(struct pv_net *net, struct pv_net_receiver *receiver,
-                          const struct pv_net_arrival *arrival)
+static inline void count_arrival(struct pv_net_receiver *receiver,
+                                 const struct pv_net_arrival *arrival)
 {
 	struct pv_net_counters *counters = receiver->lane.counters;
 
@@ -166,12 +172,11 @@ static void count_arrival(struct pv_net *net, struct pv_net_receiver *receiver,
 		pv_count_add(&counters->gso_bytes, arrival->bytes);
 	}
 	receiver->came_in++;
-	pv_net_rate_spend(&net->in, 1, arrival->bytes);
+	receiver->came_in_bytes += arrival->bytes;
 }
 
 /* The buffers have it. Of the wire's flags a driver without GUEST_CSUM is told nothing. */
-static void pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                    struct pv_net_arrival *arrival)
+static inline void pass_on(struct pv_net_receiver *receiver, struct pv_net_arrival *arrival)
 {
 	/*
 	 * In place, and no more than needed: a copy of what was written in smaller parts would wait
@@ -180,8 +185,8 @@ static void pass_on(struct pv_queue *queue, struct pv_net_receiver *receiver,
 	 */
 	if (arrival->hdr.flags && !(receiver->offloads & VIRTIO_NET_F_GUEST_CSUM))
 		arrival->hdr.flags = 0;
-	pv_net_buffers_pass_on(queue, receiver, arrival);
-	count_arrival(pv_net_of(queue->device), receiver, arrival);
+	pv_net_buffers_pass_on(receiver, arrival);
+	count_arrival(receiver, arrival);
 }
 
 /* ---- frames in memory ---- */
@@ -194,7 +199,7 @@ static bool deliver(struct pv_queue *queue, struct pv_net_receiver *receiver, co
 	if (pv_net_buffers_want(queue, receiver, wanted) < wanted)
 		return false;
 	pv_net_buffers_fill(receiver, data, arrival->bytes);
-	pass_on(queue, receiver, arrival);
+	pass_on(receiver, arrival);
 	return true;
 }
 
@@ -364,23 +369,21 @@ static size_t head_wanted(const struct pv_net_receiver *receiver, uint32_t bytes
 {
 	size_t all = head_of(bytes);
 
-	if (!receiver->has_to_look)
-		return 0;
 	if (receiver->rules.hashing.types || all < PV_NET_FRAME_MIN + 4u)
 		return all;
 	return PV_NET_FRAME_MIN + 4u;
 }
 
-static enum outcome receive_into(struct pv_queue *queue, struct pv_net_receiver *receiver,
-                                 struct pv_iov list[static LIST_MAX], uint16_t count, uint64_t room)
+static inline enum outcome receive_into(struct pv_queue *queue, struct pv_net_receiver *receiver,
+                                        struct pv_iov list[static LIST_MAX], uint16_t count,
+                                        uint64_t room)
 {
 	struct pv_net *net = pv_net_of(queue->device);
 	struct pv_net_pending *pending = &receiver->pending;
 	struct pv_net_arrival arrival = { 0 };
 	uint16_t pieces = count;
 	uint8_t head[PV_NET_HASH_LOOKS_AT];
-	struct pv_cursor reader;
-	size_t head_bytes;
+	size_t head_bytes = 0;
 
 	if (room < PV_NET_FRAME_MAX)
 		list[pieces++] =
@@ -390,12 +393,15 @@ static enum outcome receive_into(struct pv_queue *queue, struct pv_net_receiver 
 	if (arrival.bytes == 0)
 		return NO_FRAME;
 	learn(receiver, arrival.bytes);
-	reader = (struct pv_cursor){ list, pieces, 0 };
-	head_bytes = pv_cursor_read(&reader, head, head_wanted(receiver, arrival.bytes));
+	if (receiver->has_to_look) {
+		struct pv_cursor reader = { list, pieces, 0 };
+
+		head_bytes = pv_cursor_read(&reader, head, head_wanted(receiver, arrival.bytes));
+	}
 	if (!look_at(queue, receiver, &arrival, head, head_bytes))
 		return CAME_IN;
 	if (arrival.bytes <= room && is_understood(receiver->offloads, &arrival.hdr)) {
-		pass_on(queue, receiver, &arrival);
+		pass_on(receiver, &arrival);
 		return CAME_IN;
 	}
 	collect(receiver, list, count, arrival.bytes < room ? arrival.bytes : room);
@@ -403,7 +409,8 @@ static enum outcome receive_into(struct pv_queue *queue, struct pv_net_receiver 
 	return deliver_pending(queue, receiver);
 }
 
-static enum outcome receive_directly(struct pv_queue *queue, struct pv_net_receiver *receiver)
+static inline enum outcome receive_directly(struct pv_queue *queue,
+                                            struct pv_net_receiver *receiver)
 {
 	uint32_t hdr_bytes = receiver->lane.hdr_bytes;
 	struct pv_iov list[LIST_MAX];
@@ -413,20 +420,22 @@ static enum outcome receive_directly(struct pv_queue *queue, struct pv_net_recei
 
 	if (room <= hdr_bytes)
 		return NO_BUFFERS;
-	count = pv_net_buffers_list(receiver, room, list, LIST_MAX - 1);
 	/* Of very many pieces not all are listed. */
-	return receive_into(queue, receiver, list, count, pv_iov_bytes(list, count));
+	count = pv_net_buffers_list(receiver, &room, list, LIST_MAX - 1);
+	return receive_into(queue, receiver, list, count, room);
 }
 
 /* ---- a run ---- */
 
 static enum outcome receive_one(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
+	bool does_steer = pv_net_of(queue->device)->does_steer;
+
 	follow_rules(queue, receiver);
 	if (receiver->pending.arrival.bytes > 0 ||
-	    pv_net_inbox_get(&receiver->inbox, &receiver->pending))
+	    (does_steer && pv_net_inbox_get(&receiver->inbox, &receiver->pending)))
 		return deliver_pending(queue, receiver);
-	if (pv_net_of(queue->device)->does_steer)
+	if (does_steer)
 		return receive_for_any(queue, receiver);
 	return receive_directly(queue, receiver);
 }
@@ -455,24 +464,35 @@ static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
 	struct pv_net *net = pv_net_of(queue->device);
 	enum outcome outcome = CAME_IN;
-	uint16_t count;
+	uint16_t count, burst = pv_net_rate_burst(&net->in);
 
 	queue->is_stalled = !pv_net_rate_allows(queue, &receiver->lane, &net->in);
 	if (queue->is_stalled)
 		return false;
-	for (count = 0; count < pv_net_rate_burst(&net->in) && outcome == CAME_IN; count++) {
+	for (count = 0; count < burst && outcome == CAME_IN; count++) {
 		outcome = pv_net_link_is_up(net) ? receive_one(queue, receiver)
 		                                 : drop_one(queue, receiver);
-		if (count % PUBLISH_EVERY == PUBLISH_EVERY - 1)
+		if (count % PUBLISH_EVERY == PUBLISH_EVERY - 1) {
+			pv_net_buffers_return(queue, receiver);
 			pv_queue_publish_quietly(queue);
+		}
 	}
 	if (outcome == NO_FRAME)
 		pv_net_buffers_fetch(queue, receiver);
 	pv_net_buffers_put_back(queue, receiver);
+	pv_net_rate_spend(&net->in, receiver->came_in, receiver->came_in_bytes);
 	/* The driver need not say that it has more buffers while it is the wire that has no frames.
 	 */
 	queue->is_stalled = outcome == NO_FRAME || outcome == NO_PLACE;
 	return outcome == CAME_IN || count > 1;
+}
+
+/* As many as in the last run; when none come any more, soon none. */
+static void expect(struct pv_net_receiver *receiver)
+{
+	receiver->likely /= 2;
+	if (receiver->came_in > receiver->likely)
+		receiver->likely = receiver->came_in;
 }
 
 bool pv_net_receiver_run(struct pv_queue *queue)
@@ -483,7 +503,9 @@ bool pv_net_receiver_run(struct pv_queue *queue)
 	if (queue->is_draining)
 		return false;
 	pv_net_of(queue->device)->receiver[pv_net_pair(queue)] = receiver;
+	expect(receiver);
 	receiver->came_in = 0;
+	receiver->came_in_bytes = 0;
 	has_worked = run(queue, receiver);
 	pv_net_coalesce(queue, &receiver->lane, receiver->came_in);
 	pv_net_set_timer(queue, &receiver->lane);

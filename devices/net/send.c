@@ -28,6 +28,7 @@ int pv_net_sender_start(struct pv_queue *queue)
 		return -PV_ENOMEM;
 	sender->lane.counters = &pv_net_of(queue->device)->counters[queue->index];
 	sender->lane.hdr_bytes = pv_net_hdr_bytes(queue->device);
+	sender->lane.whole_bytes_max = pv_net_whole_bytes_max(queue->device);
 	queue->own = sender;
 	return 0;
 }
@@ -43,33 +44,36 @@ void pv_net_sender_stop(struct pv_queue *queue)
 
 static void take_burst(struct pv_queue *queue, struct pv_net_sender *sender, uint16_t burst)
 {
-	sender->taken = 0;
-	sender->done = 0;
-	while (sender->taken < burst) {
-		struct pv_net_taken *taken = &sender->chain[sender->taken];
+	const struct pv_chain_room room = { sender->chain, burst, sender->iov, PV_NET_PIECES };
 
-		taken->chain.iov = taken->iov;
-		taken->chain.capacity = PV_NET_PIECES;
-		if (!pv_queue_take(queue, &taken->chain))
-			break;
-		/* The driver's processor has it; it is here when the burst is looked at. */
-		if (taken->chain.readable > 0)
-			pv_prefetch_to_read(taken->iov[0].base);
-		sender->taken++;
-	}
+	sender->done = 0;
+	sender->taken = pv_queue_take_run(queue, &room);
+	/* The driver's processor has them; they are here when the burst is looked at. */
+	for (uint16_t i = 0; i < sender->taken; i++)
+		if (sender->chain[i].readable > 0)
+			pv_prefetch_to_read(sender->chain[i].iov[0].base);
 }
 
-/* The first of those that are left has gone, or is none. */
-static void return_first(struct pv_queue *queue, struct pv_net_sender *sender)
+/* The first ones of those that are left have gone, or are none. */
+static void return_first(struct pv_queue *queue, struct pv_net_sender *sender, uint16_t chains)
 {
-	pv_queue_return(queue, &sender->chain[sender->done++].chain, 0);
+	pv_queue_return_run(queue, &sender->chain[sender->done], NULL, chains);
+	sender->done = (uint16_t)(sender->done + chains);
+}
+
+/* The first of them is none. */
+static void drop_first(struct pv_queue *queue, struct pv_net_sender *sender, pv_counter *why)
+{
+	pv_count(&sender->lane.counters->drops);
+	pv_count(why);
+	return_first(queue, sender, 1);
 	sender->progress = 0;
 }
 
 static void put_back_rest(struct pv_queue *queue, struct pv_net_sender *sender)
 {
 	while (sender->taken > sender->done)
-		pv_queue_put_back(queue, &sender->chain[--sender->taken].chain);
+		pv_queue_put_back(queue, &sender->chain[--sender->taken]);
 }
 
 /* ---- frames ---- */
@@ -94,6 +98,15 @@ static void cut_header(struct pv_chain *chain, uint32_t hdr_bytes, struct pv_net
 	frame->iov = iov;
 }
 
+/* Of most frames nothing is left to do, and the header says nothing. */
+static bool is_good(const struct pv_queue *queue, const struct pv_net_sender *sender,
+                    const struct pv_net_frame *frame)
+{
+	if (frame->hdr.flags || frame->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		return pv_net_header_is_good(queue->device, &frame->hdr, frame->bytes);
+	return frame->bytes >= PV_NET_FRAME_MIN && frame->bytes <= sender->lane.whole_bytes_max;
+}
+
 /* Returns whether there is a frame that may be sent. */
 static bool parse(struct pv_queue *queue, const struct pv_net_sender *sender,
                   struct pv_chain *chain, struct pv_net_frame *frame)
@@ -109,7 +122,7 @@ static bool parse(struct pv_queue *queue, const struct pv_net_sender *sender,
 	}
 	frame->bytes = (uint32_t)(chain->readable_bytes - hdr_bytes);
 	cut_header(chain, hdr_bytes, frame);
-	return pv_net_header_is_good(queue->device, &frame->hdr, frame->bytes);
+	return is_good(queue, sender, frame);
 }
 
 /* Can the wire do what is left to do? */
@@ -200,7 +213,7 @@ static bool make_frames(struct pv_queue *queue, struct pv_net_sender *sender, ui
 	uint16_t gone = i == sender->done ? sender->progress : 0;
 
 	if (sender->to_cut == 0) {
-		if (!parse(queue, sender, &sender->chain[i].chain, frame))
+		if (!parse(queue, sender, &sender->chain[i], frame))
 			return false;
 		if (gone == 0)
 			count_work(sender->lane.counters, frame);
@@ -218,23 +231,38 @@ static bool make_frames(struct pv_queue *queue, struct pv_net_sender *sender, ui
 
 /* ---- to the wire ---- */
 
-static void frame_went(struct pv_queue *queue, struct pv_net_sender *sender, uint16_t i)
+static void count_cutting(struct pv_net_counters *counters, const struct pv_net_frame *frame,
+                          bool is_segment)
 {
-	const struct pv_net_frame *frame = &sender->frame[i];
-	struct pv_net_counters *counters = sender->lane.counters;
-
-	pv_count(&counters->packets);
-	pv_count_add(&counters->bytes, frame->bytes);
-	if (sender->is_segment[i]) {
+	if (is_segment) {
 		pv_count(&counters->segments);
 		pv_count_add(&counters->segments_bytes, frame->bytes);
 	} else if (frame->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
 		pv_count(&counters->gso_whole);
 		pv_count_add(&counters->gso_whole_bytes, frame->bytes);
 	}
-	sender->progress++;
-	if (sender->is_last_of_chain[i])
-		return_first(queue, sender);
+}
+
+/* The first frames went, and with them the chains of which nothing is left. */
+static void frames_went(struct pv_queue *queue, struct pv_net_sender *sender, uint16_t frames)
+{
+	struct pv_net_counters *counters = sender->lane.counters;
+	uint16_t chains = 0;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < frames; i++) {
+		bytes += sender->frame[i].bytes;
+		count_cutting(counters, &sender->frame[i], sender->is_segment[i]);
+		sender->progress++;
+		if (!sender->is_last_of_chain[i])
+			continue;
+		sender->progress = 0;
+		chains++;
+	}
+	pv_count_add(&counters->packets, frames);
+	pv_count_add(&counters->bytes, bytes);
+	pv_net_rate_spend(&pv_net_of(queue->device)->out, frames, bytes);
+	return_first(queue, sender, chains);
 }
 
 /* Returns whether all frames that were made have gone. */
@@ -242,18 +270,13 @@ static bool flush(struct pv_queue *queue, struct pv_net_sender *sender)
 {
 	struct pv_net *net = pv_net_of(queue->device);
 	uint16_t frames = sender->frames, sent = 0;
-	uint64_t bytes = 0;
 
 	if (frames > 0)
 		sent = net->wire->ops->send(net->wire, pv_net_pair(queue), sender->frame, frames);
 	pv_bug_on(sent > frames);
-	for (uint16_t i = 0; i < sent; i++) {
-		bytes += sender->frame[i].bytes;
-		if (net->does_steer)
-			pv_net_steer_sent(net, &sender->frame[i], pv_net_pair(queue));
-		frame_went(queue, sender, i);
-	}
-	pv_net_rate_spend(&net->out, sent, bytes);
+	for (uint16_t i = 0; i < sent && net->does_steer; i++)
+		pv_net_steer_sent(net, &sender->frame[i], pv_net_pair(queue));
+	frames_went(queue, sender, sent);
 	sender->frames = 0;
 	sender->stage_bytes = 0;
 	return sent == frames;
@@ -262,8 +285,6 @@ static bool flush(struct pv_queue *queue, struct pv_net_sender *sender)
 /* Sends what was taken. Returns false when the wire is full. */
 static bool send_burst(struct pv_queue *queue, struct pv_net_sender *sender)
 {
-	struct pv_net_counters *counters = sender->lane.counters;
-
 	sender->to_cut = 0;
 	for (uint16_t i = 0; i < sender->taken;) {
 		if (make_frames(queue, sender, i)) {
@@ -278,9 +299,7 @@ static bool send_burst(struct pv_queue *queue, struct pv_net_sender *sender)
 		/* Those before it go first: chains return in their order. */
 		if (!flush(queue, sender))
 			return false;
-		pv_count(&counters->drops);
-		pv_count(&counters->malformed);
-		return_first(queue, sender);
+		drop_first(queue, sender, &sender->lane.counters->malformed);
 	}
 	return flush(queue, sender);
 }
@@ -288,11 +307,8 @@ static bool send_burst(struct pv_queue *queue, struct pv_net_sender *sender)
 /* Nobody is there who would get it. */
 static void drop_burst(struct pv_queue *queue, struct pv_net_sender *sender)
 {
-	while (sender->done < sender->taken) {
-		pv_count(&sender->lane.counters->drops);
-		pv_count(&sender->lane.counters->link_down);
-		return_first(queue, sender);
-	}
+	while (sender->done < sender->taken)
+		drop_first(queue, sender, &sender->lane.counters->link_down);
 }
 
 /* ---- a run ---- */

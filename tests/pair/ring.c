@@ -294,28 +294,55 @@ static void check_question(const struct run *run, const struct chain *chain)
 		check(run, bytes[i] == pattern(chain->number, i, false));
 }
 
-static void device_takes(struct run *run)
+/* Pieces that nobody has: those of a run. */
+static struct pv_iov *spare(const struct run *run)
 {
-	struct pv_chain taken = { .capacity = (uint16_t)run->cell_bytes };
-	struct chain *chain;
-	uint16_t index;
-	enum pv_take took;
+	return run->iov + (size_t)run->size * run->cell_bytes;
+}
 
-	if (run->visible.count == 0) {
-		taken.iov = run->iov; /* anybody's: nothing must come */
-		check(run, pv_dev_ring_take(&run->pair.device, &taken) == PV_TAKE_NONE);
-		return;
-	}
-	index = get(&run->visible);
-	chain = &run->chain[index];
-	taken.iov = chain->iov;
-	took = pv_dev_ring_take(&run->pair.device, &taken);
-	check(run, took == PV_TAKEN);
-	chain->taken = taken;
+/* It is the next one; its pieces go where its own are. */
+static void was_taken(struct run *run, const struct pv_chain *taken)
+{
+	uint16_t index = get(&run->visible);
+	struct chain *chain = &run->chain[index];
+
+	memcpy(chain->iov, taken->iov,
+	       ((size_t)taken->readable + taken->writable) * sizeof(*taken->iov));
+	chain->taken = *taken;
+	chain->taken.iov = chain->iov;
 	chain->view = run->view;
 	check_pieces(run, chain);
 	check_question(run, chain);
 	put(&run->taken, index);
+}
+
+static void device_takes(struct run *run)
+{
+	struct pv_chain taken = { .iov = spare(run), .capacity = (uint16_t)run->cell_bytes };
+	enum pv_take took = pv_dev_ring_take(&run->pair.device, &taken);
+
+	check(run, took == (run->visible.count > 0 ? PV_TAKEN : PV_TAKE_NONE));
+	if (took == PV_TAKEN)
+		was_taken(run, &taken);
+}
+
+#define RUN_MAX 6u
+
+static void device_takes_run(struct run *run)
+{
+	struct pv_chain taken[RUN_MAX];
+	const struct pv_chain_room room = {
+		taken,
+		(uint16_t)pv_random_below(&run->random, RUN_MAX + 1),
+		spare(run),
+		(uint16_t)run->cell_bytes,
+	};
+	uint32_t visible = run->visible.count;
+	uint16_t count = pv_dev_ring_take_run(&run->pair.device, &room);
+
+	check(run, count == (visible < room.count ? visible : room.count));
+	for (uint16_t i = 0; i < count; i++)
+		was_taken(run, &taken[i]);
 }
 
 #define IN_VAIN_MAX 4u
@@ -323,14 +350,14 @@ static void device_takes(struct run *run)
 /* Takes some and puts them back: as if nothing had been. */
 static void device_takes_in_vain(struct run *run)
 {
-	struct pv_iov *spare = run->iov + (size_t)run->size * run->cell_bytes;
 	struct pv_chain taken[IN_VAIN_MAX];
 	uint32_t count = pv_random_below(&run->random, IN_VAIN_MAX + 1);
 
 	for (uint32_t i = 0; i < count && i < run->visible.count; i++) {
 		uint32_t at = (run->visible.head + i) % run->visible.room;
 
-		taken[i] = (struct pv_chain){ .iov = spare, .capacity = (uint16_t)run->cell_bytes };
+		taken[i] = (struct pv_chain){ .iov = spare(run),
+			                      .capacity = (uint16_t)run->cell_bytes };
 		check(run, pv_dev_ring_take(&run->pair.device, &taken[i]) == PV_TAKEN);
 		check(run,
 		      taken[i].readable_bytes == run->chain[run->visible.item[at]].readable_bytes);
@@ -359,19 +386,18 @@ static void allow_old_view(struct run *run, bool is_allowed)
 	pv_twin_allow(&run->pair.twin, other, is_allowed);
 }
 
-static void device_returns(struct run *run)
+/* Writes to a chain that is to be returned. NULL: it cannot be any. */
+static struct chain *answer(struct run *run)
 {
 	struct pv_cursor writer;
 	uint8_t bytes[CELL_MAX];
 	struct chain *chain;
-	uint16_t index;
 
 	if (run->taken.count == 0)
-		return;
-	index = pick_taken(run);
-	chain = &run->chain[index];
+		return NULL;
+	chain = &run->chain[pick_taken(run)];
 	if (chain->is_returned)
-		return;
+		return NULL;
 	chain->written_bytes = pv_random_chance(&run->random, 50)
 	                               ? chain->writable_bytes
 	                               : pv_random_below(&run->random, chain->writable_bytes + 1);
@@ -379,13 +405,48 @@ static void device_returns(struct run *run)
 		bytes[i] = pattern(chain->number, i, true);
 	writer = pv_chain_writer(&chain->taken);
 	check(run, pv_cursor_write(&writer, bytes, chain->written_bytes) == chain->written_bytes);
-	pv_dev_ring_return(&run->pair.device, &chain->taken, chain->written_bytes);
 	chain->is_returned = true;
+	if (!run->has_in_order)
+		put(&run->returned, (uint16_t)(chain - run->chain));
+	return chain;
+}
+
+static void was_returned(struct run *run, const struct chain *chain)
+{
 	if (chain->view != run->view && --run->taken_before == 0)
 		allow_old_view(run, false);
+}
+
+static void device_returns(struct run *run)
+{
+	const struct chain *chain = answer(run);
+
+	if (!chain)
+		return;
+	pv_dev_ring_return(&run->pair.device, &chain->taken, chain->written_bytes);
+	was_returned(run, chain);
 	check(run, run->pair.device.in_flight_before == run->taken_before);
-	if (!run->has_in_order)
-		put(&run->returned, index);
+}
+
+/* What is not written to may be told of by leaving it out. */
+static void device_returns_run(struct run *run)
+{
+	uint32_t wanted = pv_random_below(&run->random, RUN_MAX + 1), written_total = 0;
+	const struct chain *chain[RUN_MAX];
+	struct pv_chain taken[RUN_MAX];
+	uint32_t written_bytes[RUN_MAX];
+	uint16_t count = 0;
+
+	while (count < wanted && (chain[count] = answer(run))) {
+		taken[count] = chain[count]->taken;
+		written_bytes[count] = chain[count]->written_bytes;
+		written_total += written_bytes[count++];
+	}
+	pv_dev_ring_return_run(&run->pair.device, taken, written_total ? written_bytes : NULL,
+	                       count);
+	for (uint16_t i = 0; i < count; i++)
+		was_returned(run, chain[i]);
+	check(run, run->pair.device.in_flight_before == run->taken_before);
 }
 
 static void device_publishes(struct run *run)
@@ -487,12 +548,16 @@ static void driver_step(struct run *run, uint32_t dice)
 
 static void device_step(struct run *run, uint32_t dice)
 {
-	if (dice < 40)
+	if (dice < 20)
 		repeat(run, device_takes);
+	else if (dice < 40)
+		device_takes_run(run);
 	else if (dice < 44)
 		device_takes_in_vain(run);
-	else if (dice < 75)
+	else if (dice < 60)
 		repeat(run, device_returns);
+	else if (dice < 75)
+		device_returns_run(run);
 	else if (dice < 94)
 		device_publishes(run);
 	else
@@ -549,7 +614,7 @@ static void set_up(struct run *run, const struct pv_ring_pair_options *options)
 		lists[i]->item = calloc(options->size, sizeof(uint16_t));
 	}
 	run->chain = calloc(options->size, sizeof(*run->chain));
-	run->iov = calloc((size_t)(options->size + 1u) * run->cell_bytes, sizeof(*run->iov));
+	run->iov = calloc((size_t)(options->size + RUN_MAX) * run->cell_bytes, sizeof(*run->iov));
 	for (uint16_t i = 0; i < options->size; i++) {
 		run->chain[i].iov = run->iov + (size_t)i * run->cell_bytes;
 		put(&run->unused, i);
