@@ -4,26 +4,6 @@
 #include "ring/inflight.h"
 #include "ring/notify.h"
 
-#define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
-
-/* An available descriptor carries the driver's wrap counter in one bit and its inverse in the
- * other. */
-bool pv_dev_packed_is_available(uint16_t flags, bool wrap)
-{
-	return (flags & AVAIL_USED) == (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED);
-}
-
-void pv_dev_packed_step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint16_t places)
-{
-	uint32_t next = (uint32_t)*at + places;
-
-	if (next >= ring->size) {
-		next -= ring->size;
-		*wrap = !*wrap;
-	}
-	*at = (uint16_t)next;
-}
-
 void pv_dev_packed_step_back(struct pv_dev_ring *ring, uint16_t places)
 {
 	if (ring->at.avail >= places) {
@@ -163,10 +143,11 @@ uint16_t pv_dev_packed_take_run(struct pv_dev_ring *ring, const struct pv_chain_
  * The first used descriptor of a batch gets its flags last, in publish: the driver looks at that
  * one next and finds the others behind it, in any order they were written.
  */
-void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, uint32_t bytes)
+static inline void write_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places,
+                              uint32_t bytes)
 {
 	struct pvirtq_desc *desc = &ring->packed[ring->at.used];
-	uint16_t flags = ring->at.used_wrap ? AVAIL_USED : 0;
+	uint16_t flags = ring->at.used_wrap ? PV_AVAIL_USED : 0;
 
 	if (bytes > 0)
 		flags |= VIRTQ_DESC_F_WRITE;
@@ -182,12 +163,16 @@ void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, 
 	pv_dev_packed_step(ring, &ring->at.used, &ring->at.used_wrap, places);
 }
 
+void pv_dev_packed_used(struct pv_dev_ring *ring, uint16_t id, uint16_t places, uint32_t bytes)
+{
+	write_used(ring, id, places, bytes);
+}
+
 void pv_dev_packed_used_run(struct pv_dev_ring *ring, const struct pv_chain *chain,
                             const uint32_t *written_bytes, uint16_t count)
 {
 	for (uint16_t i = 0; i < count; i++)
-		pv_dev_packed_used(ring, chain[i].id, chain[i].descs,
-		                   written_bytes ? written_bytes[i] : 0);
+		write_used(ring, chain[i].id, chain[i].descs, written_bytes ? written_bytes[i] : 0);
 }
 
 /* Places published since the last decision, at most one more than a lap. */

@@ -171,11 +171,29 @@ void pv_dev_split_kicks_off(struct pv_dev_ring *ring);
 enum pv_take pv_dev_packed_take(struct pv_dev_ring *ring, struct pv_chain *chain);
 uint16_t pv_dev_packed_take_run(struct pv_dev_ring *ring, const struct pv_chain_room *room);
 
-/* Does a descriptor say that it is available, in the lap that `wrap` stands for? */
-bool pv_dev_packed_is_available(uint16_t flags, bool wrap);
+#define PV_AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
+
+/*
+ * Does a descriptor say that it is available, in the lap that `wrap` stands for? It carries the
+ * driver's wrap counter in one bit then, and its inverse in the other.
+ */
+static inline bool pv_dev_packed_is_available(uint16_t flags, bool wrap)
+{
+	return (flags & PV_AVAIL_USED) == (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED);
+}
 
 /* Moves a position on by so many places, at most a lap. */
-void pv_dev_packed_step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap, uint16_t places);
+static inline void pv_dev_packed_step(const struct pv_dev_ring *ring, uint16_t *at, bool *wrap,
+                                      uint16_t places)
+{
+	uint32_t next = (uint32_t)*at + places;
+
+	if (next >= ring->size) {
+		next -= ring->size;
+		*wrap = !*wrap;
+	}
+	*at = (uint16_t)next;
+}
 
 /* Moves the available position back by so many places. */
 void pv_dev_packed_step_back(struct pv_dev_ring *ring, uint16_t places);

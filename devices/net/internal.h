@@ -342,11 +342,16 @@ uint32_t pv_net_whole_bytes_max(const struct pv_device *device);
 bool pv_net_header_is_good(const struct pv_device *device, const struct virtio_net_hdr *hdr,
                            uint32_t bytes);
 
-/* receive.c */
+/* receiver.c */
 int pv_net_receiver_start(struct pv_queue *queue);
 void pv_net_receiver_stop(struct pv_queue *queue);
-bool pv_net_receiver_run(struct pv_queue *queue);
 void pv_net_receiver_drain(struct pv_queue *queue);
+
+/* Lane. The rules have moved on to this version: copies them. */
+void pv_net_receiver_copy_rules(struct pv_queue *queue, uint32_t version);
+
+/* receive.c */
+bool pv_net_receiver_run(struct pv_queue *queue);
 
 /* inbox.c: each returns whether there was room, and a frame. */
 bool pv_net_inbox_put(struct pv_net_inbox *inbox, const struct pv_net_pending *frame);

@@ -27,65 +27,12 @@ static struct pv_net_receiver *receiver_of(const struct pv_queue *queue)
 	return queue->own;
 }
 
-int pv_net_receiver_start(struct pv_queue *queue)
-{
-	struct pv_port *port = queue->device->port;
-	struct pv_net *net = pv_net_of(queue->device);
-	struct pv_net_receiver *receiver = port->ops->alloc(port, sizeof(*receiver));
-
-	if (!receiver)
-		return -PV_ENOMEM;
-	receiver->lane.counters = &net->counters[queue->index];
-	receiver->lane.hdr_bytes = pv_net_hdr_bytes(queue->device);
-	receiver->lane.whole_bytes_max = pv_net_whole_bytes_max(queue->device);
-	receiver->is_mergeable = pv_net_has(queue->device, VIRTIO_NET_F_MRG_RXBUF);
-	/* Another than the one in force: there are no rules yet. */
-	receiver->lane.version = net->version - 1;
-	queue->own = receiver;
-	return 0;
-}
-
-void pv_net_receiver_stop(struct pv_queue *queue)
-{
-	struct pv_port *port = queue->device->port;
-
-	port->ops->free(port, queue->own, sizeof(struct pv_net_receiver));
-}
-
-/* Nobody gives it frames any more. */
-void pv_net_receiver_drain(struct pv_queue *queue)
-{
-	struct pv_net *net = pv_net_of(queue->device);
-
-	if (net->receiver[pv_net_pair(queue)] == receiver_of(queue))
-		net->receiver[pv_net_pair(queue)] = NULL;
-	if (net->crowded == receiver_of(queue))
-		net->crowded = NULL;
-}
-
-/* ---- rules ---- */
-
-static void copy_rules(struct pv_queue *queue, struct pv_net_receiver *receiver, uint32_t version)
-{
-	struct pv_net *net = pv_net_of(queue->device);
-
-	receiver->lane.version = version;
-	__builtin_memcpy(&receiver->rules, &net->rules, sizeof(receiver->rules));
-	receiver->offloads = pv_net_offloads(net);
-	if (!pv_net_has(queue->device, VIRTIO_NET_F_CTRL_VQ))
-		receiver->rules.pairs = pv_net_pairs_known(queue->device);
-	receiver->has_to_look = !receiver->rules.is_promiscuous || receiver->rules.hashing.types;
-	if (receiver->rules.hashing.types)
-		pv_net_hasher_set(&receiver->hasher, receiver->rules.hashing.types,
-		                  receiver->rules.hashing.key, receiver->rules.hashing.key_bytes);
-}
-
 static void follow_rules(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
 	uint32_t version = __atomic_load_n(&pv_net_of(queue->device)->version, __ATOMIC_ACQUIRE);
 
 	if (__builtin_expect(receiver->lane.version != version, 0))
-		copy_rules(queue, receiver, version);
+		pv_net_receiver_copy_rules(queue, version);
 }
 
 /* ---- what came ---- */
@@ -455,16 +402,26 @@ static enum outcome drop_one(struct pv_queue *queue, struct pv_net_receiver *rec
 	return CAME_IN;
 }
 
-/* So often a driver that polls is shown what came, and works on it while we work on the next ones.
+/*
+ * After so many frames a driver that polls is shown what came, and works on it while we work on the
+ * next ones. Each time costs both of us some cache lines; where frames come faster than they are
+ * worked on it has enough to do, and is shown more at a time.
  */
-#define PUBLISH_EVERY 8u
+#define PUBLISH_FEW  16u
+#define PUBLISH_MANY 32u
+
+static uint16_t publish_every(const struct pv_net_receiver *receiver)
+{
+	return receiver->likely > PUBLISH_FEW ? PUBLISH_MANY : PUBLISH_FEW;
+}
 
 /* Returns whether anything came. */
 static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 {
 	struct pv_net *net = pv_net_of(queue->device);
 	enum outcome outcome = CAME_IN;
-	uint16_t count, burst = pv_net_rate_burst(&net->in);
+	const uint16_t burst = pv_net_rate_burst(&net->in), every = publish_every(receiver);
+	uint16_t count;
 
 	queue->is_stalled = !pv_net_rate_allows(queue, &receiver->lane, &net->in);
 	if (queue->is_stalled)
@@ -472,7 +429,7 @@ static bool run(struct pv_queue *queue, struct pv_net_receiver *receiver)
 	for (count = 0; count < burst && outcome == CAME_IN; count++) {
 		outcome = pv_net_link_is_up(net) ? receive_one(queue, receiver)
 		                                 : drop_one(queue, receiver);
-		if (count % PUBLISH_EVERY == PUBLISH_EVERY - 1) {
+		if ((count + 1) % every == 0) {
 			pv_net_buffers_return(queue, receiver);
 			pv_queue_publish_quietly(queue);
 		}
