@@ -116,10 +116,26 @@ static int find(const struct disk_log_sector *entry, uint8_t oldest, uint32_t se
 	return -1;
 }
 
+static bool is_word_of(const struct disk_log_sector *entry, uint8_t oldest, uint32_t sector,
+                       uint64_t word)
+{
+	for (int i = entry->values - 1; i >= oldest; i--)
+		if (word == word_of(sector, entry->value[i]))
+			return true;
+	return false;
+}
+
 bool disk_log_can_read(const struct disk_log *log, const struct disk_log_moment *sent,
                        uint32_t sector, const uint8_t *data)
 {
-	return find(&log->sector[sector], sent->written[sector], sector, data) >= 0;
+	uint64_t word;
+
+	for (size_t i = 0; i < WORDS; i++) {
+		memcpy(&word, data + i * sizeof(word), sizeof(word));
+		if (!is_word_of(&log->sector[sector], sent->written[sector], sector, word))
+			return false;
+	}
+	return true;
 }
 
 static const char *complaint(const struct disk_log_sector *entry, uint32_t sector,

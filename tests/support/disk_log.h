@@ -63,7 +63,11 @@ void disk_log_note(const struct disk_log *log, struct disk_log_moment *sent);
 /* A flush has ended well. */
 void disk_log_flushed(struct disk_log *log, const struct disk_log_moment *sent);
 
-/* Can a read of the sector give that: the newest value when it was sent, or a newer one? */
+/*
+ * Can a read of the sector give that: the newest value when it was sent, or a newer one; or some
+ * words of each?  A write that is under way at the same time may be seen in part: Linux takes no
+ * lock for a read of a file that is in its cache.
+ */
 bool disk_log_can_read(const struct disk_log *log, const struct disk_log_moment *sent,
                        uint32_t sector, const uint8_t *data);
 
