@@ -53,13 +53,14 @@ class Host(serial_ends.Host):
         self.rounds = {}
         self.began = None
         self.is_over, self.is_told = threading.Event(), False
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
 
     def exchange(self, *names):
         if names:
             return super().exchange(*names)
         for name in (f"p{index}" for index in range(self.ports)):
             self.rounds[name] = Rounds(self.port(name), self.size, self.goes_on)
-        threading.Thread(target=self.watch, daemon=True).start()
+        self.watcher.start()
         return "rounds"
 
     def goes_on(self):
@@ -97,12 +98,14 @@ class Host(serial_ends.Host):
 
     def judge(self, values):
         self.is_over.set()
+        if self.rounds:
+            self.watcher.join()
         if self.is_told:
             return
         for name, port in self.rounds.items():
             port.join(serial_ends.LIMIT_S)
-            self.say(not port.error, f"{name}: {port.ended} rounds came as they were sent, {port.have_gone} bytes there "
-                     f"and {port.have_come} back", port.error or "")
+            self.say(not port.error, f"{name}: {port.ended} rounds came as they were sent, {port.have_gone} bytes "
+                     f"there and {port.have_come} back", port.error or "")
         ended = min(port.ended_at or 0 for port in self.rounds.values())
         busy = ended - self.began if self.began else 0
         self.say(busy >= self.seconds, f"all ports were busy for {self.seconds} s", f"for {busy:.0f}")
