@@ -120,6 +120,7 @@ static void load_init(void)
 {
 	random_numbers = pv_random_start(pv_random_seed(), 0);
 	logged_load_init(&load, LOG_SECTORS, &random_numbers);
+	load.log.may_tear = true;
 }
 
 static int teardown(void **state)

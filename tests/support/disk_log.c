@@ -125,17 +125,28 @@ static bool is_word_of(const struct disk_log_sector *entry, uint8_t oldest, uint
 	return false;
 }
 
-bool disk_log_can_read(const struct disk_log *log, const struct disk_log_moment *sent,
-                       uint32_t sector, const uint8_t *data)
+/* Is each word that of some value, from the oldest that counts on? */
+static bool is_mixture(const struct disk_log_sector *entry, uint8_t oldest, uint32_t sector,
+                       const uint8_t *data)
 {
 	uint64_t word;
 
 	for (size_t i = 0; i < WORDS; i++) {
 		memcpy(&word, data + i * sizeof(word), sizeof(word));
-		if (!is_word_of(&log->sector[sector], sent->written[sector], sector, word))
+		if (!is_word_of(entry, oldest, sector, word))
 			return false;
 	}
 	return true;
+}
+
+bool disk_log_can_read(const struct disk_log *log, const struct disk_log_moment *sent,
+                       uint32_t sector, const uint8_t *data)
+{
+	const struct disk_log_sector *entry = &log->sector[sector];
+
+	if (find(entry, sent->written[sector], sector, data) >= 0)
+		return true;
+	return log->may_tear && is_mixture(entry, sent->written[sector], sector, data);
 }
 
 static const char *complaint(const struct disk_log_sector *entry, uint32_t sector,

@@ -32,6 +32,7 @@ struct disk_log {
 	uint32_t sectors;
 	uint64_t next_value;
 	uint64_t promised, lost; /* values found at checks: at their floor's; newest but gone */
+	bool may_tear; /* reads that meet a write: files in Linux's cache are read without a lock */
 };
 
 /* The `written` of each sector at some time. */
@@ -64,9 +65,8 @@ void disk_log_note(const struct disk_log *log, struct disk_log_moment *sent);
 void disk_log_flushed(struct disk_log *log, const struct disk_log_moment *sent);
 
 /*
- * Can a read of the sector give that: the newest value when it was sent, or a newer one; or some
- * words of each?  A write that is under way at the same time may be seen in part: Linux takes no
- * lock for a read of a file that is in its cache.
+ * Can a read of the sector give that: the newest value when it was sent, or a newer one; or, where
+ * reads may tear, words of several of those?
  */
 bool disk_log_can_read(const struct disk_log *log, const struct disk_log_moment *sent,
                        uint32_t sector, const uint8_t *data);
