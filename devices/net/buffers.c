@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "devices/net/buffers.h"
 
-#include "ring/prefetch.h"
-
 static struct pv_chain *chain_at(struct pv_net_receiver *receiver, uint16_t i)
 {
 	return &receiver->chain[i];
@@ -48,6 +46,37 @@ static struct pv_iov *free_iov(struct pv_net_receiver *receiver)
 	return last->iov + last->readable + last->writable;
 }
 
+/*
+ * Their first two lines, which are a header and a small frame, are written: the one with the header
+ * that most frames have, the other with nothing. A processor that read a line before, as this one
+ * did when the same memory had a frame that was sent, lets nothing but a store make it its own, and
+ * stores leave it one by one; side by side they are asked for as good as at once, which those of a
+ * frame, with all that is stored between two, are not. What is no header yet is nobody's: a device
+ * may write to what it did not use.
+ */
+static void make_ready(const struct pv_net_receiver *receiver, const struct pv_chain *chain,
+                       uint16_t count)
+{
+	const struct virtio_net_hdr_mrg plain = { .num_buffers = pv_le16_of(1) };
+
+	for (uint16_t i = 0; i < count; i++) {
+		uint8_t *to = chain[i].iov[0].base;
+
+		if (!pv_net_buffers_are_ready(receiver, &chain[i]))
+			continue;
+		__builtin_memcpy(to, &plain, sizeof(plain));
+		to[PV_CACHE_LINE] = 0;
+	}
+}
+
+void pv_net_buffers_spoilt(struct pv_net_receiver *receiver, uint32_t bytes)
+{
+	if (pv_net_buffers_oldest(receiver)->writable_bytes <
+	    (uint64_t)receiver->lane.hdr_bytes + bytes)
+		make_ready(receiver, pv_net_buffers_oldest(receiver),
+		           (uint16_t)(receiver->taken - receiver->first));
+}
+
 /* Takes so many more chains at most. Returns false where there is none that is a buffer. */
 static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver, uint16_t count)
 {
@@ -56,7 +85,8 @@ static bool take(struct pv_queue *queue, struct pv_net_receiver *receiver, uint1
 	uint16_t taken = pv_queue_take_run(queue, &room), good = 0;
 
 	while (good < taken && is_buffer(receiver, &room.chain[good]))
-		pv_prefetch_to_write(room.chain[good++].iov[0].base);
+		good++;
+	make_ready(receiver, room.chain, good);
 	receiver->taken = (uint16_t)(receiver->taken + good);
 	if (good == taken)
 		return good > 0;

@@ -15,6 +15,8 @@
 
 #include "devices/net/internal.h"
 
+#include "ring/prefetch.h"
+
 static inline struct pv_chain *pv_net_buffers_oldest(struct pv_net_receiver *receiver)
 {
 	return &receiver->chain[receiver->first];
@@ -69,25 +71,35 @@ static inline uint16_t pv_net_buffers_list(struct pv_net_receiver *receiver, uin
 /* Writes a frame to the oldest chains, which have room for it, behind the room for the header. */
 void pv_net_buffers_fill(struct pv_net_receiver *receiver, const uint8_t *data, uint32_t bytes);
 
-/* The oldest chains have a frame in them: writes the header, and they are to be returned. */
+/* Is there a header on it from the beginning on, the one that most frames have? */
+static inline bool pv_net_buffers_are_ready(const struct pv_net_receiver *receiver,
+                                            const struct pv_chain *chain)
+{
+	return receiver->lane.hdr_bytes == sizeof(struct virtio_net_hdr_mrg) &&
+	       chain->writable == 1 && chain->writable_bytes > PV_CACHE_LINE;
+}
+
+/* The oldest chains have a frame in them: they get its header, and are to be returned. */
 static inline void pv_net_buffers_pass_on(struct pv_net_receiver *receiver,
                                           const struct pv_net_arrival *arrival)
 {
-	const struct pv_le16 one = pv_le16_of(1);
 	const struct pv_chain *oldest = pv_net_buffers_oldest(receiver);
 	uint32_t bytes = (uint32_t)sizeof(struct virtio_net_hdr_mrg) + arrival->bytes;
-	uint8_t *to = oldest->iov[0].base;
 
-	if (receiver->lane.hdr_bytes != sizeof(struct virtio_net_hdr_mrg) || oldest->writable > 1 ||
-	    oldest->writable_bytes < bytes) {
+	if (!pv_net_buffers_are_ready(receiver, oldest) || oldest->writable_bytes < bytes) {
 		pv_net_buffers_pass_on_any(receiver, arrival);
 		return;
 	}
-	/* Without putting it together first. */
-	__builtin_memcpy(to, &arrival->hdr, sizeof(arrival->hdr));
-	__builtin_memcpy(to + offsetof(struct virtio_net_hdr_mrg, num_buffers), &one, sizeof(one));
+	if (arrival->hdr.flags || arrival->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		__builtin_memcpy(oldest->iov[0].base, &arrival->hdr, sizeof(arrival->hdr));
 	receiver->written_bytes[receiver->first++] = bytes;
 }
+
+/*
+ * A frame of so many bytes that the oldest chains have does not come in, or not as it is: those
+ * behind the first are without their headers.
+ */
+void pv_net_buffers_spoilt(struct pv_net_receiver *receiver, uint32_t bytes);
 
 /* Returns the chains with a frame that have not yet been. */
 void pv_net_buffers_return(struct pv_queue *queue, struct pv_net_receiver *receiver);

@@ -345,13 +345,16 @@ static inline enum outcome receive_into(struct pv_queue *queue, struct pv_net_re
 
 		head_bytes = pv_cursor_read(&reader, head, head_wanted(receiver, arrival.bytes));
 	}
-	if (!look_at(queue, receiver, &arrival, head, head_bytes))
+	if (!look_at(queue, receiver, &arrival, head, head_bytes)) {
+		pv_net_buffers_spoilt(receiver, arrival.bytes);
 		return CAME_IN;
+	}
 	if (arrival.bytes <= room && is_understood(receiver->offloads, &arrival.hdr)) {
 		pass_on(receiver, &arrival);
 		return CAME_IN;
 	}
 	collect(receiver, list, count, arrival.bytes < room ? arrival.bytes : room);
+	pv_net_buffers_spoilt(receiver, arrival.bytes);
 	pending->arrival = arrival;
 	return deliver_pending(queue, receiver);
 }

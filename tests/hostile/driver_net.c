@@ -445,6 +445,64 @@ EVIL(a_frame_for_which_there_are_never_buffers_is_dropped_and_those_behind_it_co
 	assert_int_equal(take(RECEIVES), HDR_BYTES + FRAME_BYTES);
 }
 
+#define BUFFERS_AT   8192u
+#define BUFFER_BYTES 200u
+
+/* Writes rubbish to so many buffers before it offers them. */
+static void offer_buffers(uint32_t count)
+{
+	uint8_t rubbish[BUFFER_BYTES];
+
+	memset(rubbish, 0xab, sizeof(rubbish));
+	for (uint32_t i = 0; i < count; i++) {
+		const struct pv_sg sg = at(BUFFERS_AT + i * BUFFER_BYTES, BUFFER_BYTES);
+
+		write_at(BUFFERS_AT + i * BUFFER_BYTES, rubbish, sizeof(rubbish));
+		offer(RECEIVES, &sg, 0, 1);
+	}
+}
+
+static void put_frame(uint32_t bytes, bool is_for_us)
+{
+	uint8_t frame[3 * BUFFER_BYTES];
+
+	make_frame(frame, bytes, 0x77);
+	frame[0] = is_for_us ? 0xff : 0x02;
+	pv_memory_wire_put(&rig.wire, 0, NULL, frame, bytes);
+}
+
+/* A buffer has one short frame, all of it, and the header of one that nothing is to be done about.
+ */
+static void expect_short_frame(uint32_t buffer)
+{
+	const struct virtio_net_hdr_mrg wanted = { .num_buffers = pv_le16_of(1) };
+	struct virtio_net_hdr_mrg header;
+
+	assert_int_equal(take(RECEIVES), HDR_BYTES + FRAME_BYTES);
+	read_at(BUFFERS_AT + buffer * BUFFER_BYTES, &header, sizeof(header));
+	assert_memory_equal(&header, &wanted, sizeof(header));
+}
+
+EVIL(a_long_frame_for_somebody_else_leaves_nothing_in_the_headers_of_the_next)
+{
+	const uint8_t not_promiscuous[] = { VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 0 };
+
+	assert_int_equal(command(not_promiscuous, sizeof(not_promiscuous)), VIRTIO_NET_OK);
+	/* So that several buffers are offered to the wire the next time. */
+	offer_buffers(3);
+	put_frame(500, true);
+	run();
+	for (int i = 0; i < 3; i++)
+		assert_true(take(RECEIVES) > 0);
+	offer_buffers(3);
+	put_frame(500, false);
+	for (int i = 0; i < 3; i++)
+		put_frame(FRAME_BYTES, true);
+	run();
+	for (uint32_t i = 0; i < 3; i++)
+		expect_short_frame(i);
+}
+
 /* ---- commands ---- */
 
 EVIL(unknown_commands_and_wrong_lengths_are_refused)
@@ -573,6 +631,8 @@ int main(void)
 		cmocka_unit_test(receive_buffers_without_room_are_given_back),
 		cmocka_unit_test(
 			a_frame_for_which_there_are_never_buffers_is_dropped_and_those_behind_it_come),
+		cmocka_unit_test(
+			a_long_frame_for_somebody_else_leaves_nothing_in_the_headers_of_the_next),
 		cmocka_unit_test(unknown_commands_and_wrong_lengths_are_refused),
 		cmocka_unit_test(a_command_without_room_for_an_answer_does_nothing),
 		cmocka_unit_test(seventy_thousand_addresses_let_all_of_their_kind_in),
