@@ -3,10 +3,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 #include <cmocka.h>
 
+#include "ring/err.h"
 #include "tests/pair/ring_model.h"
 
 /* Random buffers inside the chain's own cell, in any order, some of them empty. */
