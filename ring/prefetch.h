@@ -17,23 +17,4 @@ static inline void pv_prefetch_to_read(const void *at)
 	__builtin_prefetch((const uint8_t *)at + PV_CACHE_LINE);
 }
 
-/*
- * The line leaves the peer's cache, so that a store need not ask for it again.  Compilers make a
- * prefetch to read of this where a processor of long ago could not do it; to those, it is nothing.
- */
-static inline void pv_prefetch_line_to_write(const uint8_t *line)
-{
-#if defined(__x86_64__)
-	__asm__ volatile("prefetchw %0" : : "m"(*line));
-#else
-	__builtin_prefetch(line, 1);
-#endif
-}
-
-static inline void pv_prefetch_to_write(const void *at)
-{
-	pv_prefetch_line_to_write(at);
-	pv_prefetch_line_to_write((const uint8_t *)at + PV_CACHE_LINE);
-}
-
 #endif
