@@ -143,9 +143,10 @@ static int queue_size_max(struct pv_bus *bus, uint16_t index, uint16_t *size)
 int pv_vhu_bus_memory_tell(struct pv_vhu_bus *bus)
 {
 	struct pv_vhu_region region = { .region = { .guest_addr = PV_ARENA_GPA,
-		                                    .bytes = bus->arena.bytes,
-		                                    .user_addr = (uintptr_t)bus->arena.base },
-		                        .fd = bus->arena.fd };
+		                                    .bytes = bus->memory.arena.bytes,
+		                                    .user_addr =
+		                                            (uintptr_t)bus->memory.arena.base },
+		                        .fd = bus->memory.arena.fd };
 	int code;
 
 	if (bus->is_memory_told)
@@ -183,7 +184,7 @@ static int queue_fds_open(struct pv_vhu_bus *bus, struct pv_vhu_bus_queue *queue
 
 static uint64_t user_addr(const struct pv_vhu_bus *bus, struct pv_gpa gpa)
 {
-	return (uintptr_t)pv_arena_at(&bus->arena, gpa, 0);
+	return (uintptr_t)pv_arena_at(&bus->memory.arena, gpa, 0);
 }
 
 int pv_vhu_bus_vring_tell(struct pv_vhu_bus *bus, uint16_t index, uint32_t base)

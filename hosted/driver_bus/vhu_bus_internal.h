@@ -6,7 +6,7 @@
 #ifndef PV_HOSTED_VHU_BUS_INTERNAL_H
 #define PV_HOSTED_VHU_BUS_INTERNAL_H
 
-#include "hosted/driver_bus/arena.h"
+#include "hosted/driver_bus/arena_os.h"
 #include "hosted/driver_bus/vhu_bus.h"
 
 /*
@@ -28,16 +28,15 @@ struct pv_vhu_bus_queue {
 
 struct pv_vhu_bus {
 	struct pv_bus bus;
-	struct pv_os os;
+	struct pv_arena_os memory;
 	struct pv_vhu_bus_options options;
 	struct pv_vhu_frontend *frontend; /* of the connection in force; under `lock` */
 	struct pv_vhu_link *link;
 	pthread_mutex_t link_lock;
 	uint64_t protocol_features; /* agreed on, with each back-end in turn */
-	struct pv_arena arena;
-	int err_fd;          /* eventfd: a queue has failed */
-	int epoll_fd;        /* all that a wait for any interrupt ends at */
-	int watched_channel; /* atomic: the channel while it is in there, or -1 */
+	int err_fd;                 /* eventfd: a queue has failed */
+	int epoll_fd;               /* all that a wait for any interrupt ends at */
+	int watched_channel;        /* atomic: the channel while it is in there, or -1 */
 
 	pthread_mutex_t lock; /* what the control functions change */
 	uint64_t features;

@@ -38,7 +38,7 @@ static void queues_init(struct pv_vhu_bus *bus)
 /* What is the machine's, before the back-end is spoken to. */
 static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *options)
 {
-	int code = pv_arena_init(&bus->arena, options->memory_bytes);
+	int code = pv_arena_init(&bus->memory.arena, options->memory_bytes);
 
 	if (code)
 		return code;
@@ -48,7 +48,7 @@ static int host_init(struct pv_vhu_bus *bus, const struct pv_vhu_bus_options *op
 		code = -errno;
 		if (bus->err_fd >= 0)
 			close(bus->err_fd);
-		pv_arena_fini(&bus->arena);
+		pv_arena_fini(&bus->memory.arena);
 		return code;
 	}
 	pthread_mutex_init(&bus->lock, NULL);
@@ -64,7 +64,7 @@ static void host_fini(struct pv_vhu_bus *bus)
 	pthread_mutex_destroy(&bus->lock);
 	close(bus->epoll_fd);
 	close(bus->err_fd);
-	pv_arena_fini(&bus->arena);
+	pv_arena_fini(&bus->memory.arena);
 }
 
 void pv_vhu_bus_connection_watch(struct pv_vhu_bus *bus)
@@ -103,7 +103,7 @@ int pv_vhu_bus_create(struct pv_vhu_bus **bus, const struct pv_vhu_bus_options *
 	made->protocol_features = pv_vhu_frontend_protocol_features(made->frontend);
 	pv_vhu_bus_connection_watch(made);
 	made->bus = (struct pv_bus){ .ops = &pv_vhu_bus_ops, .device_id = options->device_id };
-	made->os = (struct pv_os){ &pv_vhu_os_ops };
+	made->memory.os = (struct pv_os){ &pv_vhu_os_ops };
 	made->queue_size_max = options->queue_size_max ? options->queue_size_max
 	                                               : QUEUE_SIZE_DEFAULT;
 	queues_init(made);
@@ -133,7 +133,7 @@ struct pv_bus *pv_vhu_bus_bus(struct pv_vhu_bus *bus)
 
 struct pv_os *pv_vhu_bus_os(struct pv_vhu_bus *bus)
 {
-	return &bus->os;
+	return &bus->memory.os;
 }
 
 struct pv_vhu_frontend *pv_vhu_bus_frontend(struct pv_vhu_bus *bus)

@@ -2,17 +2,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "hosted/driver_bus/vhu_bus_internal.h"
-#include "hosted/loop/clock.h"
 #include "ring/err.h"
-
-#define LINE_BYTES 64u
 
 /*
  * Threads that wait for any interrupt may wake in each other's place. Such a wait is no longer than
@@ -22,51 +17,7 @@
 
 static struct pv_vhu_bus *bus_of(struct pv_os *os)
 {
-	return (struct pv_vhu_bus *)((char *)os - offsetof(struct pv_vhu_bus, os));
-}
-
-/* ---- memory and time ---- */
-
-static void *shared_alloc(struct pv_os *os, size_t bytes, size_t align, struct pv_gpa *addr)
-{
-	return pv_arena_alloc(&bus_of(os)->arena, bytes, align, addr);
-}
-
-static void shared_free(struct pv_os *os, void *memory, size_t bytes)
-{
-	pv_arena_free(&bus_of(os)->arena, memory, bytes);
-}
-
-/* The device has the arena before it as long as there is a connection. */
-static uint32_t map(struct pv_os *os, void *memory, uint32_t bytes, bool is_written,
-                    struct pv_gpa *addr)
-{
-	(void)is_written;
-	return pv_arena_gpa(&bus_of(os)->arena, memory, bytes, addr);
-}
-
-static void *alloc(struct pv_os *os, size_t bytes)
-{
-	size_t rounded = (bytes + LINE_BYTES - 1) & ~(size_t)(LINE_BYTES - 1);
-	void *memory = aligned_alloc(LINE_BYTES, rounded);
-
-	(void)os;
-	if (memory)
-		memset(memory, 0, rounded);
-	return memory;
-}
-
-static void release(struct pv_os *os, void *memory, size_t bytes)
-{
-	(void)os;
-	(void)bytes;
-	free(memory);
-}
-
-static uint64_t now_ns(struct pv_os *os)
-{
-	(void)os;
-	return pv_clock_ns(CLOCK_MONOTONIC);
+	return (struct pv_vhu_bus *)((char *)os - offsetof(struct pv_vhu_bus, memory));
 }
 
 /* ---- interrupts ---- */
@@ -165,11 +116,11 @@ static void wait_a_little(struct pv_os *os, uint64_t ns)
 }
 
 const struct pv_os_ops pv_vhu_os_ops = {
-	.shared_alloc = shared_alloc,
-	.shared_free = shared_free,
-	.map = map,
-	.alloc = alloc,
-	.free = release,
-	.now_ns = now_ns,
+	.shared_alloc = pv_arena_os_shared_alloc,
+	.shared_free = pv_arena_os_shared_free,
+	.map = pv_arena_os_map,
+	.alloc = pv_arena_os_alloc,
+	.free = pv_arena_os_free,
+	.now_ns = pv_arena_os_now_ns,
 	.wait = wait_a_little,
 };

@@ -139,7 +139,7 @@ int pv_vhu_bus_inflight_tell(struct pv_vhu_bus *bus)
 static uint32_t base_of(const struct pv_vhu_bus *bus, const struct pv_bus_queue *place)
 {
 	const struct virtq_used *used =
-		pv_arena_at(&bus->arena, place->device_area, sizeof(struct virtq_used));
+		pv_arena_at(&bus->memory.arena, place->device_area, sizeof(struct virtq_used));
 
 	if (bus->features & VIRTIO_F_RING_PACKED)
 		return pv_vhu_vring_base_fresh(true);

@@ -230,7 +230,7 @@ static void open_balloon(void)
 
 static void open_memory(bool is_file)
 {
-	struct pv_arena *arena = &guest.memory.arena;
+	struct pv_arena *arena = &guest.memory.base.arena;
 	struct pv_region *region;
 
 	arena_os_open(&guest.memory, MEMORY_BYTES, turn, NULL);
@@ -251,7 +251,7 @@ static void open_drivers(uint64_t ring_features)
 		.wanted = (PV_BLKDRV_FEATURES & ~choice) | ring_features,
 	};
 	const struct pv_baldrv_options balloon = { 0 };
-	struct pv_os *os = &guest.memory.os;
+	struct pv_os *os = &guest.memory.base.os;
 	struct pv_gpa address;
 
 	assert_int_equal(pv_blkdrv_create(&guest.blk, &guest.disk.front.bus.bus, os, &disk), 0);

@@ -81,7 +81,7 @@ static int driver_create(void)
 {
 	const struct pv_rngdrv_options options = { 0 };
 
-	return pv_rngdrv_create(&rng, rig.bus, &rig.guest.os, &options);
+	return pv_rngdrv_create(&rng, rig.bus, &rig.guest.base.os, &options);
 }
 
 static bool needs_reset(void *arg)

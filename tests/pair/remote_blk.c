@@ -62,12 +62,13 @@ static void create_driver(uint64_t ring_features)
 	};
 	struct pv_gpa gpa;
 
-	assert_int_equal(pv_blkdrv_create(&blk, rig.bus, &rig.guest.os, &options), 0);
+	assert_int_equal(pv_blkdrv_create(&blk, rig.bus, &rig.guest.base.os, &options), 0);
 	assert_int_equal(pv_blkdrv_disk(blk)->queues, 2);
 	assert_int_equal(pv_blkdrv_capacity(blk), DISK_BYTES / 512);
 	remote_rig_set_vectors(&rig);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
-		block[i] = rig.guest.os.ops->shared_alloc(&rig.guest.os, 4096, 4096, &gpa);
+		block[i] =
+			rig.guest.base.os.ops->shared_alloc(&rig.guest.base.os, 4096, 4096, &gpa);
 		assert_non_null(block[i]);
 	}
 }
@@ -238,7 +239,7 @@ static void without_a_vector_we_interrupt(void **state)
 			submit(0, PV_BLKDRV_READ, 0);
 			pv_blkdrv_publish(queue);
 			while (remote_rig_calls(&rig) == calls)
-				rig.guest.os.ops->wait(&rig.guest.os, 0);
+				rig.guest.base.os.ops->wait(&rig.guest.base.os, 0);
 			assert_int_equal(pv_blkdrv_poll(queue), 1);
 		}
 		close_all();
@@ -347,7 +348,7 @@ static void a_driver_may_start_before_the_back_end_is_back(void **state)
 	open_device(REMOTE_ON_PCI, true);
 	server_kill(&server);
 	while (pv_remote_is_connected(rig.remote))
-		rig.guest.os.ops->wait(&rig.guest.os, 0);
+		rig.guest.base.os.ops->wait(&rig.guest.base.os, 0);
 	create_driver(0);
 	submit_all(PV_BLKDRV_WRITE, 9);
 	server_start_again(&server);

@@ -58,13 +58,14 @@ static void open_all(enum remote_bus kind, uint64_t without)
 	rig.options.reconnects = true;
 	if (remote_rig_open(&rig))
 		fail_msg("%s", rig.sentence);
-	assert_int_equal(pv_netdrv_create(&net, rig.bus, &rig.guest.os, &options), 0);
+	assert_int_equal(pv_netdrv_create(&net, rig.bus, &rig.guest.base.os, &options), 0);
 	assert_int_equal(pv_netdrv_info(net)->pairs, PAIRS);
 	assert_true(pv_netdrv_link(net).is_up);
 	assert_int_equal(pv_netdrv_set_pairs(net, PAIRS), 0);
 	remote_rig_set_vectors(&rig);
 	for (uint32_t i = 0; i < FRAMES; i++) {
-		memory[i] = rig.guest.os.ops->shared_alloc(&rig.guest.os, FRAME_BYTES, 64, &gpa);
+		memory[i] = rig.guest.base.os.ops->shared_alloc(&rig.guest.base.os, FRAME_BYTES, 64,
+		                                                &gpa);
 		assert_non_null(memory[i]);
 	}
 }
@@ -97,7 +98,7 @@ static void poll_all(void)
 		pv_netdrv_poll(pv_netdrv_tx(net, pair), 0);
 		pv_netdrv_poll(pv_netdrv_rx(net, pair), 0);
 	}
-	rig.guest.os.ops->wait(&rig.guest.os, 0);
+	rig.guest.base.os.ops->wait(&rig.guest.base.os, 0);
 }
 
 static bool are_all_sent(void)

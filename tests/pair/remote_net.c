@@ -51,7 +51,7 @@ static void start_driver(void)
 	const struct pv_driver_queue_options options = { 0 };
 
 	assert_int_equal(rig.bus->device_id, VIRTIO_ID_NET);
-	assert_int_equal(pv_driver_init(&driver, rig.bus, &rig.guest.os, &wish), 0);
+	assert_int_equal(pv_driver_init(&driver, rig.bus, &rig.guest.base.os, &wish), 0);
 	for (uint16_t i = 0; i < QUEUES; i++)
 		assert_int_equal(pv_driver_queue_init(&queue[i], &driver, i, &options), 0);
 	assert_int_equal(pv_driver_start(&driver), 0);
@@ -136,7 +136,7 @@ static void the_cable_goes_out_and_in(void **state)
 	rig.bus->ops->config_generation(rig.bus, &before);
 	shutdown(fake.socket, SHUT_RDWR);
 	while (pv_remote_is_connected(rig.remote))
-		rig.guest.os.ops->wait(&rig.guest.os, 0);
+		rig.guest.base.os.ops->wait(&rig.guest.base.os, 0);
 	assert_false(is_link_up());
 	rig.bus->ops->config_generation(rig.bus, &after);
 	assert_int_not_equal(before, after);
@@ -169,7 +169,7 @@ static bool are_on(uint32_t pairs)
 static uint8_t command(uint8_t class, uint8_t code, const void *data, uint32_t bytes)
 {
 	struct pv_gpa gpa;
-	uint8_t *memory = rig.guest.os.ops->shared_alloc(&rig.guest.os, 64, 64, &gpa);
+	uint8_t *memory = rig.guest.base.os.ops->shared_alloc(&rig.guest.base.os, 64, 64, &gpa);
 	const struct pv_sg sg[] = { { gpa, 2 },
 		                    { pv_gpa_add(gpa, 8), bytes },
 		                    { pv_gpa_add(gpa, 32), 1 } };
@@ -184,11 +184,11 @@ static uint8_t command(uint8_t class, uint8_t code, const void *data, uint32_t b
 	assert_int_equal(pv_drv_ring_add(&queue[CONTROL].ring, sg, 2, 1, memory), 0);
 	pv_driver_queue_publish(&queue[CONTROL]);
 	while (pv_drv_ring_take(&queue[CONTROL].ring, &token, &written) == PV_DRV_NONE)
-		rig.guest.os.ops->wait(&rig.guest.os, 0);
+		rig.guest.base.os.ops->wait(&rig.guest.base.os, 0);
 	assert_ptr_equal(token, memory);
 	assert_int_equal(written, 1);
 	answer = memory[32];
-	rig.guest.os.ops->shared_free(&rig.guest.os, memory, 64);
+	rig.guest.base.os.ops->shared_free(&rig.guest.base.os, memory, 64);
 	return answer;
 }
 

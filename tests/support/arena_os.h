@@ -6,13 +6,11 @@
 #ifndef PV_TESTS_ARENA_OS_H
 #define PV_TESTS_ARENA_OS_H
 
-#include "drivers/port/port.h"
-#include "hosted/driver_bus/arena.h"
+#include "hosted/driver_bus/arena_os.h"
 #include "ring/mem.h"
 
 struct arena_os {
-	struct pv_os os; /* first */
-	struct pv_arena arena;
+	struct pv_arena_os base; /* first */
 	struct pv_mem *table;
 	void (*wait)(void *arg); /* a little: whatever else is to go on does so meanwhile */
 	void *arg;

@@ -358,7 +358,7 @@ int remote_rig_open(struct remote_rig *rig)
 	}
 	rig->device = pv_remote_device(rig->remote);
 	pv_device_mem_set(rig->device, rig->guest.table);
-	pv_remote_set_memory(rig->remote, rig->guest.arena.fd, rig->guest.arena.base);
+	pv_remote_set_memory(rig->remote, rig->guest.base.arena.fd, rig->guest.base.arena.base);
 	transport_make(rig);
 	return 0;
 }
