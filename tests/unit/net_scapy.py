@@ -31,6 +31,9 @@ NET_CUT = sys.argv.pop(1)
 SEED = int(os.environ.get("PV_SEED") or time.time_ns() % 2**32)
 SCALE = 20 if os.environ.get("PV_LONG") else 1
 
+# By a port that it knows scapy would take random bytes for some protocol's, and write them otherwise.
+UDP.payload_guess = TCP.payload_guess = []
+
 NEEDS_CSUM = 1
 NONE, TCPV4, UFO, TCPV6, USO, ECN = 0, 1, 3, 4, 5, 0x80
 KIND_OF_TCP = {4: TCPV4, 6: TCPV6}
