@@ -20,7 +20,7 @@ def body(report, test):
     ramdisk = os.path.join(test.work, "initramfs")
     initramfs.initramfs(ramdisk, modules, "serial.sh")
     tools = initramfs.tools_image(test.guests)
-    append = (f"console=null quiet panic=-1 LINE=/dev/ttyS0 LEGACY=0 no_console_suspend PORTS={PORTS} "
+    append = (f"console=ttyS0 loglevel=1 panic=-1 LINE=/dev/ttyS0 LEGACY=0 no_console_suspend PORTS={PORTS} "
               f"BYTES={BYTES} AGENT=no FREEZE=yes")
     command = ["env", f"PARAVANE={os.environ['PARAVANE']}", "python3",
                os.path.join(initramfs.HERE, "serial_machine.py"), str(PORTS), str(BYTES), str(SECONDS),
