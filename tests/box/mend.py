@@ -9,7 +9,7 @@ takes it for an exception that is still to be delivered: the guest gets the inte
 interrupts on or off. A Linux whose timer so interrupts what must not be interrupted hangs.
 
 It is asked so by whoever wants all processors to stand still, which a locked instruction on a word that is not
-aligned does, and by a count of instructions that has come to its end (--icount): there it was seen every minute.
+aligned does, and by a count of instructions that has come to its end (--icount), where it was seen.
 It can be by another thread's interrupt, too, that comes between the two looks at what is wanted. No option of
 QEMU's or of either kernel's keeps all of these away, so the instruction that makes the note goes: nobody needs it.
 """
