@@ -41,7 +41,6 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "guests"))
 
 # pylint: disable=wrong-import-position
 import initramfs
-import mend
 
 MODULES = ["virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "kvm-amd", "ext4", "overlay", "tun",
            "vhost_net", "8021q"]
@@ -147,8 +146,6 @@ class Box:
                                   stdout=console, stderr=console) as process:
                 theirs.close()
                 monitored.close()
-                if not mend.mend(process.pid):
-                    print("box: it may lose guests, for its QEMU is none that mend.py knows", file=sys.stderr)
                 try:
                     self.follow(process, ours)
                 except Hung:
