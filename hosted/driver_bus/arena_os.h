@@ -28,4 +28,10 @@ void pv_arena_os_free(struct pv_os *os, void *memory, size_t bytes);
 
 uint64_t pv_arena_os_now_ns(struct pv_os *os);
 
+/* What such a table begins with: all but how its owner waits. */
+#define PV_ARENA_OS_OPS                                                                            \
+	.shared_alloc = pv_arena_os_shared_alloc, .shared_free = pv_arena_os_shared_free,          \
+	.map = pv_arena_os_map, .alloc = pv_arena_os_alloc, .free = pv_arena_os_free,              \
+	.now_ns = pv_arena_os_now_ns
+
 #endif

@@ -116,11 +116,6 @@ static void wait_a_little(struct pv_os *os, uint64_t ns)
 }
 
 const struct pv_os_ops pv_vhu_os_ops = {
-	.shared_alloc = pv_arena_os_shared_alloc,
-	.shared_free = pv_arena_os_shared_free,
-	.map = pv_arena_os_map,
-	.alloc = pv_arena_os_alloc,
-	.free = pv_arena_os_free,
-	.now_ns = pv_arena_os_now_ns,
+	PV_ARENA_OS_OPS,
 	.wait = wait_a_little,
 };

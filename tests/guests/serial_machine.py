@@ -23,21 +23,12 @@ def port(name):
     return os.path.join(asking_machine.FOLDER, name)
 
 
-def counters():
-    """Asked by somebody else than who has the machine's monitor."""
-    monitor = serving.Qmp(asking_machine.SOCKET)
-    try:
-        return {name: value for name, value in monitor.counters().items() if value}
-    finally:
-        monitor.close()
-
-
 def host_of(machine):
     words = [serving.PARAVANE, "attach", asking_machine.SOCKET, "console"]
     ends = (asking_machine.say, port, machine.qmp, words, PORTS, BYTES)
     if SECONDS == 0:
         return serial_ends.Host(*ends)
-    return serial_rounds.Host(*ends, seconds=SECONDS, counters=counters, give_up=lambda: machine.process.kill())
+    return serial_rounds.Host(*ends, seconds=SECONDS, monitor=asking_machine.SOCKET, give_up=lambda: machine.process.kill())
 
 
 def main():

@@ -4,10 +4,15 @@ somebody who looks whether anything moves."""
 
 import os
 import random
+import sys
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+
+# pylint: disable=wrong-import-position
 import serial_ends
+import serving
 
 # Nothing at all has moved for so long: then nothing will.
 STILL_S = 60
@@ -45,11 +50,11 @@ class Rounds(serial_ends.Exchange):
 
 class Host(serial_ends.Host):
     """One whose ports are all busy for so many seconds, from the end of the slowest one's first round. When
-    nothing moves `give_up()` ends the machine, and `counters()` are told."""
+    nothing moves `give_up()` ends the machine, and the counters are told, by the control socket at `monitor`."""
 
-    def __init__(self, *arguments, seconds, give_up, counters):
+    def __init__(self, *arguments, seconds, give_up, monitor):
         super().__init__(*arguments)
-        self.seconds, self.give_up, self.counters = seconds, give_up, counters
+        self.seconds, self.give_up, self.monitor = seconds, give_up, monitor
         self.rounds = {}
         self.began = None
         self.is_over, self.is_told = threading.Event(), False
@@ -84,6 +89,14 @@ class Host(serial_ends.Host):
             if time.monotonic() > when + STILL_S:
                 return self.end(f"nothing has moved for {STILL_S} s",
                                 [name for name, port in self.rounds.items() if port.is_alive()])
+
+    def counters(self):
+        """Asked by a client of its own: this is another thread than the one that has the guest's."""
+        monitor = serving.Qmp(self.monitor)
+        try:
+            return {name: value for name, value in monitor.counters().items() if value}
+        finally:
+            monitor.close()
 
     def end(self, why, names):
         self.is_told = True

@@ -24,7 +24,7 @@ def host_of(report, ports, guests):
     ends = (report.ok, ports.port, ports.qmp, words, PORTS, BYTES)
     if SECONDS == 0:
         return serial_ends.Host(*ends)
-    return serial_rounds.Host(*ends, seconds=SECONDS, counters=ports.counters,
+    return serial_rounds.Host(*ends, seconds=SECONDS, monitor=ports.qmp_path,
                               give_up=lambda: guests[0].process.kill())
 
 
