@@ -41,6 +41,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "guests"))
 
 # pylint: disable=wrong-import-position
 import initramfs
+import mend
 
 MODULES = ["virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "kvm-amd", "ext4", "overlay", "tun",
            "vhost_net", "8021q"]
@@ -146,6 +147,8 @@ class Box:
                                   stdout=console, stderr=console) as process:
                 theirs.close()
                 monitored.close()
+                if self.options.icount and not mend.mend(process.pid):
+                    print("box: it may hang, for its QEMU is none that mend.py knows", file=sys.stderr)
                 try:
                     self.follow(process, ours)
                 except Hung:
