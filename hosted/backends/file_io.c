@@ -2,10 +2,10 @@
 /*
  * I/O on files and block devices.
  *
- * What a system call can answer from memory is answered at once, on the lane: on tmpfs everything,
- * elsewhere reads that are in the page cache (RWF_NOWAIT) and cached writes.  The loop's engine
- * would hand such I/O to a thread, which costs several times the I/O itself.  What has to wait for
- * a disk goes to the loop, together with the rest of the burst.
+ * What memory can answer is answered at once, on the lane: on tmpfs everything, mostly without a
+ * system call (file_map.h), elsewhere reads that are in the page cache (RWF_NOWAIT) and cached
+ * writes.  The loop's engine would hand such I/O to a thread, which costs several times the I/O
+ * itself.  What has to wait for a disk goes to the loop, together with the rest of the burst.
  *
  * Answering at once is a guess.  A read that is not in the cache goes on through the loop where it
  * stopped, and a cached write that was slow (the host throttles whoever dirties too much memory)
@@ -227,7 +227,7 @@ static void data_done(struct pv_loop_io *loop_io, int64_t result)
 	struct pv_cursor cursor = { io->iov, io->iovs, 0 };
 
 	if (io->op == PV_BLK_WRITE && result > 0)
-		pv_store_mind_end(file_io->store, io->offset + (uint64_t)result);
+		pv_store_written(file_io->store, io->offset, (uint64_t)result);
 	else if (file_io->bounce && result > 0)
 		pv_cursor_write(&cursor, file_io->bounce, (size_t)result);
 	if (must_try_again(result))
@@ -276,8 +276,9 @@ static void zeros_done(struct pv_loop_io *loop_io, int64_t result)
 		return;
 	}
 	if (result > 0) {
+		pv_store_written(file_io->store, file_io->blk_io->offset + file_io->zeroed_bytes,
+		                 (uint64_t)result);
 		file_io->zeroed_bytes += (uint64_t)result;
-		pv_store_mind_end(file_io->store, file_io->blk_io->offset + file_io->zeroed_bytes);
 	}
 	if (file_io->zeroed_bytes < file_io->blk_io->bytes)
 		submit_zeros(file_io);
@@ -306,6 +307,8 @@ static void submit_allocate(struct file_io *file_io, int mode)
 		.done = allocate_done,
 	};
 
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		pv_file_map_freed(&file_io->store->map, loop_io.offset, loop_io.bytes);
 	submit(file_io, &loop_io);
 }
 
@@ -448,11 +451,15 @@ static ssize_t write_at_once(struct pv_store *store, const struct pv_blk_io *io)
 
 static enum pv_blk_submit transfer(struct pv_store *store, struct pv_blk_io *io)
 {
-	ssize_t bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io) : read_at_once(store, io);
+	ssize_t bytes;
 	struct file_io *file_io;
 
+	if (pv_file_map_copy(&store->map, io))
+		return PV_BLK_DONE;
+	bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io) : read_at_once(store, io);
+
 	if (bytes > 0 && io->op == PV_BLK_WRITE)
-		pv_store_mind_end(store, io->offset + (uint64_t)bytes);
+		pv_store_written(store, io->offset, (uint64_t)bytes);
 	if (bytes > 0 && (uint64_t)bytes == io->bytes)
 		return PV_BLK_DONE;
 	file_io = file_io_of(store, io);

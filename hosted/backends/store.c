@@ -134,7 +134,7 @@ static void set_capacity(struct pv_store *store, uint64_t bytes)
 
 /*
  * A lane that finishes a write from before may make the file longer again. It looks at the capacity
- * after its write, which is why the capacity comes before the cut (pv_store_mind_end).
+ * after its write, which is why the capacity comes before the cut (pv_store_written).
  */
 static int resize(struct pv_store *store, uint64_t bytes)
 {

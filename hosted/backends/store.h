@@ -3,11 +3,13 @@
  * Stores for block devices (devices/blk/store.h): a file or block device, a piece of memory, and
  * one that answers without doing anything, for measuring.
  *
- * Images are read and written by system calls, never mapped: one that is cut short under us gives
- * an I/O error and not a signal.
+ * An image that is cut short under us gives an I/O error: it is read and written by system calls,
+ * and mapped only where somebody keeps guard (file_map.h).
  */
 #ifndef PV_HOSTED_STORE_H
 #define PV_HOSTED_STORE_H
+
+#include <stdatomic.h>
 
 #include "devices/blk/store.h"
 #include "hosted/loop/loop.h"
@@ -21,6 +23,17 @@ enum pv_store_erase {
 	PV_STORE_ERASE_OVERWRITE, /* write zeros, have them on the disk, then give the space back */
 };
 
+/*
+ * Who takes the signal when pages of a file are gone that is mapped (hosted/control/guard.h): a
+ * range is mapped from now on, is about to be unmapped, and where it is told that it has lost
+ * pages, which any thread may look at; NULL: it is not guarded. `owner` says whose it is.
+ */
+struct pv_store_guard {
+	void (*mapped)(void *owner, void *base, size_t bytes);
+	void (*unmapped)(void *base);
+	const atomic_bool *(*trip_of)(const void *base);
+};
+
 struct pv_store_options {
 	const char *path;     /* a file or block device; or ... */
 	int64_t null_bytes;   /* ... a store without content of this size; or ... */
@@ -29,8 +42,9 @@ struct pv_store_options {
 	bool is_direct;    /* O_DIRECT */
 	bool has_no_locks; /* leave QEMU's locks on the image out of account */
 	enum pv_store_erase erase;
-	uint32_t logical_block_bytes;  /* 0: the store's own */
-	uint32_t physical_block_bytes; /* 0: the store's own */
+	uint32_t logical_block_bytes;       /* 0: the store's own */
+	uint32_t physical_block_bytes;      /* 0: the store's own */
+	const struct pv_store_guard *guard; /* stays; NULL: files are not mapped */
 };
 
 /*

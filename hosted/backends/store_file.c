@@ -40,13 +40,19 @@ int pv_store_file_begin(struct pv_blk_store *blk)
 		err = 0;
 	}
 	store->is_locked = store->has_locks && !err;
-	return err ? -PV_ELOCKED : 0;
+	if (err)
+		return -PV_ELOCKED;
+	if (store->is_in_memory)
+		pv_file_map_open(&store->map, store->fd, blk->capacity_bytes,
+		                 blk->limits.is_read_only, store->guard);
+	return 0;
 }
 
 void pv_store_file_end(struct pv_blk_store *blk)
 {
 	struct pv_store *store = pv_store_of(blk);
 
+	pv_file_map_close(&store->map);
 	if (store->is_locked)
 		pv_image_unlock(store->fd);
 	store->is_locked = false;
@@ -226,6 +232,7 @@ int pv_store_file_open(struct pv_store *store, const struct pv_store_options *op
 	store->kind = &file_kind;
 	store->blk.ops = &pv_store_file_ops;
 	store->has_locks = !options->has_no_locks;
+	store->guard = options->guard;
 	store->path = strdup(options->path);
 	if (!store->path)
 		return -ENOMEM;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "hosted/backends/file_map.h"
 #include "hosted/backends/lifetime.h"
 #include "hosted/backends/store.h"
 #include "hosted/loop/pool.h"
@@ -32,6 +33,8 @@ struct pv_store {
 	bool can_punch;
 	bool has_locks; /* takes locks on the image, and ... */
 	bool is_locked; /* ... holds them */
+	const struct pv_store_guard *guard;
+	struct pv_file_map map; /* of what is in memory, while a device is at work on it */
 
 	/* Block devices. */
 	struct pv_lifetime_files lifetime;
@@ -69,6 +72,9 @@ int pv_store_block_learn(struct pv_store *store, dev_t device);
 /* Any thread. As pv_lifetime_read(). */
 int pv_store_block_lifetime(struct pv_blk_store *blk, struct pv_blk_lifetime *lifetime);
 
+/* store_memory.c: reads from, or writes to, this memory. */
+void pv_store_copy(uint8_t *disk, const struct pv_blk_io *io);
+
 /* file_io.c: the I/O of files and block devices. */
 extern const struct pv_blk_store_ops pv_store_file_ops;
 
@@ -76,12 +82,14 @@ extern const struct pv_blk_store_ops pv_store_file_ops;
 void pv_store_cut(struct pv_store *store);
 
 /*
- * After a write that ended at byte `end`: the disk may have become shorter meanwhile, and the write
- * has made the file longer again.
+ * After a write by system call. The disk may have become shorter meanwhile, and the write has made
+ * the file longer again.
  */
-static inline void pv_store_mind_end(struct pv_store *store, uint64_t end)
+static inline void pv_store_written(struct pv_store *store, uint64_t offset, uint64_t bytes)
 {
-	if (__builtin_expect(end > __atomic_load_n(&store->blk.capacity_bytes, __ATOMIC_SEQ_CST),
+	pv_file_map_written(&store->map, offset, bytes);
+	if (__builtin_expect(offset + bytes >
+	                             __atomic_load_n(&store->blk.capacity_bytes, __ATOMIC_SEQ_CST),
 	                     0))
 		pv_store_cut(store);
 }

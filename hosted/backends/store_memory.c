@@ -38,10 +38,10 @@ static void close_nothing(struct pv_store *store)
 
 /* ---- memory ---- */
 
-static void copy(uint8_t *disk, const struct pv_blk_io *io, bool is_write)
+void pv_store_copy(uint8_t *disk, const struct pv_blk_io *io)
 {
 	for (uint16_t i = 0; i < io->iovs; i++) {
-		if (is_write)
+		if (io->op == PV_BLK_WRITE)
 			memcpy(disk, io->iov[i].base, io->iov[i].bytes);
 		else
 			memcpy(io->iov[i].base, disk, io->iov[i].bytes);
@@ -71,10 +71,8 @@ static enum pv_blk_submit memory_submit(struct pv_blk_store *blk, struct pv_blk_
 
 	switch (io->op) {
 	case PV_BLK_READ:
-		copy(store->memory + io->offset, io, false);
-		break;
 	case PV_BLK_WRITE:
-		copy(store->memory + io->offset, io, true);
+		pv_store_copy(store->memory + io->offset, io);
 		break;
 	case PV_BLK_DISCARD:
 		clear(store, io->offset, io->bytes, true);

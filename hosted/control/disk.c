@@ -6,6 +6,7 @@
 #include "abi/virtio_blk.h"
 #include "devices/blk/blk.h"
 #include "hosted/control/disk.h"
+#include "hosted/control/guard.h"
 #include "hosted/loop/clock.h"
 #include "hosted/loop/log.h"
 
@@ -153,6 +154,8 @@ static int64_t bytes_or_unused(uint64_t bytes)
 	return bytes == PV_OPTION_UNSET ? -1 : (int64_t)bytes;
 }
 
+static const struct pv_store_guard guard = { pv_guard_mapped, pv_guard_unmapped, pv_guard_trip_of };
+
 static bool open_store(struct pv_disk *disk, const struct pv_disk_options *o,
                        char sentence[static PV_SENTENCE_BYTES])
 {
@@ -166,6 +169,7 @@ static bool open_store(struct pv_disk *disk, const struct pv_disk_options *o,
 		.erase = (enum pv_store_erase)o->secure_erase,
 		.logical_block_bytes = (uint32_t)o->logical_block_bytes,
 		.physical_block_bytes = (uint32_t)o->physical_block_bytes,
+		.guard = &guard,
 	};
 
 	return pv_store_open(&disk->store, &options, sentence, PV_SENTENCE_BYTES) == 0;

@@ -82,8 +82,11 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 	int saved_errno = errno;
 
 	(void)context;
+	/* Said first: who copies to what is put in its place must not believe that it is the
+	 * file's. */
+	if (hit)
+		atomic_store_explicit(&hit->is_tripped, true, memory_order_seq_cst);
 	if (hit && mend(hit, address)) {
-		atomic_store_explicit(&hit->is_tripped, true, memory_order_release);
 		wake();
 	} else {
 		struct sigaction standard = { .sa_handler = SIG_DFL };
@@ -95,16 +98,16 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 	errno = saved_errno;
 }
 
-int pv_guard_install(int fd, size_t front_ends)
+int pv_guard_install(int fd, size_t devices)
 {
 	struct sigaction action = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO };
-	size_t bytes = front_ends * PV_GUARD_RANGES * sizeof(*range);
+	size_t bytes = devices * PV_GUARD_RANGES * sizeof(*range);
 
 	range = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (range == MAP_FAILED)
 		return -errno;
-	ranges_max = front_ends * PV_GUARD_RANGES;
+	ranges_max = devices * PV_GUARD_RANGES;
 	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	atomic_store_explicit(&wake_fd, fd, memory_order_relaxed);
 	sigemptyset(&action.sa_mask);
@@ -152,6 +155,13 @@ void pv_guard_unmapped(void *base)
 
 	if (at)
 		atomic_store_explicit(&at->base, 0, memory_order_release);
+}
+
+const atomic_bool *pv_guard_trip_of(const void *base)
+{
+	const struct range *at = base ? find_base(base) : NULL;
+
+	return at ? &at->is_tripped : NULL;
 }
 
 static bool is_tripped(const struct range *at)

@@ -72,9 +72,10 @@ static void tripped(void *arg, int events)
 
 int pv_service_guard_memory(struct pv_service *service)
 {
-	/* The guest's memory is this process's own. */
+	/* The guest's memory is this process's own: it is for the disks, which look for themselves.
+	 */
 	if (service->extent.is_for_guest)
-		return 0;
+		return pv_guard_install(-1, service->extent.devices);
 	service->guard_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (service->guard_fd < 0)
 		return -errno;

@@ -15,6 +15,14 @@
 /* A look at the clock costs about as much as an iteration in which nothing happens. */
 #define ITERATIONS_PER_LOOK 8
 
+/*
+ * A disk with so much to do is not kept waiting by a loop that sleeps: it has more to go on with
+ * until the loop is awake. So the loop looks but a little longer for the driver's next requests,
+ * those that go out together.
+ */
+#define IOS_OF_BUSY_DISK  8
+#define LOOKS_BESIDE_DISK 12
+
 /* ---- pollers ---- */
 
 void pv_loop_poller_add(struct pv_loop *loop, struct pv_poller *poller)
@@ -182,6 +190,9 @@ static enum pv_pace_advice advice(struct pv_loop *loop)
 	if (!loop->pollers)
 		return PV_PACE_SLEEP;
 	if (!pace->is_wakeful && pace->max_ns == 0)
+		return PV_PACE_SLEEP;
+	if (!pace->is_wakeful && loop->ios_out >= IOS_OF_BUSY_DISK &&
+	    loop->idle_iterations > LOOKS_BESIDE_DISK)
 		return PV_PACE_SLEEP;
 	if (pv_pace_will_poll(pace) && loop->idle_iterations % ITERATIONS_PER_LOOK != 0)
 		return PV_PACE_POLL;

@@ -302,6 +302,26 @@ static void a_poller_with_work_after_all_keeps_the_loop_awake(void **state)
 	pv_loop_destroy(loop);
 }
 
+/* It would poll for ten seconds. */
+static void beside_a_busy_disk_nothing_is_polled_for(void **state)
+{
+	struct pv_loop *loop = loop_rig_make_polling(10000000);
+	struct probe probe = probe_on(loop);
+	pthread_t thread;
+
+	(void)state;
+	pv_loop_poller_add(loop, &probe.poller);
+	loop->gap = &loop->pace[1];
+	loop->gap->budget_ns = loop->gap->max_ns;
+	loop->ios_out = 8;
+	pthread_create(&thread, NULL, stop_when_asleep, loop);
+	pv_loop_run(loop);
+	pthread_join(thread, NULL);
+	assert_in_range(probe.polls, 10, 30);
+	loop->ios_out = 0;
+	pv_loop_destroy(loop);
+}
+
 static void a_poller_may_remove_itself_and_the_one_behind_it(void **state)
 {
 	struct pv_loop *loop = loop_rig_make();
@@ -468,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_loop_with_work_neither_sleeps_nor_calls_the_kernel),
 		cmocka_unit_test(before_a_sleep_pollers_are_armed_and_after_it_disarmed),
 		cmocka_unit_test(a_poller_with_work_after_all_keeps_the_loop_awake),
+		cmocka_unit_test(beside_a_busy_disk_nothing_is_polled_for),
 		cmocka_unit_test(a_poller_may_remove_itself_and_the_one_behind_it),
 		cmocka_unit_test(an_idle_loop_does_nothing_at_all),
 		cmocka_unit_test(no_kick_and_no_message_is_lost),
