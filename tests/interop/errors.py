@@ -173,6 +173,20 @@ class FailingDisk(Case):
         self.go_on(monitor)
         self.end_well(bench)
 
+    def test_an_image_in_memory_is_cut_short_under_load(self):
+        self.make_image("64m")
+        with open(self.image, "r+b") as image:
+            image.write(os.urandom(DISK_BYTES))
+        monitor = self.serve("--rerror", "stop")
+        bench = self.start_bench("--mix", "100")
+        while monitor.counters()["requests"] == 0:
+            time.sleep(0.01)
+        os.truncate(self.image, 0)
+        self.expect_stopped(monitor, "read", False)
+        os.truncate(self.image, DISK_BYTES)
+        self.go_on(monitor)
+        self.end_well(bench)
+
     def test_a_front_end_that_leaves_a_stopped_disk_frees_it(self):
         monitor, bench = self.stop_by_cutting_short()
         bench.kill()
