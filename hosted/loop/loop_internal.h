@@ -14,6 +14,11 @@
 #include "hosted/loop/mailbox.h"
 #include "hosted/loop/pace.h"
 
+/*
+ * So many I/Os keep a disk busy: it does not stand idle when it gets more a little later.
+ */
+#define PV_LOOP_IOS_OF_BUSY_DISK 8u
+
 struct pv_loop {
 	/* Written by other threads. */
 	struct pv_mailbox posted __attribute__((aligned(64)));

@@ -16,11 +16,9 @@
 #define ITERATIONS_PER_LOOK 8
 
 /*
- * A disk with so much to do is not kept waiting by a loop that sleeps: it has more to go on with
- * until the loop is awake. So the loop looks but a little longer for the driver's next requests,
- * those that go out together.
+ * A busy disk has enough to go on with until a loop that sleeps is awake. So beside one the loop
+ * looks but a little longer for the driver's next requests, those that can go out together.
  */
-#define IOS_OF_BUSY_DISK  8
 #define LOOKS_BESIDE_DISK 12
 
 /* ---- pollers ---- */
@@ -191,7 +189,7 @@ static enum pv_pace_advice advice(struct pv_loop *loop)
 		return PV_PACE_SLEEP;
 	if (!pace->is_wakeful && pace->max_ns == 0)
 		return PV_PACE_SLEEP;
-	if (!pace->is_wakeful && loop->ios_out >= IOS_OF_BUSY_DISK &&
+	if (!pace->is_wakeful && loop->ios_out >= PV_LOOP_IOS_OF_BUSY_DISK &&
 	    loop->idle_iterations > LOOKS_BESIDE_DISK)
 		return PV_PACE_SLEEP;
 	if (pv_pace_will_poll(pace) && loop->idle_iterations % ITERATIONS_PER_LOOK != 0)
