@@ -328,6 +328,8 @@ static void shrink_while_guarded(void)
 	must(look_at(shared.base + 2 * PAGE - 1) == 0xee);
 	must(look_at(shared.base + 4 * PAGE + 5) == 0);
 	must(pv_guard_is_tripped(shared.base) && !pv_guard_is_tripped(other.base));
+	must(*pv_guard_trip_of(shared.base) && !*pv_guard_trip_of(other.base));
+	must(!pv_guard_trip_of(&other));
 	must(pv_guard_is_any_tripped(&shared) && !pv_guard_is_any_tripped(&other));
 	must(read(wake, &count, 8) == 8 && count == 1);
 	/* The rest behind the fault is mended; what lies before it is when it is touched. */
