@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The block device: features, configuration, state. Its requests are in request.c. */
 #include "devices/blk/internal.h"
+#include "devices/core/storage.h"
 
 #include "abi/virtio_ids.h"
 #include "ring/err.h"
@@ -172,38 +173,28 @@ static const struct pv_device_ops blk_ops = {
 	.queue_counters = queue_counters,
 };
 
-#define CACHE_LINE 64u
-
-static size_t rounded(size_t bytes)
-{
-	return (bytes + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
-}
-
 size_t pv_blk_bytes(uint16_t queues)
 {
-	return rounded(sizeof(struct pv_blk)) + rounded(sizeof(struct pv_queue) * queues) +
-	       rounded(sizeof(struct pv_blk_counters)) * queues;
+	return pv_storage_bytes(sizeof(struct pv_blk)) +
+	       pv_storage_bytes(sizeof(struct pv_queue) * queues) +
+	       pv_storage_bytes(sizeof(struct pv_blk_counters)) * queues;
 }
 
 struct pv_device *pv_blk_init(void *storage, struct pv_port *port, struct pv_blk_store *store,
                               const struct pv_blk_options *options)
 {
 	struct pv_blk *blk = storage;
-	struct pv_queue *queue = (void *)((char *)storage + rounded(sizeof(*blk)));
-	uint64_t ring_features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 |
-	                         VIRTIO_F_RING_RESET;
+	struct pv_queue *queue = (void *)((char *)storage + pv_storage_bytes(sizeof(*blk)));
 
-	if (!options->no_packed)
-		ring_features |= VIRTIO_F_RING_PACKED;
-	if (options->is_in_order)
-		ring_features |= VIRTIO_F_IN_ORDER;
-	pv_device_init(&blk->device, &blk_ops, port, ring_features, queue, options->queues,
-	               options->queue_size_max);
+	pv_device_init(&blk->device, &blk_ops, port,
+	               pv_device_ring_features(options->is_in_order, options->no_packed), queue,
+	               options->queues, options->queue_size_max);
 	blk->store = store;
 	blk->options = *options;
 	blk->options.is_read_only |= store->limits.is_read_only;
 	blk->capacity_bytes = store->capacity_bytes;
-	blk->counters = (void *)((char *)queue + rounded(sizeof(*queue) * options->queues));
+	blk->counters =
+		(void *)((char *)queue + pv_storage_bytes(sizeof(*queue) * options->queues));
 	for (size_t i = 0; options->serial && options->serial[i] && i < sizeof(blk->serial); i++)
 		blk->serial[i] = options->serial[i];
 	reset(&blk->device);

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hosted/control/device_storage.h"
 #include "hosted/control/sandbox.h"
 
-#define CACHE_LINE     64u
 #define QUEUE_SIZE_MAX 32768u
 #define TARGET_MAX     (1ull << 46)
 #define NS_PER_S       1000000000ull
@@ -172,7 +172,6 @@ static int make_device(struct pv_ballast *ballast, const BALLAST *wanted, struct
 		.reporting = wanted->reporting,
 		.owner = { .actual_changed = actual_changed, .arg = ballast },
 	};
-	size_t bytes = (pv_balloon_bytes() + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 	struct pv_host_options host = pv_export_host(export);
 	int error;
 
@@ -182,10 +181,9 @@ static int make_device(struct pv_ballast *ballast, const BALLAST *wanted, struct
 	error = pv_host_create(&ballast->host, &host);
 	if (error)
 		return error;
-	ballast->storage = aligned_alloc(CACHE_LINE, bytes);
+	ballast->storage = pv_device_storage(pv_balloon_bytes());
 	if (!ballast->storage)
 		return -ENOMEM;
-	memset(ballast->storage, 0, bytes);
 	ballast->device = pv_balloon_init(ballast->storage, pv_host_port(ballast->host), &options);
 	pv_balloon_stats_period_set(ballast->device, wanted->stats_interval_s * NS_PER_S);
 	ballast->name = host.name;

@@ -5,6 +5,7 @@
 
 #include "abi/virtio_blk.h"
 #include "devices/blk/blk.h"
+#include "hosted/control/device_storage.h"
 #include "hosted/control/disk.h"
 #include "hosted/control/guard.h"
 #include "hosted/loop/clock.h"
@@ -14,7 +15,6 @@
 /* vhost-user names a queue in eight bits. */
 #define QUEUES_MAX     256
 #define QUEUE_SIZE_MAX 32768
-#define CACHE_LINE     64u
 
 static const char *const off_on[] = { "off", "on", NULL };
 static const char *const auto_off[] = { "auto", "off", NULL };
@@ -272,14 +272,12 @@ static bool make_device(struct pv_disk *disk, const struct pv_disk_options *o,
 		.resumed = resumed,
 		.failed_arg = disk,
 	};
-	size_t bytes = (pv_blk_bytes(options.queues) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 
 	if (o->geometry && !parse_geometry(o->geometry, &options, sentence))
 		return false;
-	disk->storage = aligned_alloc(CACHE_LINE, bytes);
+	disk->storage = pv_device_storage(pv_blk_bytes(options.queues));
 	if (!disk->storage)
 		return pv_sentence_wrong(sentence, "cannot make the device: %s", strerror(ENOMEM));
-	memset(disk->storage, 0, bytes);
 	disk->device = pv_blk_init(disk->storage, pv_host_port(disk->host),
 	                           pv_store_blk(disk->store), &options);
 	return true;

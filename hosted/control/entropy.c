@@ -5,9 +5,8 @@
 
 #include "devices/rng/rng.h"
 #include "hosted/backends/kernel_entropy.h"
+#include "hosted/control/device_storage.h"
 #include "hosted/control/entropy.h"
-
-#define CACHE_LINE 64u
 
 /* Small: a driver has one request out, or a few. */
 #define QUEUE_SIZE 64u
@@ -72,7 +71,6 @@ static int make_device(struct pv_entropy *entropy, const struct pv_rng_options *
                        struct pv_export *export)
 {
 	struct pv_host_options host = pv_export_host(export);
-	size_t bytes = (pv_rng_bytes() + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 	char what[128];
 	int error;
 
@@ -81,10 +79,9 @@ static int make_device(struct pv_entropy *entropy, const struct pv_rng_options *
 	error = pv_host_create(&entropy->host, &host);
 	if (error)
 		return error;
-	entropy->storage = aligned_alloc(CACHE_LINE, bytes);
+	entropy->storage = pv_device_storage(pv_rng_bytes());
 	if (!entropy->storage)
 		return -ENOMEM;
-	memset(entropy->storage, 0, bytes);
 	entropy->device = pv_rng_init(entropy->storage, pv_host_port(entropy->host),
 	                              pv_kernel_entropy(), limits);
 	describe(limits, what, sizeof(what));

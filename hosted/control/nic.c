@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "hosted/control/device_storage.h"
 #include "hosted/control/nic.h"
 
 #include <errno.h>
@@ -8,8 +9,6 @@
 
 #include "hosted/control/nic_internal.h"
 #include "hosted/control/sandbox.h"
-
-#define CACHE_LINE 64u
 
 /* The first byte of an address: of one station, and not given out by anybody. */
 #define MAC_IS_LOCAL 0x02u
@@ -216,7 +215,6 @@ static struct pv_net_options device_options(struct pv_nic *nic, const struct pv_
 static int make_device(struct pv_nic *nic, const struct pv_nic_options *o,
                        const struct pv_net_options *options, struct pv_host_options *host)
 {
-	size_t bytes = (pv_net_bytes(options->pairs) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 	int error;
 
 	host->queues = pv_net_queues(options->pairs);
@@ -226,10 +224,9 @@ static int make_device(struct pv_nic *nic, const struct pv_nic_options *o,
 	error = pv_host_create(&nic->host, host);
 	if (error)
 		return error;
-	nic->storage = aligned_alloc(CACHE_LINE, bytes);
+	nic->storage = pv_device_storage(pv_net_bytes(options->pairs));
 	if (!nic->storage)
 		return -ENOMEM;
-	memset(nic->storage, 0, bytes);
 	if (o->speed_mbit != PV_OPTION_UNSET)
 		nic->wire->speed_mbit = (uint32_t)o->speed_mbit;
 	nic->device = pv_net_init(nic->storage, pv_host_port(nic->host), nic->wire, options);

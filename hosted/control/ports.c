@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "hosted/control/device_storage.h"
 #include "hosted/control/ports.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include "hosted/control/ports_internal.h"
 #include "hosted/control/sandbox.h"
 
-#define CACHE_LINE     64u
 #define QUEUE_SIZE_MAX 32768u
 
 /* What a port may have open beside its queues: what listens, who came, two pipes, a terminal. */
@@ -81,7 +81,6 @@ static void guest_changed(void *arg, uint16_t port, bool is_open)
 static int make_device(struct pv_ports *ports, const PORTS *wanted, struct pv_host_options *host)
 {
 	struct pv_serial_options options = device_options(wanted);
-	size_t bytes = (pv_serial_bytes(&options) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 	int error;
 
 	options.guest_changed = guest_changed;
@@ -93,10 +92,9 @@ static int make_device(struct pv_ports *ports, const PORTS *wanted, struct pv_ho
 	if (error)
 		return error;
 	ports->port = calloc(wanted->ports_max, sizeof(struct pv_ports_port *));
-	ports->storage = aligned_alloc(CACHE_LINE, bytes);
+	ports->storage = pv_device_storage(pv_serial_bytes(&options));
 	if (!ports->port || !ports->storage)
 		return -ENOMEM;
-	memset(ports->storage, 0, bytes);
 	ports->ports_max = options.ports_max;
 	ports->device = pv_serial_init(ports->storage, pv_host_port(ports->host), &options);
 	return 0;

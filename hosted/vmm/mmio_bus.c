@@ -2,6 +2,7 @@
 /*
  * #syscalls ioctl
  */
+#include "hosted/control/device_storage.h"
 #include "hosted/vmm/mmio_bus.h"
 
 #include <errno.h>
@@ -131,9 +132,8 @@ static struct pv_mmio_slot *slot_make(struct pv_machine_mmio *mmio, struct pv_de
 		.device = device,
 		.vendor_id = VENDOR_ID,
 	};
-	size_t bytes = (pv_virtio_mmio_storage_bytes(device) + 63) & ~(size_t)63;
 	struct pv_mmio_slot *slot = calloc(1, sizeof(*slot));
-	void *storage = aligned_alloc(64, bytes);
+	void *storage = pv_device_storage(pv_virtio_mmio_storage_bytes(device));
 
 	if (!slot || !storage) {
 		free(slot);
@@ -141,7 +141,7 @@ static struct pv_mmio_slot *slot_make(struct pv_machine_mmio *mmio, struct pv_de
 		return NULL;
 	}
 	slot->bus = mmio;
-	slot->storage = memset(storage, 0, bytes);
+	slot->storage = storage;
 	slot->interrupt_fd = pv_event_create();
 	pv_virtio_mmio_init(&slot->virtio, &options, storage);
 	return slot;

@@ -2,6 +2,7 @@
 /*
  * #syscalls read poll ioctl
  */
+#include "hosted/control/device_storage.h"
 #include "hosted/vmm/pci_slot.h"
 
 #include <errno.h>
@@ -294,17 +295,17 @@ static int slot_init(struct pv_pci_slot *slot, const struct pv_pci_slot_options 
 		.is_transitional = options->is_transitional,
 		.has_notification_data = true, /* doorbells of an address each take any width */
 	};
-	size_t bytes = (pv_virtio_pci_storage_bytes(options->device) + 63) & ~(size_t)63;
 	int error;
 
-	*slot = (struct pv_pci_slot){ .bus = options->bus,
-		                      .host = options->host,
-		                      .storage = aligned_alloc(64, bytes),
-		                      .vector = calloc(options->device->queues + 1u,
-		                                       sizeof(*slot->vector)),
-		                      .intx_gsi = INTX_GSI + options->index % INTX_GSIS,
-		                      .intx_fd = -1,
-		                      .resample_fd = -1 };
+	*slot = (struct pv_pci_slot){
+		.bus = options->bus,
+		.host = options->host,
+		.storage = pv_device_storage(pv_virtio_pci_storage_bytes(options->device)),
+		.vector = calloc(options->device->queues + 1u, sizeof(*slot->vector)),
+		.intx_gsi = INTX_GSI + options->index % INTX_GSIS,
+		.intx_fd = -1,
+		.resample_fd = -1
+	};
 	if (!slot->storage || !slot->vector)
 		return -ENOMEM;
 	slot->vectors = (uint16_t)(options->device->queues + 1);
@@ -312,7 +313,6 @@ static int slot_init(struct pv_pci_slot *slot, const struct pv_pci_slot_options 
 		slot->vector[i].fd = -1;
 	for (unsigned int bar = 0; bar < PCI_BARS; bar++)
 		slot->shown[bar] = (struct shown){ .slot = slot, .bar = bar };
-	memset(slot->storage, 0, bytes);
 	pv_virtio_pci_init(&slot->virtio, &virtio, slot->storage);
 	error = make_events(slot);
 	return error ? error : watch(slot);
