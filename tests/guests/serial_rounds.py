@@ -16,6 +16,8 @@ import serving
 
 # Nothing at all has moved for so long: then nothing will.
 STILL_S = 60
+# As long as others go on a port may wait: it is all the same guest.
+PORT_LIMIT_S = 600
 
 
 class Rounds(serial_ends.Exchange):
@@ -28,7 +30,7 @@ class Rounds(serial_ends.Exchange):
         self.ended = 0
         self.ended_at = None
         self.round = "before the first"
-        super().__init__(path, largest)
+        super().__init__(path, largest, limit_s=PORT_LIMIT_S)
 
     def work(self, end):
         answers = end.makefile("rb", buffering=0)
@@ -116,7 +118,7 @@ class Host(serial_ends.Host):
         if self.is_told:
             return
         for name, port in self.rounds.items():
-            port.join(serial_ends.LIMIT_S)
+            port.join(PORT_LIMIT_S)
             self.say(not port.error, f"{name}: {port.ended} rounds came as they were sent, {port.have_gone} bytes "
                      f"there and {port.have_come} back", port.error or "")
         ended = min(port.ended_at or 0 for port in self.rounds.values())
