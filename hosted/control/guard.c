@@ -101,13 +101,14 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 int pv_guard_install(int fd, size_t devices)
 {
 	struct sigaction action = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO };
-	size_t bytes = devices * PV_GUARD_RANGES * sizeof(*range);
+	size_t places = devices * PV_GUARD_RANGES;
 
-	range = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	/* A machine may have no device at all. */
+	range = mmap(NULL, (places + 1) * sizeof(*range), PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (range == MAP_FAILED)
 		return -errno;
-	ranges_max = devices * PV_GUARD_RANGES;
+	ranges_max = places;
 	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	atomic_store_explicit(&wake_fd, fd, memory_order_relaxed);
 	sigemptyset(&action.sa_mask);

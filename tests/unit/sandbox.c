@@ -429,6 +429,21 @@ static void fill_the_table(void)
 	must(look_at(shared.base + PV_GUARD_RANGES * PAGE) == 0);
 }
 
+static void guard_nothing(void)
+{
+	struct shared shared = share(1);
+
+	must(pv_guard_install(-1, 0) == 0);
+	pv_guard_mapped(&shared, shared.base, PAGE);
+	must(!pv_guard_trip_of(shared.base));
+}
+
+static void without_devices_nothing_is_guarded(void **state)
+{
+	(void)state;
+	assert_child_succeeds(guard_nothing);
+}
+
 static void a_full_table_guards_what_is_in_it_and_places_are_used_again(void **state)
 {
 	(void)state;
@@ -448,6 +463,7 @@ int main(void)
 		cmocka_unit_test(memory_that_shrinks_reads_as_zeros_and_is_flagged),
 		cmocka_unit_test(the_guard_works_inside_the_sandbox),
 		cmocka_unit_test(a_fault_anywhere_else_kills_as_it_always_did),
+		cmocka_unit_test(without_devices_nothing_is_guarded),
 		cmocka_unit_test(a_full_table_guards_what_is_in_it_and_places_are_used_again),
 	};
 
