@@ -46,7 +46,7 @@ def run(name, command, seconds, **options):
     import box  # pylint: disable=import-outside-toplevel,import-error
     for _ in range(TRIES):
         lines = Lines(box.AGAIN)
-        status = box.run(box.default_options(kernels=KERNELS, seconds=seconds, **options), command,
+        status = box.run(box.default_options(kernels=KERNELS, seconds=seconds, npt=True, **options), command,
                          lines)
         if status == 0:
             return lines.figures

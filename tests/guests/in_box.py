@@ -31,14 +31,14 @@ def kvm():
     return True, ""
 
 
-def run(test, command, memory, seconds, is_told=True, **options):
+def run(test, command, memory, seconds, is_told=True):
     """Runs the command where there is a KVM: on this machine if its own is good, else in the box, and
-    says so. Returns the lines that it printed. What it writes it puts into a folder of its own making; `options` are the box's."""
+    says so. Returns the lines that it printed. What it writes it puts into a folder of its own making."""
     is_usable, why = kvm()
     if not is_usable:
         if is_told:
             print(f"# {why}: in the box", file=sys.stderr)
-        return run_boxed(test, command, memory, seconds, **options)
+        return run_boxed(test, command, memory, seconds)
     with open(test.log_path("box"), "wb") as log:
         try:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -48,10 +48,10 @@ def run(test, command, memory, seconds, is_told=True, **options):
     return lines_of(test)
 
 
-def run_boxed(test, command, memory, seconds, **options):
+def run_boxed(test, command, memory, seconds):
     """The same in the box whatever there is here, for what wants a machine of its own to play with."""
     qemu.need()
-    options = box.default_options(memory=memory, seconds=seconds, kernels=test.guests, **options)
+    options = box.default_options(memory=memory, seconds=seconds, kernels=test.guests)
     with open(test.log_path("box"), "wb") as log:
         status = box.run(options, command, log)
     if status == box.BOX_FAILED:
