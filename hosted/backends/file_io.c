@@ -457,7 +457,6 @@ static enum pv_blk_submit transfer(struct pv_store *store, struct pv_blk_io *io)
 	if (pv_file_map_copy(&store->map, io))
 		return PV_BLK_DONE;
 	bytes = io->op == PV_BLK_WRITE ? write_at_once(store, io) : read_at_once(store, io);
-
 	if (bytes > 0 && io->op == PV_BLK_WRITE)
 		pv_store_written(store, io->offset, (uint64_t)bytes);
 	if (bytes > 0 && (uint64_t)bytes == io->bytes)

@@ -113,14 +113,14 @@ void pv_file_map_written(struct pv_file_map *map, uint64_t offset, uint64_t byte
 		note_data(map, pages_of(offset, bytes));
 }
 
-/* Of pages that are freed in part the rest stays. */
+/* Of pages that are freed in part the rest stays. What lies behind the map is not known of. */
 void pv_file_map_freed(struct pv_file_map *map, uint64_t offset, uint64_t bytes)
 {
-	uint64_t first = (offset + PAGE_BYTES - 1) / PAGE_BYTES,
-		 end = (offset + bytes) / PAGE_BYTES;
+	uint64_t freed_end = offset + bytes < map->bytes ? offset + bytes : map->bytes;
+	uint64_t first = (offset + PAGE_BYTES - 1) / PAGE_BYTES, end = freed_end / PAGE_BYTES;
 	struct pages pages = { first, end - 1 };
 
-	if (!map->base || !is_within(map, offset, bytes) || first >= end)
+	if (!map->base || first >= end)
 		return;
 	for (uint64_t i = pages.first / CHUNK_PAGES; i <= pages.last / CHUNK_PAGES; i++)
 		atomic_fetch_and_explicit(&map->chunk[i].data, ~bits_in(i, pages),

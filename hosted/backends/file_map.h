@@ -42,7 +42,10 @@ void pv_file_map_close(struct pv_file_map *map);
 /* Any lane. Reads or writes all of it; false: none of it counts. */
 bool pv_file_map_copy(struct pv_file_map *map, const struct pv_blk_io *io);
 
-/* Any lane. There is data in this range from now on; and its space is about to be given back. */
+/*
+ * Any thread. There is data in this range from now on; and its space is about to be given back, or
+ * was.
+ */
 void pv_file_map_written(struct pv_file_map *map, uint64_t offset, uint64_t bytes);
 void pv_file_map_freed(struct pv_file_map *map, uint64_t offset, uint64_t bytes);
 

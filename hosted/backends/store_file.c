@@ -62,8 +62,13 @@ static int file_resize(struct pv_store *store, uint64_t bytes)
 {
 	uint64_t now_bytes;
 
-	if (!store->is_block_device)
-		return ftruncate(store->fd, (off_t)bytes) ? -errno : 0;
+	if (!store->is_block_device) {
+		int err = ftruncate(store->fd, (off_t)bytes) ? -errno : 0;
+
+		/* What is cut off comes back as a hole. */
+		pv_file_map_freed(&store->map, bytes, store->map.bytes);
+		return err;
+	}
 	/* A block device is resized elsewhere; here we can only follow. */
 	if (ioctl(store->fd, BLKGETSIZE64, &now_bytes))
 		return -errno;

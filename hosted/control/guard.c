@@ -82,8 +82,7 @@ static void bus_error(int signal, siginfo_t *info, void *context)
 	int saved_errno = errno;
 
 	(void)context;
-	/* Said first: who copies to what is put in its place must not believe that it is the
-	 * file's. */
+	/* Said first: what is put in its place must not be taken for the file's. */
 	if (hit)
 		atomic_store_explicit(&hit->is_tripped, true, memory_order_seq_cst);
 	if (hit && mend(hit, address)) {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "hosted/control/device_storage.h"
 #include "hosted/control/nic.h"
 
 #include <errno.h>
@@ -7,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "hosted/control/device_storage.h"
 #include "hosted/control/nic_internal.h"
 #include "hosted/control/sandbox.h"
 

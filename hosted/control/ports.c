@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "hosted/control/device_storage.h"
 #include "hosted/control/ports.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hosted/control/device_storage.h"
 #include "hosted/control/ports_internal.h"
 #include "hosted/control/sandbox.h"
 

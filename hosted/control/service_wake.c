@@ -72,8 +72,7 @@ static void tripped(void *arg, int events)
 
 int pv_service_guard_memory(struct pv_service *service)
 {
-	/* The guest's memory is this process's own: it is for the disks, which look for themselves.
-	 */
+	/* Its memory is this process's own. The disks look for themselves. */
 	if (service->extent.is_for_guest)
 		return pv_guard_install(-1, service->extent.devices);
 	service->guard_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -406,6 +406,23 @@ static void what_it_grows_by_is_mapped_when_it_begins_again(void **state)
 	end_new(store);
 }
 
+static void what_was_cut_off_comes_back_as_a_hole(void **state)
+{
+	struct pv_store *store = begin_new();
+
+	(void)state;
+	memset(memory, 2, DISK_BYTES);
+	assert_int_equal(carry_out(store, PV_BLK_WRITE, 0, memory, DISK_BYTES), 0);
+	assert_int_equal(pv_store_resize(store, DISK_BYTES / 4), 0);
+	assert_int_equal(pv_store_resize(store, 2 * DISK_BYTES), 0);
+	for (uint64_t at = 0; at < DISK_BYTES; at += PAGE) {
+		assert_int_equal(carry_out(store, PV_BLK_READ, at, memory, PAGE), 0);
+		is_full_of(at < DISK_BYTES / 4 ? 2 : 0, memory, PAGE);
+	}
+	assert_int_equal(blocks(), DISK_BYTES / 4 / 512);
+	end_new(store);
+}
+
 static int set_up(void **state)
 {
 	const struct pv_loop_options options = { .name = "test", .engine = test_engine() };
@@ -432,6 +449,7 @@ int main(void)
 		cmocka_unit_test(a_write_is_not_lost_that_finds_its_page_cut_off),
 		cmocka_unit_test(a_page_without_room_is_told_as_such),
 		cmocka_unit_test(what_it_grows_by_is_mapped_when_it_begins_again),
+		cmocka_unit_test(what_was_cut_off_comes_back_as_a_hole),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
