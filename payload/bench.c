@@ -4,10 +4,11 @@
 #include "drivers/blk/blk.h"
 #include "drivers/rng/rng.h"
 #include "payload/payload.h"
+#include "payload/stopwatch.h"
 #include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 
-#define TIMEOUT_NS 10000000000ull
+#define TIMEOUT_NS STOPWATCH_LIMIT_NS
 #define DEPTH_MAX  128u
 #define BYTES_MAX  (2u << 20) /* of all that are in flight */
 #define KICKS      1000u
@@ -29,7 +30,6 @@ static void bench_kick(struct pv_bus *bus)
 struct flight {
 	struct pv_blkdrv_request request;
 	struct pv_buffer data;
-	uint64_t begin_ns;
 };
 
 static struct flight flights[DEPTH_MAX];
@@ -39,9 +39,9 @@ static struct bench {
 	uint64_t blocks; /* of the disk */
 	uint32_t bytes;
 	uint64_t state; /* of the random numbers */
-	uint64_t end_ns;
+	struct stopwatch watch;
 	uint32_t out;
-	uint64_t done, errors, latency_ns, latency_max_ns;
+	uint64_t done, errors;
 } bench;
 
 static uint64_t random_block(void)
@@ -55,7 +55,6 @@ static uint64_t random_block(void)
 static void send(struct flight *flight)
 {
 	flight->request.sector = random_block() * (bench.bytes / VIRTIO_BLK_SECTOR_BYTES);
-	flight->begin_ns = clock_ns();
 	if (pv_blkdrv_submit(bench.queue, &flight->request))
 		bench.errors++;
 	else
@@ -64,17 +63,11 @@ static void send(struct flight *flight)
 
 static void done(struct pv_blkdrv_request *request)
 {
-	struct flight *flight = (struct flight *)request;
-	const uint64_t now = clock_ns(), latency_ns = now - flight->begin_ns;
-
 	bench.out--;
 	bench.done++;
 	bench.errors += request->error != 0;
-	bench.latency_ns += latency_ns;
-	if (latency_ns > bench.latency_max_ns)
-		bench.latency_max_ns = latency_ns;
-	if (now < bench.end_ns)
-		send(flight);
+	if (!stopwatch_is_over(&bench.watch))
+		send((struct flight *)request);
 }
 
 static void prepare(uint32_t depth, uint8_t *data)
@@ -97,29 +90,28 @@ static void sleep(void)
 	if (!pv_blkdrv_interrupts_on(bench.queue))
 		interrupts_sleep(TIMEOUT_NS);
 	pv_blkdrv_interrupts_off(bench.queue);
+	stopwatch_look(&bench.watch);
 }
 
 /* Until the time is over and all is back, or nothing comes back any more. */
 static bool run(uint32_t depth, uint64_t ms)
 {
-	uint64_t last_ns = clock_ns(), seen = 0;
+	bool is_alive = true;
 
-	bench.end_ns = last_ns + ms * MS;
+	stopwatch_start(&bench.watch, ms);
 	for (uint32_t i = 0; i < depth; i++)
 		send(&flights[i]);
 	pv_blkdrv_publish(bench.queue);
-	while (bench.out > 0) {
-		if (pv_blkdrv_poll(bench.queue) > 0)
+	while (is_alive && bench.out > 0) {
+		const bool came = pv_blkdrv_poll(bench.queue) > 0;
+
+		if (came)
 			pv_blkdrv_publish(bench.queue);
 		else
 			sleep();
-		if (bench.done != seen)
-			last_ns = clock_ns();
-		else if (clock_ns() - last_ns > TIMEOUT_NS)
-			return false;
-		seen = bench.done;
+		is_alive = stopwatch_turn(&bench.watch, came);
 	}
-	return true;
+	return is_alive;
 }
 
 static void report(uint32_t depth, uint64_t took_ns)
@@ -130,8 +122,8 @@ static void report(uint32_t depth, uint64_t took_ns)
 	payload_note("bytes", bench.bytes);
 	payload_note("reads a second", bench.done * SECOND / took_ns);
 	payload_note("KB a second", bench.done * bench.bytes / 1000 * SECOND / took_ns);
-	payload_note("mean latency, ns", bench.latency_ns / done_max);
-	payload_note("longest, ns", bench.latency_max_ns);
+	/* So many are always in flight. */
+	payload_note("mean latency, ns", took_ns * depth / done_max);
 	payload_note("kicks in 1000 reads",
 	             pv_blkdrv_queue_counters(bench.queue).kicks * 1000 / done_max);
 	payload_note("interrupts in 1000 reads", interrupts_of_queue(0) * 1000ull / done_max);

@@ -6,16 +6,16 @@
  */
 #include "drivers/net/net.h"
 #include "payload/payload.h"
+#include "payload/stopwatch.h"
 #include "payload/udp.h"
 #include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 
-#define TIMEOUT_NS  10000000000ull
+#define TIMEOUT_NS  STOPWATCH_LIMIT_NS
 #define DEPTH_MAX   256u
 #define FRAME_MAX   1514u
 #define FRAME_MIN   60u
 #define ROUND_BYTES 64u
-#define MS          1000000ull
 #define SECOND      1000000000ull
 
 struct flight {
@@ -33,7 +33,7 @@ static struct bench {
 	uint32_t answers; /* to each packet */
 	uint32_t away;    /* answers that are expected */
 	uint64_t sent, received, errors;
-	uint64_t last_ns; /* when something came of it */
+	struct stopwatch watch;
 } bench;
 
 static void sent(struct pv_netdrv_packet *packet)
@@ -119,28 +119,26 @@ static void sleep(struct pv_netdrv_queue *queue)
 	if (!pv_netdrv_interrupts_on(queue))
 		interrupts_sleep(TIMEOUT_NS);
 	pv_netdrv_interrupts_off(queue);
+	stopwatch_look(&bench.watch);
 }
 
 static bool look(void)
 {
-	const uint32_t done = pv_netdrv_poll(bench.tx, 0) + pv_netdrv_poll(bench.rx, 0);
+	const bool came = pv_netdrv_poll(bench.tx, 0) + pv_netdrv_poll(bench.rx, 0) > 0;
 
-	if (done > 0)
-		bench.last_ns = clock_ns();
-	else
+	if (!came)
 		sleep(bench.answers ? bench.rx : bench.tx);
-	return clock_ns() - bench.last_ns < TIMEOUT_NS;
+	return stopwatch_turn(&bench.watch, came);
 }
 
 /* Until the time is over and all is back, or nothing comes back any more. */
 static bool run(uint32_t depth, uint64_t ms)
 {
-	const uint64_t end_ns = clock_ns() + ms * MS;
 	bool is_alive = true;
 
 	bench.sent = bench.received = bench.errors = bench.away = 0;
-	bench.last_ns = clock_ns();
-	while (is_alive && clock_ns() < end_ns) {
+	stopwatch_start(&bench.watch, ms);
+	while (is_alive && !stopwatch_is_over(&bench.watch)) {
 		send_more(depth);
 		is_alive = look();
 	}
@@ -153,7 +151,7 @@ static bool run(uint32_t depth, uint64_t ms)
 static bool is_known(uint8_t *memory)
 {
 	bench.received = 0;
-	bench.last_ns = clock_ns();
+	stopwatch_start(&bench.watch, 0);
 	udp_arp(frame_of(memory, 0), pv_netdrv_info(bench.net)->mac);
 	make_ready(0, frame_of(memory, 0), ARP_BYTES);
 	if (pv_netdrv_send(bench.tx, &flights[0].packet))

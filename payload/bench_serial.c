@@ -6,16 +6,16 @@
  */
 #include "drivers/serial/serial.h"
 #include "payload/payload.h"
+#include "payload/stopwatch.h"
 #include "payload/x86/interrupts.h"
 #include "payload/x86/os.h"
 
-#define TIMEOUT_NS  10000000000ull
+#define TIMEOUT_NS  STOPWATCH_LIMIT_NS
 #define PORTS       8u
 #define DEPTH_MAX   64u
 #define BYTES_MAX   (2u << 20) /* of all that are in flight */
 #define ROUND_BYTES 64u
 #define QUIET_NS    50000000ull
-#define MS          1000000ull
 #define SECOND      1000000000ull
 
 static struct pv_serdrv_data flights[DEPTH_MAX];
@@ -26,7 +26,7 @@ static struct bench {
 	struct pv_serdrv_port *port;
 	bool has_port;
 	bool is_read;
-	uint64_t end_ns, last_ns; /* when something came of it */
+	struct stopwatch watch;
 	uint32_t out;
 	uint64_t ended, bytes, errors;
 } bench;
@@ -54,7 +54,7 @@ static void done(struct pv_serdrv_data *data)
 	bench.ended++;
 	bench.bytes += data->bytes;
 	bench.errors += data->error != 0;
-	if (data->error == 0 && clock_ns() < bench.end_ns)
+	if (data->error == 0 && !stopwatch_is_over(&bench.watch))
 		send(data);
 }
 
@@ -66,18 +66,19 @@ static void sleep(void)
 	if (!pv_serdrv_interrupts_on(bench.serial))
 		interrupts_sleep(TIMEOUT_NS);
 	pv_serdrv_interrupts_off(bench.serial);
+	stopwatch_look(&bench.watch);
 }
 
 /* False: nothing has come of it for long. */
 static bool look(void)
 {
-	if (pv_serdrv_poll_port(bench.port) > 0) {
+	const bool came = pv_serdrv_poll_port(bench.port) > 0;
+
+	if (came)
 		pv_serdrv_publish(bench.port);
-		bench.last_ns = clock_ns();
-	} else {
+	else
 		sleep();
-	}
-	return clock_ns() - bench.last_ns < TIMEOUT_NS;
+	return stopwatch_turn(&bench.watch, came);
 }
 
 /* ---- as much as possible ---- */
@@ -89,8 +90,7 @@ static bool run(uint32_t depth, uint32_t bytes, uint64_t ms)
 
 	bench.out = 0;
 	bench.ended = bench.bytes = bench.errors = 0;
-	bench.last_ns = clock_ns();
-	bench.end_ns = bench.last_ns + ms * MS;
+	stopwatch_start(&bench.watch, ms);
 	for (uint32_t i = 0; i < depth; i++) {
 		flights[i] =
 			(struct pv_serdrv_data){ .buffer = { memory + (size_t)i * bytes, bytes },
@@ -98,7 +98,8 @@ static bool run(uint32_t depth, uint32_t bytes, uint64_t ms)
 		send(&flights[i]);
 	}
 	pv_serdrv_publish(bench.port);
-	while (is_alive && (clock_ns() < bench.end_ns || (!bench.is_read && bench.out > 0)))
+	while (is_alive &&
+	       (!stopwatch_is_over(&bench.watch) || (!bench.is_read && bench.out > 0)))
 		is_alive = look();
 	return is_alive && bench.errors == 0 && bench.bytes > 0;
 }
@@ -172,8 +173,8 @@ static void bench_round_trips(struct pv_serdrv_port *port, const struct payload_
 	bool is_good = true;
 
 	bench.port = port;
-	bench.last_ns = begin;
-	while (is_good && clock_ns() - begin < options->ms * MS) {
+	stopwatch_start(&bench.watch, options->ms);
+	while (is_good && !stopwatch_is_over(&bench.watch)) {
 		is_good = go_round();
 		rounds += is_good;
 	}
