@@ -117,7 +117,6 @@ int main(int argc, char **argv)
 		bytes += once();
 		took_ns = now_ns() - begin_ns;
 	} while (took_ns < (uint64_t)atol(argv[5]) * 1000000u);
-	printf("KB written a second %lu\n",
-	       (unsigned long)((double)bytes * 1e6 / (double)took_ns));
+	printf("KB written a second %lu\n", (unsigned long)((double)bytes * 1e6 / (double)took_ns));
 	return 0;
 }

@@ -98,8 +98,7 @@ static bool run(uint32_t depth, uint32_t bytes, uint64_t ms)
 		send(&flights[i]);
 	}
 	pv_serdrv_publish(bench.port);
-	while (is_alive &&
-	       (!stopwatch_is_over(&bench.watch) || (!bench.is_read && bench.out > 0)))
+	while (is_alive && (!stopwatch_is_over(&bench.watch) || (!bench.is_read && bench.out > 0)))
 		is_alive = look();
 	return is_alive && bench.errors == 0 && bench.bytes > 0;
 }

@@ -24,9 +24,15 @@ static bool is_good(const struct pv_chain *chain, bool is_writable)
 	       bytes <= UINT32_MAX;
 }
 
+static bool is_enough(const struct pv_serial_burst *burst)
+{
+	return burst->bytes >= PV_SERIAL_BURST_BYTES ||
+	       (burst->bytes >= PV_SERIAL_ENOUGH_BYTES && burst->taken >= PV_SERIAL_ENOUGH);
+}
+
 static bool has_room(const struct pv_serial_burst *burst, uint16_t chains)
 {
-	return burst->taken < chains && burst->bytes < PV_SERIAL_BURST_BYTES &&
+	return burst->taken < chains && !is_enough(burst) &&
 	       PIECES_MAX - burst->pieces >= PV_SERIAL_CHAIN_PIECES && !burst->ends_bad;
 }
 

@@ -95,8 +95,14 @@ struct pv_serial_slot {
 
 /* ---- chains of a run ---- */
 
+/*
+ * At most so many, or as many as have so many bytes; and so many with so many bytes are enough:
+ * while the next ones are at work the driver has these again, and fills them.
+ */
 #define PV_SERIAL_BURST        64u
 #define PV_SERIAL_BURST_BYTES  (1u << 20)
+#define PV_SERIAL_ENOUGH       8u
+#define PV_SERIAL_ENOUGH_BYTES (64u << 10)
 #define PV_SERIAL_CHAIN_PIECES 512u
 
 struct pv_serial_burst {
