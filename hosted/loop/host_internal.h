@@ -79,10 +79,11 @@ struct pv_lane {
 	struct pv_notifier calls;
 	int timer_fd; /* -1: this device's queues have none */
 	struct pv_watch *timer_watch;
-	bool is_changing; /* something of the time before the change is in use */
-	bool is_waiting;  /* for that, or for the queue to become quiet */
-	bool is_resting;  /* the loop does not look at it: its driver has to kick */
-	uint8_t idle;     /* times that it had nothing to do when the loop fell asleep */
+	bool is_changing;    /* something of the time before the change is in use */
+	bool is_waiting;     /* for that, or for the queue to become quiet */
+	bool is_resting;     /* the loop does not look at it: its driver has to kick */
+	uint8_t idle_sleeps; /* times that it had nothing to do when the loop fell asleep */
+	uint16_t idle_looks; /* ... and that it had nothing to do */
 };
 
 struct pv_host {

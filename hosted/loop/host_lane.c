@@ -99,15 +99,17 @@ static bool pick_up(struct pv_handover *handover, struct pv_notifier *notifier)
 /*
  * Where a device has many queues most are silent, and to look at all of them whenever one has
  * something to do is what costs.  A lane rests when its driver has been asked for a kick, or its
- * device waits for something, and there was none for a few sleeps; it has to be woken by whatever
- * would have had it run.
+ * device waits for something, and there was none for a few sleeps, or, where others keep the loop
+ * awake, for many looks; it has to be woken by whatever would have had it run.
  */
-#define IDLE_BEFORE_REST 3u
+#define SLEEPS_BEFORE_REST 3u
+#define LOOKS_BEFORE_REST  1024u
 
 static void begin_to_look(struct pv_lane *lane)
 {
 	lane->is_resting = false;
-	lane->idle = 0;
+	lane->idle_sleeps = 0;
+	lane->idle_looks = 0;
 	if (lane->host->may_rest)
 		lane->host->lanes_looked_at++;
 	pv_loop_poller_add(lane->loop, &lane->poller);
@@ -120,16 +122,18 @@ static void end_to_look(struct pv_lane *lane)
 		lane->host->lanes_looked_at--;
 }
 
-/* It is asleep, and the driver was asked for a kick, or the device wakes it: is that enough? */
-static void rest_if_idle(struct pv_lane *lane)
+/* One of them goes on being looked at: it does what is the device's. */
+static bool may_rest(const struct pv_lane *lane)
 {
-	const struct pv_host *host = lane->host;
+	const struct pv_queue *queue = lane->queue;
 
-	if (!host->may_rest || host->lanes_looked_at == 1 || lane->is_waiting ||
-	    lane->queue->ring.in_flight > 0)
-		return;
-	if (++lane->idle < IDLE_BEFORE_REST)
-		return;
+	return lane->host->may_rest && lane->host->lanes_looked_at > 1 && !lane->is_waiting &&
+	       !queue->is_draining && queue->ring.fault == PV_RING_SOUND &&
+	       queue->ring.in_flight == 0 && (!queue->is_stalled || queue->is_woken);
+}
+
+static void rest(struct pv_lane *lane)
+{
 	end_to_look(lane);
 	lane->is_resting = true;
 }
@@ -356,39 +360,55 @@ static void check_waiting(struct pv_lane *lane)
 	lane->is_waiting = lane->is_changing || is_draining;
 }
 
+/* Nothing is to be done: will the lane be woken when there is? Asks the driver for a kick. */
+static bool may_sleep(struct pv_lane *lane)
+{
+	struct pv_queue *queue = lane->queue;
+
+	/* Nothing more is taken: what it waits for wakes the loop by itself. */
+	if (queue->is_draining || queue->ring.fault != PV_RING_SOUND)
+		return true;
+	/* With no way to be woken it must not sleep. */
+	if (queue->is_stalled)
+		return lane->timer_fd < 0 || lane->timer_watch;
+	if (lane->kicks.is_polled || (lane->kicks.fd >= 0 && !lane->watch))
+		return false;
+	return !pv_dev_ring_kicks_on(&queue->ring);
+}
+
+static void rest_while_others_work(struct pv_lane *lane)
+{
+	lane->idle_looks = 0;
+	if (!may_rest(lane))
+		return;
+	if (may_sleep(lane))
+		rest(lane);
+	else
+		pv_dev_ring_kicks_off(&lane->queue->ring);
+}
+
 static bool lane_poll(struct pv_poller *poller)
 {
 	struct pv_lane *lane = lane_of(poller);
 	bool has_worked = pv_queue_run(lane->queue);
 
 	if (has_worked)
-		lane->idle = 0;
+		lane->idle_looks = lane->idle_sleeps = 0;
 	if (lane->is_waiting)
 		check_waiting(lane);
+	else if (!has_worked && ++lane->idle_looks == LOOKS_BEFORE_REST)
+		rest_while_others_work(lane);
 	return has_worked;
 }
 
 static bool lane_arm(struct pv_poller *poller)
 {
 	struct pv_lane *lane = lane_of(poller);
-	struct pv_queue *queue = lane->queue;
 
-	/* Nothing more is taken: what it waits for wakes the loop by itself. */
-	if (queue->is_draining || queue->ring.fault != PV_RING_SOUND)
-		return false;
-	/* With no way to be woken it must not sleep. */
-	if (queue->is_stalled) {
-		if (lane->timer_fd >= 0 && !lane->timer_watch)
-			return true;
-		if (queue->is_woken)
-			rest_if_idle(lane);
-		return false;
-	}
-	if (lane->kicks.is_polled || (lane->kicks.fd >= 0 && !lane->watch))
+	if (!may_sleep(lane))
 		return true;
-	if (pv_dev_ring_kicks_on(&queue->ring))
-		return true;
-	rest_if_idle(lane);
+	if (may_rest(lane) && ++lane->idle_sleeps >= SLEEPS_BEFORE_REST)
+		rest(lane);
 	return false;
 }
 

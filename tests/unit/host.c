@@ -464,16 +464,21 @@ static void *stop_soon(void *loop)
 	return NULL;
 }
 
-/* Has a queue do something again and again, and the loop fall asleep in between. */
-static void let_work(struct world *world, uint16_t queue)
+static void let_look(struct world *world)
 {
 	pthread_t thread;
 
+	assert_int_equal(pthread_create(&thread, NULL, stop_soon, world->control), 0);
+	pv_loop_run(world->control);
+	pthread_join(thread, NULL);
+}
+
+/* Has a queue do something again and again, and the loop fall asleep in between. */
+static void let_work(struct world *world, uint16_t queue)
+{
 	for (int i = 0; i < 8; i++) {
 		world_ask_and_wait(world, queue, 'x');
-		assert_int_equal(pthread_create(&thread, NULL, stop_soon, world->control), 0);
-		pv_loop_run(world->control);
-		pthread_join(thread, NULL);
+		let_look(world);
 	}
 }
 
@@ -496,6 +501,27 @@ static void a_silent_queue_is_not_looked_at_until_its_driver_kicks(void **state)
 	let_work(world, 0);
 	assert_int_equal(runs_of(world, 1), before);
 	world_ask_and_wait(world, 1, 'x');
+	world_close(world);
+}
+
+static void a_silent_queue_is_not_looked_at_by_a_loop_that_never_sleeps(void **state)
+{
+	struct world *world = world_open_running();
+	unsigned int before, before_other;
+
+	(void)state;
+	assert_int_equal(pv_host_set_kick(world->host, 1, -1, true), 0);
+	world_ask_and_wait(world, 0, 'x');
+	for (int tries = 0; tries < 100; tries++) {
+		before = runs_of(world, 0);
+		before_other = runs_of(world, 1);
+		let_look(world);
+		if (runs_of(world, 0) == before && runs_of(world, 1) > before_other)
+			break;
+	}
+	assert_int_equal(runs_of(world, 0), before);
+	world_ask_and_wait(world, 0, 'x');
+	assert_true(runs_of(world, 0) > before);
 	world_close(world);
 }
 
@@ -550,6 +576,7 @@ int main(void)
 	};
 	const struct CMUnitTest resting[] = {
 		cmocka_unit_test(a_silent_queue_is_not_looked_at_until_its_driver_kicks),
+		cmocka_unit_test(a_silent_queue_is_not_looked_at_by_a_loop_that_never_sleeps),
 		cmocka_unit_test(a_queue_that_rests_stops_and_starts),
 		cmocka_unit_test(what_is_kept_ends_though_the_driver_is_silent),
 	};
