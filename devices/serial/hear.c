@@ -21,8 +21,9 @@ static bool hear_device_ready(struct pv_serial *serial, bool is_ready)
 		pv_serial_forget_driver(serial);
 		return true;
 	}
+	/* Another driver, in the place of one that left without a reset (User Mode Linux's). */
 	if (serial->was_ready_said)
-		return false;
+		pv_serial_begin_anew(serial);
 	serial->was_ready_said = true;
 	serial->is_driver_ready = true;
 	for (uint16_t i = 0; i < serial->options.ports_max; i++)

@@ -223,6 +223,9 @@ void pv_serial_set_guest_open(struct pv_serial_slot *slot, bool is_open);
 /* There is no driver any more that would know of ports. */
 void pv_serial_forget_driver(struct pv_serial *serial);
 
+/* The same, and what there was on its rings: the next has others. */
+void pv_serial_begin_anew(struct pv_serial *serial);
+
 /* The port for which the driver has written a byte without a queue, or NULL. Control side. */
 struct pv_line *pv_serial_emergency_line(const struct pv_serial *serial);
 

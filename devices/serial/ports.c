@@ -177,6 +177,13 @@ void pv_serial_forget_driver(struct pv_serial *serial)
 	}
 }
 
+void pv_serial_begin_anew(struct pv_serial *serial)
+{
+	pv_serial_forget_driver(serial);
+	for (uint16_t i = 0; i < serial->options.ports_max; i++)
+		serial->slot[i].progress = (struct pv_serial_progress){ 0 };
+}
+
 void pv_serial_tell_control(struct pv_serial *serial, struct pv_queue *queue)
 {
 	struct pv_port *port = serial->device.port;

@@ -143,9 +143,7 @@ static void reset(struct pv_device *device)
 {
 	struct pv_serial *serial = pv_serial_of(device);
 
-	pv_serial_forget_driver(serial);
-	for (uint16_t i = 0; i < serial->options.ports_max; i++)
-		serial->slot[i].progress = (struct pv_serial_progress){ 0 };
+	pv_serial_begin_anew(serial);
 	pv_serial_rested(serial);
 }
 

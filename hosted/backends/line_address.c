@@ -93,12 +93,13 @@ static int bind_tcp(struct pv_line_opening *opening, const struct pv_line_addres
 	                                    : strerror(-err));
 }
 
-int pv_line_address_listen(struct pv_line_opening *opening, const struct pv_line_address *at)
+int pv_line_address_listen(struct pv_line_opening *opening, const struct pv_line_address *at,
+                           struct pv_socket_place *made)
 {
 	const char *path = opening->options->path;
 	int fd = opening->options->kind == PV_LINE_TCP
 	                 ? bind_tcp(opening, at)
-	                 : pv_socket_bind(&opening->refusal, SOCK_STREAM, "socket", path);
+	                 : pv_socket_bind(&opening->refusal, SOCK_STREAM, "socket", path, made);
 	int err;
 
 	if (fd < 0 || listen(fd, WAITING_MAX) == 0)
@@ -134,10 +135,15 @@ void pv_line_address_name(struct pv_line_base *base, const struct pv_line_option
 		         options->is_server ? ",server=on" : "");
 }
 
-/* A host that vanishes says nothing: the kernel asks it now and then. */
+/* A host that vanishes says nothing: the kernel asks it after a minute, and six times then. */
+#define ASK_AFTER_S 60
+#define ASK_EVERY_S 10
+#define ASK_TIMES   6
+
 void pv_line_address_tune(int fd, bool is_unix)
 {
 	const int on = 1, bytes = SEND_BYTES;
+	const int after = ASK_AFTER_S, every = ASK_EVERY_S, times = ASK_TIMES;
 
 	if (is_unix) {
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
@@ -145,4 +151,7 @@ void pv_line_address_tune(int fd, bool is_unix)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof(after));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
 }

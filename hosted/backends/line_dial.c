@@ -4,7 +4,7 @@
  *
  * Each attempt that fails doubles the time to the next; a connection that is made sets it back.
  *
- * #syscalls getsockopt close
+ * #syscalls getsockopt getsockname getpeername close
  * #syscalls [dial] socket connect
  * #syscalls [internet] socket connect
  */
@@ -46,6 +46,18 @@ static int outcome(int fd)
 	return -err;
 }
 
+/* On the loopback a client may be given the very port that it dials, and be its own peer then. */
+static bool is_own_peer(int fd)
+{
+	struct sockaddr_storage own = { 0 }, peer = { 0 };
+	socklen_t own_bytes = sizeof(own), peer_bytes = sizeof(peer);
+
+	return getsockname(fd, (struct sockaddr *)&own, &own_bytes) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) == 0 &&
+	       own.ss_family != AF_UNIX && own_bytes == peer_bytes &&
+	       memcmp(&own, &peer, own_bytes) == 0;
+}
+
 /* ---- again and again ---- */
 
 static void dial_later(struct pv_line_socket *line)
@@ -72,7 +84,7 @@ static void answered(void *arg, int events)
 	(void)events;
 	forget_watch(line);
 	line->dial_fd = -1;
-	if (outcome(fd) == 0 && pv_line_take_on(line, fd) == 0)
+	if (outcome(fd) == 0 && !is_own_peer(fd) && pv_line_take_on(line, fd) == 0)
 		return;
 	close(fd);
 	dial_later(line);

@@ -152,7 +152,7 @@ static size_t read_once(struct pv_line_fd *fd, const struct pv_iov *iov, uint16_
 	ssize_t got = get(fd, iov, pieces, &is_cut);
 
 	if (got > 0) {
-		if (fd->ends_short && !fd->is_ending && !is_cut)
+		if (fd->ends_short && !fd->has_urgent && !fd->is_ending && !is_cut)
 			line->has_input = (uint64_t)got == pv_line_bytes(iov, pieces);
 		return (size_t)got;
 	}
@@ -189,6 +189,8 @@ static void see(void *arg, int events)
 {
 	struct pv_line_fd *fd = arg;
 
+	if (events > 0 && events & POLLPRI)
+		fd->has_urgent = true;
 	pv_line_set_input(&fd->base.line, true);
 	if (fd->ops->seen)
 		fd->ops->seen(fd, events);
@@ -196,7 +198,7 @@ static void see(void *arg, int events)
 
 int pv_line_fd_watch(struct pv_line_fd *fd, int watched)
 {
-	fd->watch = pv_loop_watch(fd->base.loop, watched, POLLIN | POLLRDHUP, see, fd);
+	fd->watch = pv_loop_watch(fd->base.loop, watched, POLLIN | POLLPRI | POLLRDHUP, see, fd);
 	return fd->watch ? 0 : -ENOMEM;
 }
 

@@ -22,6 +22,7 @@ struct pv_line_fd {
 	int in_fd, out_fd; /* that never wait; -1: none */
 	bool is_socket;
 	bool ends_short; /* a read that gives less than it could has given all there is */
+	bool has_urgent; /* ... but may end at a byte that is urgent */
 	bool is_ending;  /* no event will tell of more to read: it is read until it ends */
 	struct pv_watch *watch;
 	struct pv_gate gate; /* shut: out_fd takes no more */

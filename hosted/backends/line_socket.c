@@ -9,7 +9,7 @@
  * What a peer sent before it left is read when the guest gets to it, while the next one may be
  * there already.  What a peer had not read when it left is lost.
  *
- * #syscalls accept4 poll shutdown close unlink setsockopt
+ * #syscalls accept4 poll shutdown recvmsg close newfstatat unlink setsockopt
  */
 #define _GNU_SOURCE
 #include "hosted/backends/line_socket.h"
@@ -48,9 +48,26 @@ static void forget_oldest(struct pv_line_socket *line)
 	read_oldest(line);
 }
 
-/* Of peers that come, send and leave while the guest reads nothing the last few are minded. */
+static bool has_left_something(int fd)
+{
+	uint8_t byte;
+	struct iovec iov = { &byte, sizeof(byte) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/*
+ * Of peers that come, send and leave while the guest reads nothing the last few are minded. Those
+ * that only look whether somebody is here take no place.
+ */
 static void put_into_past(struct pv_line_socket *line, int fd)
 {
+	if (!has_left_something(fd)) {
+		close(fd);
+		read_oldest(line);
+		return;
+	}
 	if (line->pasts == PV_LINE_PAST_MAX)
 		forget_oldest(line);
 	line->past[line->pasts++] = fd;
@@ -118,6 +135,7 @@ int pv_line_take_on(struct pv_line_socket *line, int fd)
 		return -ENOMEM;
 	pv_line_address_tune(fd, line->is_unix);
 	line->peer_fd = fd;
+	line->fd.has_urgent = false;
 	line->delay_ms = line->reconnect_ms;
 	read_oldest(line);
 	pv_line_fd_meet(&line->fd, fd);
@@ -215,7 +233,7 @@ static void close_socket(struct pv_line_base *base)
 	close_if_open(line->dial_fd);
 	close_if_open(line->listen_fd);
 	if (line->path)
-		unlink(line->path);
+		pv_socket_unlink(&line->place, line->path);
 	free(line->path);
 }
 
@@ -229,7 +247,7 @@ static const struct pv_line_kind_ops kind = {
 static int open_server(struct pv_line_socket *line, struct pv_line_opening *opening)
 {
 	const struct pv_line_options *options = opening->options;
-	int fd = pv_line_address_listen(opening, &line->to);
+	int fd = pv_line_address_listen(opening, &line->to, &line->place);
 
 	if (fd < 0)
 		return fd;
@@ -241,7 +259,10 @@ static int open_server(struct pv_line_socket *line, struct pv_line_opening *open
 	return line->path ? 0 : pv_line_no_memory(opening);
 }
 
-/* It is taken last, when nothing can fail any more. */
+/*
+ * It is taken last, when nothing can fail any more, and marked as ours: what has that mark, our own
+ * descriptors as well, nobody can have passed to us.
+ */
 static int open_passed(struct pv_line_socket *line, struct pv_line_opening *opening)
 {
 	int fd = opening->options->fd, is_listening = 0, domain = AF_UNIX;
@@ -253,7 +274,12 @@ static int open_passed(struct pv_line_socket *line, struct pv_line_opening *open
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &bytes);
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes);
 	line->is_unix = domain == AF_UNIX;
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+	if (fcntl(fd, F_GETFD) & FD_CLOEXEC)
+		return pv_refuse(
+			&opening->refusal, -EBUSY,
+			"fd=%d: is the program's own; give one that was passed to it, once", fd);
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return pv_refuse(&opening->refusal, -errno, "fd=%d: %s", fd, strerror(errno));
 	snprintf(line->fd.base.text, sizeof(line->fd.base.text), "socket:fd=%d%s", fd,
 	         is_listening ? ",server=on" : "");

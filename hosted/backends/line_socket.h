@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "hosted/backends/line_fd.h"
+#include "hosted/backends/socket.h"
 
 #define PV_LINE_PAST_MAX 4u
 
@@ -31,7 +32,8 @@ struct pv_line_socket {
 
 	int listen_fd; /* of a server, or -1 */
 	struct pv_watch *listen_watch;
-	char *path; /* that a server made, or NULL */
+	char *path;                   /* that a server made, or NULL */
+	struct pv_socket_place place; /* ... and there */
 
 	struct pv_line_address to; /* of a client */
 	uint32_t reconnect_ms;     /* 0: never */
@@ -48,8 +50,10 @@ int pv_line_take_on(struct pv_line_socket *line, int fd);
 
 /* Fills in the address, and how it is to be written. Returns 0, or -errno with a sentence. */
 int pv_line_address_find(struct pv_line_opening *opening, struct pv_line_address *to);
-/* Returns a socket that listens, or -errno with a sentence. */
-int pv_line_address_listen(struct pv_line_opening *opening, const struct pv_line_address *at);
+/* Returns a socket that listens, or -errno with a sentence. Of a Unix socket `*made` is filled in.
+ */
+int pv_line_address_listen(struct pv_line_opening *opening, const struct pv_line_address *at,
+                           struct pv_socket_place *made);
 /* Writes what the line is called: "tcp:127.0.0.1:4555". */
 void pv_line_address_name(struct pv_line_base *base, const struct pv_line_options *options, int fd,
                           const struct pv_line_address *to);

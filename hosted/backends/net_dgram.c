@@ -6,7 +6,7 @@
  * they are asked for.  A peer that is not there, or not any more, is looked for again when there is
  * something to send, not more often than now and then.
  *
- * #syscalls sendmmsg recvmmsg clock_gettime unlink close
+ * #syscalls sendmmsg recvmmsg clock_gettime newfstatat unlink close
  * #syscalls [dial] connect
  */
 #define _GNU_SOURCE
@@ -32,8 +32,9 @@ struct dgram {
 	struct pv_wire wire;
 	uint16_t pairs;
 	int fd;
-	char *path;        /* of the peer's end, or NULL */
-	char *local_path;  /* of ours */
+	char *path;       /* of the peer's end, or NULL */
+	char *local_path; /* of ours */
+	struct pv_socket_place place;
 	uint64_t retry_ns; /* when the peer may be looked for again; relaxed atomic */
 	struct pv_gate *gate;
 
@@ -205,7 +206,7 @@ static void close_dgram(struct pv_wire *wire)
 	if (dgram->fd >= 0)
 		close(dgram->fd);
 	if (dgram->local_path)
-		unlink(dgram->local_path);
+		pv_socket_unlink(&dgram->place, dgram->local_path);
 	free(dgram->path);
 	free(dgram->local_path);
 	free(dgram->memory);
@@ -247,7 +248,8 @@ static struct dgram *create(const struct pv_net_wire_options *options)
 static int open_paths(struct dgram *dgram, struct pv_wire_opening *opening)
 {
 	const struct pv_net_wire_options *options = opening->options;
-	int fd = pv_socket_bind(&opening->refusal, SOCK_DGRAM, "local-path", options->local_path);
+	int fd = pv_socket_bind(&opening->refusal, SOCK_DGRAM, "local-path", options->local_path,
+	                        &dgram->place);
 
 	if (fd < 0)
 		return fd;

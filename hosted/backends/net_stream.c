@@ -7,7 +7,7 @@
  * stream stays whole.  While there is no peer frames are lost, and counted.  Lanes of several pairs
  * may send: the connection has a lock.
  *
- * #syscalls accept4 shutdown sendmsg unlink close
+ * #syscalls accept4 shutdown sendmsg newfstatat unlink close
  * #syscalls [dial] socket connect
  */
 #define _GNU_SOURCE
@@ -322,7 +322,7 @@ static void close_stream(struct pv_wire *wire)
 		close(stream->fd);
 	if (stream->listen_fd >= 0) {
 		close(stream->listen_fd);
-		unlink(stream->path);
+		pv_socket_unlink(&stream->place, stream->path);
 	}
 	pthread_mutex_destroy(&stream->lock);
 	free(stream->path);
@@ -367,7 +367,8 @@ static int no_memory(struct pv_wire_opening *opening)
 
 static int open_server(struct pv_stream *stream, struct pv_wire_opening *opening)
 {
-	int fd = pv_socket_bind(&opening->refusal, SOCK_STREAM, "path", stream->path);
+	int fd = pv_socket_bind(&opening->refusal, SOCK_STREAM, "path", stream->path,
+	                        &stream->place);
 
 	if (fd < 0)
 		return fd;

@@ -36,7 +36,8 @@ struct pv_stream {
 	struct pv_log_pace log_pace;
 
 	char *path;
-	int listen_fd; /* of a server, or -1 */
+	struct pv_socket_place place; /* of a server: what it made there */
+	int listen_fd;                /* of a server, or -1 */
 	struct pv_watch *listen_watch;
 	uint32_t reconnect_ms; /* of a client; 0: never */
 	uint32_t delay_ms;

@@ -45,17 +45,20 @@ static bool is_stale(int type, const char *path)
 }
 
 /* The socket's own mode is what its path gets. */
-static int bind_to(int fd, int type, const char *path)
+static int bind_to(int fd, int type, const char *path, struct pv_socket_place *made)
 {
 	struct sockaddr_un address;
+	struct stat there;
 
 	if (!set_address(&address, path))
 		return -ENAMETOOLONG;
 	if (is_stale(type, path) && unlink(path) < 0)
 		return -errno;
 	if (fchmod(fd, 0600) < 0 ||
-	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    lstat(path, &there) < 0)
 		return -errno;
+	*made = (struct pv_socket_place){ there.st_dev, there.st_ino };
 	return 0;
 }
 
@@ -73,7 +76,8 @@ static const char *why(int err)
 	}
 }
 
-int pv_socket_bind(const struct pv_refusal *refusal, int type, const char *key, const char *path)
+int pv_socket_bind(const struct pv_refusal *refusal, int type, const char *key, const char *path,
+                   struct pv_socket_place *made)
 {
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err;
@@ -81,11 +85,19 @@ int pv_socket_bind(const struct pv_refusal *refusal, int type, const char *key, 
 	if (fd < 0)
 		return pv_refuse(refusal, -errno, "%s: cannot make a socket: %s", key,
 		                 strerror(errno));
-	err = path ? bind_to(fd, type, path) : 0;
+	err = path ? bind_to(fd, type, path, made) : 0;
 	if (!err)
 		return fd;
 	close(fd);
 	return pv_refuse(refusal, err, "%s=%s: cannot be made: %s", key, path, why(err));
+}
+
+void pv_socket_unlink(const struct pv_socket_place *made, const char *path)
+{
+	struct stat there;
+
+	if (lstat(path, &there) == 0 && there.st_dev == made->device && there.st_ino == made->inode)
+		unlink(path);
 }
 
 int pv_socket_check(const struct pv_refusal *refusal, int fd, int type)

@@ -321,6 +321,61 @@ static void descriptors_that_a_peer_sends_along_stall_nothing(void **state)
 	line_rig_close(&rig);
 }
 
+/* And an urgent byte does, though no event tells of what is behind it. */
+static void an_urgent_byte_stalls_nothing(void **state)
+{
+	uint8_t bytes[6];
+	uint64_t all = 6;
+	struct line_rig rig;
+	int fd;
+
+	(void)state;
+	for (unsigned int i = 0; i < 6; i++)
+		bytes[i] = line_rig_byte(i);
+	line_rig_open(&rig, server);
+	fd = line_peer_connect(PATH);
+	rig.is_deaf = true;
+	line_rig_run_until(&rig, has_peer);
+	assert_int_equal(write(fd, bytes, 3), 3);
+	if (send(fd, "x", 1, MSG_OOB) < 0)
+		skip(); /* before Linux 5.15 */
+	assert_int_equal(write(fd, bytes + 3, 3), 3);
+	line_rig_run_ms(&rig, 10);
+	rig.is_deaf = false;
+	rig.arg = &all;
+	line_rig_run_until(&rig, has_read_all);
+	close(fd);
+	line_rig_close(&rig);
+}
+
+/* Who only looks whether somebody is there costs nobody's bytes. */
+static void visitors_that_sent_nothing_take_no_place(void **state)
+{
+	struct line_peer peer;
+	struct line_rig rig;
+	uint64_t all = 50000;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	rig.is_deaf = true;
+	join(&rig, &peer);
+	peer.to_send = all;
+	line_rig_run_ms(&rig, 10);
+	line_peer_leave(&rig, &peer);
+	line_rig_run_until(&rig, has_no_peer);
+	for (unsigned int i = 0; i < 10; i++) {
+		int fd = line_peer_connect(PATH);
+
+		line_rig_run_until(&rig, has_peer);
+		close(fd);
+		line_rig_run_until(&rig, has_no_peer);
+	}
+	rig.is_deaf = false;
+	rig.arg = &all;
+	line_rig_run_until(&rig, has_read_all);
+	line_rig_close(&rig);
+}
+
 static bool has_refused(struct line_rig *rig)
 {
 	return pv_line_counters(rig->line).refused == 3;
@@ -522,6 +577,7 @@ static void a_descriptor_that_listens_is_a_server(void **state)
 
 	(void)state;
 	options.fd = listen_at(PATH);
+	fcntl(options.fd, F_SETFD, 0); /* as it is passed */
 	line_rig_open(&rig, options);
 	for (int i = 0; i < 2; i++) {
 		join_at(&rig, &peer, rig.written, rig.read_at);
@@ -533,6 +589,40 @@ static void a_descriptor_that_listens_is_a_server(void **state)
 	}
 	line_rig_close(&rig);
 	unlink(PATH);
+}
+
+/* Its number may be another descriptor's when the line is closed, our own even. */
+static void a_descriptor_is_passed_once(void **state)
+{
+	struct pv_line_options options = { .kind = PV_LINE_SOCKET };
+	struct line_rig rig;
+	int fd[2], own;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	options.fd = fd[0];
+	line_rig_open(&rig, options);
+	line_rig_refuses(options, "give one that was passed to it, once");
+	line_rig_close(&rig);
+	close(fd[1]);
+	own = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	options.fd = own;
+	line_rig_refuses(options, "is the program's own");
+	close(own);
+}
+
+static void what_is_another_servers_by_now_is_not_removed(void **state)
+{
+	struct line_rig rig;
+	int other;
+
+	(void)state;
+	line_rig_open(&rig, server);
+	other = listen_at(PATH);
+	line_rig_close(&rig);
+	assert_int_equal(access(PATH, F_OK), 0);
+	unlink(PATH);
+	close(other);
 }
 
 static void a_client_comes_again_when_the_server_does(void **state)
@@ -676,6 +766,8 @@ int main(void)
 		cmocka_unit_test(clients_that_send_and_leave_do_not_pile_up),
 		cmocka_unit_test(a_peer_that_ends_its_own_direction_still_reads),
 		cmocka_unit_test(descriptors_that_a_peer_sends_along_stall_nothing),
+		cmocka_unit_test(an_urgent_byte_stalls_nothing),
+		cmocka_unit_test(visitors_that_sent_nothing_take_no_place),
 		cmocka_unit_test(a_second_client_is_hung_up_and_the_first_goes_on),
 		cmocka_unit_test(who_comes_as_the_other_leaves_is_not_refused),
 		cmocka_unit_test(with_wait_bytes_stay_with_the_guest),
@@ -684,6 +776,8 @@ int main(void)
 		cmocka_unit_test(what_is_written_to_who_has_just_left_is_as_to_nobody),
 		cmocka_unit_test(a_descriptor_that_was_passed_is_a_connection),
 		cmocka_unit_test(a_descriptor_that_listens_is_a_server),
+		cmocka_unit_test(a_descriptor_is_passed_once),
+		cmocka_unit_test(what_is_another_servers_by_now_is_not_removed),
 		cmocka_unit_test(a_client_comes_again_when_the_server_does),
 		cmocka_unit_test(tcp_is_on_the_loopback_and_behaves_the_same),
 		cmocka_unit_test(two_of_our_lines_meet_over_tcp),
