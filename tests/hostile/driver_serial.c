@@ -274,10 +274,17 @@ static void hear_all(void)
 			hear_message(buffer, bytes);
 }
 
+/* That there is none, or another in its place. */
+static bool is_end_of_driver(uint16_t event, uint16_t value)
+{
+	return event == VIRTIO_CONSOLE_DEVICE_READY &&
+	       (value == 0 || (value == 1 && told.has_said_ready));
+}
+
 /* By this the driver says what it has. */
 static void note_said(uint32_t id, uint16_t event, uint16_t value)
 {
-	if (event == VIRTIO_CONSOLE_DEVICE_READY && value == 0)
+	if (is_end_of_driver(event, value))
 		memset(&told, 0, sizeof(told));
 	if (event == VIRTIO_CONSOLE_DEVICE_READY && value == 1)
 		told.has_said_ready = true;
@@ -294,8 +301,7 @@ static void say_noise(void)
 	struct virtio_console_control message[4] = { { pv_le32_of(id), pv_le16_of(event),
 		                                       pv_le16_of(value) } };
 
-	if (event == VIRTIO_CONSOLE_DEVICE_READY && value == 0 &&
-	    !pv_random_chance(&rig.random, 10))
+	if (is_end_of_driver(event, value) && !pv_random_chance(&rig.random, 10))
 		return;
 	/* What lies there was told before it was said. */
 	hear_all();
