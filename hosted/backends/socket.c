@@ -3,6 +3,7 @@
 #include "hosted/backends/socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,20 +29,45 @@ int pv_socket_connect(int fd, const char *path)
 	return connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-/* Has somebody bound what is there? Only that it is refused says that nobody has. */
+/*
+ * What the kernel still does for a killed process keeps its sockets alive for some milliseconds;
+ * then it hangs up on us. Datagrams have nothing to hang up: such a socket is looked at again.
+ */
+#define HANG_UP_MS 200
+
+enum presence { ABSENT, DYING, PRESENT };
+
+/* Only that it is refused says that nobody has it. A full backlog (EAGAIN) is an answer too. */
+static enum presence look_for_owner(int type, const char *path)
+{
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	enum presence presence = PRESENT;
+	int err;
+
+	if (fd < 0)
+		return PRESENT;
+	err = pv_socket_connect(fd, path);
+	if (err)
+		presence = err == -ECONNREFUSED ? ABSENT : PRESENT;
+	else if (poll(&(struct pollfd){ .fd = fd }, 1, HANG_UP_MS) > 0 || type == SOCK_DGRAM)
+		presence = DYING;
+	close(fd);
+	return presence;
+}
+
+bool pv_socket_is_in_use(int type, const char *path)
+{
+	enum presence presence = look_for_owner(type, path);
+
+	return presence == DYING ? look_for_owner(type, path) != ABSENT : presence == PRESENT;
+}
+
 static bool is_stale(int type, const char *path)
 {
 	struct stat there;
-	int fd, err;
 
-	if (lstat(path, &there) < 0 || !S_ISSOCK(there.st_mode))
-		return false;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	err = pv_socket_connect(fd, path);
-	close(fd);
-	return err == -ECONNREFUSED;
+	return lstat(path, &there) == 0 && S_ISSOCK(there.st_mode) &&
+	       !pv_socket_is_in_use(type, path);
 }
 
 /* The socket's own mode is what its path gets. */

@@ -3,6 +3,7 @@
 #ifndef PV_HOSTED_SOCKET_H
 #define PV_HOSTED_SOCKET_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "hosted/backends/refuse.h"
@@ -23,6 +24,9 @@ int pv_socket_bind(const struct pv_refusal *refusal, int type, const char *key, 
 
 /* Removes it from its path, if it is still the one that is there. */
 void pv_socket_unlink(const struct pv_socket_place *made, const char *path);
+
+/* Has somebody bound the socket of this type at `path`? Waits a moment for who is about to end. */
+bool pv_socket_is_in_use(int type, const char *path);
 
 /* Returns 0 or -errno. */
 int pv_socket_connect(int fd, const char *path);

@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -15,14 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hosted/backends/socket.h"
 #include "hosted/control/listener.h"
 
 #define BACKLOG 16
 /* How long another process that is looking at the same folder is waited for. */
 #define LOCK_TRIES    50
 #define LOCK_PAUSE_NS 20000000
-/* How long a listener is given to show that it is on its way out. */
-#define HANG_UP_MS 200
 
 /*
  * Two processes that start at once on one stale path must not both replace it: whoever holds the
@@ -52,35 +50,6 @@ static struct sockaddr_un address_of(const char *path)
 	return address;
 }
 
-enum presence { ABSENT, DYING, PRESENT };
-
-/*
- * Does somebody listen there? A full backlog (EAGAIN) is an answer too. What the kernel still does
- * for a killed process keeps its sockets alive for some milliseconds; then it hangs up on us.
- */
-static enum presence look_for_listener(const char *path)
-{
-	struct sockaddr_un address = address_of(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	enum presence presence = PRESENT;
-
-	if (fd < 0)
-		return PRESENT;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		presence = errno == ECONNREFUSED ? ABSENT : PRESENT;
-	else if (poll(&(struct pollfd){ .fd = fd }, 1, HANG_UP_MS) > 0)
-		presence = DYING;
-	close(fd);
-	return presence;
-}
-
-static bool is_in_use(const char *path)
-{
-	enum presence presence = look_for_listener(path);
-
-	return presence == DYING ? look_for_listener(path) != ABSENT : presence == PRESENT;
-}
-
 static bool clear_path(const char *option, const char *path,
                        char sentence[static PV_SENTENCE_BYTES])
 {
@@ -92,7 +61,7 @@ static bool clear_path(const char *option, const char *path,
 		return pv_sentence_wrong(
 			sentence, "option '%s': %s exists and is no socket; choose another path",
 			option, path);
-	if (is_in_use(path))
+	if (pv_socket_is_in_use(SOCK_STREAM, path))
 		return pv_sentence_wrong(
 			sentence,
 			"option '%s': another process listens on %s; end it or choose another "

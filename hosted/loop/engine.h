@@ -68,6 +68,10 @@ struct pv_engine_ops {
 	void (*begin)(struct pv_engine *engine);
 	void (*end)(struct pv_engine *engine);
 
+	/* There, before the end that is the last: nothing that is watched is held on to any more.
+	 */
+	void (*leave)(struct pv_engine *engine);
+
 	/* Queue something. False: no room even after submitting; try again later. */
 	bool (*io)(struct pv_engine *engine, struct pv_loop_io *io);
 	bool (*arm)(struct pv_engine *engine, struct pv_watch *watch);

@@ -193,6 +193,7 @@ static void *thread_main(void *arg)
 	loop->engine.ops->begin(&loop->engine);
 	sem_post(&loop->begun);
 	pv_loop_iterate(loop);
+	loop->engine.ops->leave(&loop->engine);
 	loop->engine.ops->end(&loop->engine);
 	return NULL;
 }

@@ -225,6 +225,7 @@ const struct pv_engine_ops pv_epoll_ops = {
 	.fini = fini,
 	.begin = do_nothing,
 	.end = do_nothing,
+	.leave = do_nothing,
 	.io = give,
 	.arm = arm,
 	.cancel = cancel,

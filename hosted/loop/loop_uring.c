@@ -117,11 +117,6 @@ static int init_plain(struct pv_engine *engine, struct pv_loop *loop,
 	return init_as(engine, &pv_uring_plain_ops, loop);
 }
 
-static void fini(struct pv_engine *engine)
-{
-	io_uring_queue_exit(&uring_of(engine)->ring);
-}
-
 static void begin(struct pv_engine *engine)
 {
 	struct pv_uring *uring = uring_of(engine);
@@ -133,6 +128,7 @@ static void begin(struct pv_engine *engine)
 
 		pv_bug_on(err);
 		uring->is_enabled = true;
+		uring->owner = pthread_self();
 	}
 	/*
 	 * Saves the kernel the look-up of the descriptor on each call; if refused, nothing is lost.
@@ -190,6 +186,38 @@ static void submit_and_wait(struct pv_engine *engine)
 
 	count_call(uring);
 	check_entered(io_uring_submit_and_wait(&uring->ring, 1));
+}
+
+/* ---- the end ---- */
+
+/*
+ * What is watched keeps its file open until the ring is gone, and the kernel sees to that when the
+ * process has long ended: a port or an interface would be in use still. What comes of it now is
+ * of no importance. (Before Linux 5.19 this is refused, and all is as late as it was.)
+ */
+static void leave(struct pv_engine *engine)
+{
+	struct pv_uring *uring = uring_of(engine);
+	struct io_uring_sqe *sqe;
+
+	submit_queued(uring);
+	sqe = io_uring_get_sqe(&uring->ring);
+	if (!sqe)
+		return;
+	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+	sqe->user_data = TAG_NOTHING;
+	check_entered(io_uring_submit_and_wait(&uring->ring, io_uring_cq_ready(&uring->ring) + 1));
+	check_entered(io_uring_get_events(&uring->ring));
+}
+
+/* Only the thread that had the ring can do anything with it. */
+static void fini(struct pv_engine *engine)
+{
+	struct pv_uring *uring = uring_of(engine);
+
+	if (uring->is_enabled && pthread_equal(uring->owner, pthread_self()))
+		leave(engine);
+	io_uring_queue_exit(&uring->ring);
 }
 
 /* ---- queueing ---- */
@@ -354,9 +382,9 @@ static void reap(struct pv_engine *engine)
 
 #define OPS(init_function)                                                                         \
 	{                                                                                          \
-		.init = (init_function), .fini = fini, .begin = begin, .end = end, .io = queue_io, \
-		.arm = arm, .cancel = cancel, .submit = submit, .wait = submit_and_wait,           \
-		.reap = reap                                                                       \
+		.init = (init_function), .fini = fini, .begin = begin, .end = end, .leave = leave, \
+		.io = queue_io, .arm = arm, .cancel = cancel, .submit = submit,                    \
+		.wait = submit_and_wait, .reap = reap                                              \
 	}
 
 const struct pv_engine_ops pv_uring_ops = OPS(init);

@@ -4,6 +4,7 @@
 #define PV_HOSTED_LOOP_URING_H
 
 #include <liburing.h>
+#include <pthread.h>
 
 #include "hosted/loop/engine.h"
 
@@ -11,6 +12,7 @@ struct pv_uring {
 	struct pv_engine engine; /* first */
 	struct io_uring ring;
 	bool is_enabled;
+	pthread_t owner;    /* once it is enabled: the thread whose ring it is */
 	uint64_t overflows; /* times that completions were seen waiting for room */
 };
 

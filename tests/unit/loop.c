@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 
 #include <poll.h>
 #include <pthread.h>
@@ -476,6 +477,32 @@ static void no_kick_and_no_message_is_lost(void **state)
 	pv_loop_destroy(ping.loop);
 }
 
+/* The ring's own end comes later, and would hold the file open till then. */
+static void what_is_watched_is_let_go_of_with_the_loop(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < 200; i++) {
+		struct pv_loop *loop = loop_rig_make();
+		struct seen seen = { 0 };
+		int fd[2];
+
+		assert_int_equal(pipe(fd), 0);
+		assert_non_null(pv_loop_watch(loop, fd[0], POLLIN, loop_rig_see, &seen));
+		if (i % 2) {
+			assert_int_equal(pv_loop_thread_start(loop), 0);
+			pv_loop_thread_join(loop);
+		} else {
+			loop_rig_run_a_while(loop, 3);
+		}
+		pv_loop_destroy(loop);
+		close(fd[0]);
+		assert_int_equal(write(fd[1], "x", 1), -1);
+		assert_int_equal(errno, EPIPE);
+		close(fd[1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +519,7 @@ int main(void)
 		cmocka_unit_test(a_poller_may_remove_itself_and_the_one_behind_it),
 		cmocka_unit_test(an_idle_loop_does_nothing_at_all),
 		cmocka_unit_test(no_kick_and_no_message_is_lost),
+		cmocka_unit_test(what_is_watched_is_let_go_of_with_the_loop),
 	};
 
 	return loop_rig_run_on_each_engine(tests);
