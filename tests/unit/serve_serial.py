@@ -97,6 +97,28 @@ class Serial(Case):
         self.assertIn('leave the others out', self.refuse_serve(
             *place, '--no-multiport', '--port', 'console,null', '--port', 'name=a,null'))
 
+    def test_a_link_to_a_terminal_belongs_to_one_port(self):
+        link = self.path / 'tty'
+        words = f"pty={link}: it is the link of port 'a' already; choose another path"
+        self.assertIn(words, self.refuse_serve('--socket-path', self.socket, '--port', f'name=a,pty={link}',
+                                               '--port', f'name=b,pty={link}'))
+        process, _ = self.serve(f'name=a,pty={link}', more=('--hot-plug',))
+        target = os.readlink(link)
+        for path in (str(link), f'{self.path}/./tty'):
+            self.refused("it is the link of port 'a' already", 'chardev-add', id='b',
+                         backend={'type': 'pty', 'data': {'path': path}})
+        self.assertEqual(os.readlink(link), target)
+        # Left behind by a program that died: it may lead to what is another port's terminal now.
+        left = self.path / 'left'
+        left.symlink_to(target)
+        self.told('chardev-add', id='b', backend={'type': 'pty', 'data': {'path': str(left)}})
+        self.assertEqual(self.files()['b'], f'pty:{os.readlink(left)}')
+        self.assertNotEqual(os.readlink(left), target)
+        self.told('chardev-remove', id='a')
+        self.told('chardev-add', id='a', backend={'type': 'pty', 'data': {'path': str(link)}})
+        process.terminate()
+        self.assert_ends_well(process)
+
     def test_it_says_what_it_can_do(self):
         done = subprocess.run([PROGRAM, 'serve', 'serial', '--print-capabilities'], check=True,
                               capture_output=True, text=True)
