@@ -6,6 +6,7 @@
 #include "hosted/control/base64.h"
 #include "hosted/control/json_add.h"
 #include "hosted/control/port_commands_internal.h"
+#include "hosted/control/utf8.h"
 
 /* What one answer carries, at most. */
 #define READ_MAX (256u << 10)
@@ -43,37 +44,17 @@ static struct pv_ports_port *ring_of(struct pv_qmp_request *request, void *arg,
 
 /* ---- bytes as text ---- */
 
-/* Bytes of the character that begins here (RFC 3629), 0: it is none. */
-static size_t character(const uint8_t *at, size_t bytes)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = at[0] < 0x80             ? 1
-	                : (at[0] & 0xe0) == 0xc0 ? 2
-	                : (at[0] & 0xf0) == 0xe0 ? 3
-	                : (at[0] & 0xf8) == 0xf0 ? 4
-	                                         : 0;
-	uint32_t code = length == 1 ? at[0] : at[0] & (0x7fu >> length);
-
-	if (length == 0 || length > bytes)
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (at[i] & 0x3f);
-	}
-	return code >= least[length] && code <= 0x10ffff && (code & ~0x7ffu) != 0xd800 ? length : 0;
-}
-
 static struct json_object *utf8_of(const uint8_t *from, size_t bytes)
 {
 	char *text = malloc(bytes * NO_CHARACTER_BYTES + 1);
 	struct json_object *object;
 	size_t used = 0;
+	uint32_t code;
 
 	if (!text)
 		return NULL;
 	for (size_t at = 0; at < bytes;) {
-		size_t length = character(from + at, bytes - at);
+		size_t length = pv_utf8_character(from + at, bytes - at, &code);
 
 		if (length > 0)
 			memcpy(text + used, from + at, length);

@@ -62,6 +62,10 @@ class Serial(Case):
                 ('name=a b,null', "'name' takes up to 63 characters without blanks"),
                 ('name=a/b,null', "'name' takes up to 63 characters without blanks"),
                 (f'name={"x" * 64},null', "'name' takes up to 63 characters"),
+                (os.fsdecode(b'name=a\xff,null'), "'name' takes UTF-8 without control characters"),
+                (os.fsdecode(b'name=\xc0\xaf,null'), "'name' takes UTF-8 without control characters"),
+                (os.fsdecode(b'name=\xe2\x82,null'), "'name' takes UTF-8 without control characters"),
+                ('name=a\x85,null', "'name' takes UTF-8 without control characters"),
                 ('console,id=a/b,null', "'id' takes letters, digits,"),
                 ('console,null,columns=80', "'columns' and 'rows' go together"),
                 ('console,null,resize-order=old', "'resize-order' takes spec or legacy"),
@@ -158,6 +162,11 @@ class Serial(Case):
             self.wait_for(f'unix:{self.path}/a,server=on', 'console0')
         self.wait_for(f'disconnected:unix:{self.path}/a,server=on', 'console0')
         self.assertEqual(self.counters('/serial0/port0')['connections'], 1)
+
+    def test_a_name_of_other_letters_is_told_as_it_is(self):
+        self.serve('name=häfen,null', 'name=a,null')
+        self.assertEqual(self.files(), {'häfen': 'null', 'a': 'null'})
+        self.assertEqual(self.told('chardev-remove', id='häfen'), {})
 
     def test_a_port_comes_and_goes_and_its_number_is_free_again(self):
         self.serve('name=a,null', more=('--ports-max', 2))
