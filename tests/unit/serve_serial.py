@@ -232,10 +232,48 @@ class Serial(Case):
                 ({'type': 'ringbuf', 'data': {'size': -5}}, "'ringbuf' takes a size")):
             with self.subTest(backend=backend):
                 self.refused(words, 'chardev-add', id='b', backend=backend)
+        unix = {'addr': {'type': 'unix', 'data': {'path': str(self.path / 'x')}}, 'server': False}
+        for times, words in (
+                ({'reconnect': 4294968}, "member 'reconnect' must be from 0 to 3600"),
+                ({'reconnect': -1}, "member 'reconnect' must be from 0 to 3600"),
+                ({'reconnect-ms': 3600001}, "member 'reconnect-ms' must be from 0 to 3600000"),
+                ({'reconnect': 1, 'reconnect-ms': 1}, "'reconnect' and 'reconnect-ms' say the same")):
+            with self.subTest(times=times):
+                self.refused(words, 'chardev-add', id='b', backend={'type': 'socket', 'data': {**unix, **times}})
+        for size, words in (
+                ({'columns': 70000, 'rows': 1}, "member 'columns' must be from 1 to 65535"),
+                ({'columns': 0, 'rows': 1}, "member 'columns' must be from 1 to 65535"),
+                ({'columns': 2**63 - 1, 'rows': 1}, "member 'columns' must be from 1 to 65535"),
+                ({'columns': 1, 'rows': -1}, "member 'rows' must be from 1 to 65535")):
+            with self.subTest(size=size):
+                self.refused(words, 'chardev-add', id='b', backend={'type': 'null'}, **size)
         self.refused("'id' takes letters", 'chardev-add', id='a/b', name='x', backend={'type': 'null'})
         self.refused("'resize-order' takes", 'chardev-add', id='b', backend={'type': 'null'},
                      **{'resize-order': 'old'})
         self.assertEqual(self.files(), {'a': 'null'})
+
+    def test_what_might_make_all_others_wait_is_refused(self):
+        self.serve('name=a,null', more=('--hot-plug',))
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listener.close)
+        port = str(listener.getsockname()[1])
+
+        def backend(host=None, **more):
+            data = {'port': port} if host is None else {'port': port, 'host': host}
+            return {'type': 'socket', 'data': {'addr': {'type': 'inet', 'data': data}, **more}}
+
+        for host in (None, '127.0.0.1', 'localhost'):
+            self.refused("give 'reconnect' too: nobody is waited for while the program runs", 'chardev-add', id='b',
+                         backend=backend(host, server=False))
+        for host in ('some.host.invalid', '', '127.0.0.1x'):
+            for more in ({'server': False, 'reconnect': 1}, {'server': True}):
+                self.refused(f"member 'host' must be an address or localhost, not '{host}'", 'chardev-add', id='b',
+                             backend=backend(host, **more))
+        self.assertEqual(self.files(), {'a': 'null'})
+        for host in ('127.0.0.1', 'localhost'):
+            self.told('chardev-add', id='b', backend=backend(host, server=False, **{'reconnect-ms': 20}))
+            self.wait_for(f'tcp:127.0.0.1:{port}', 'b')
+            self.told('chardev-remove', id='b')
 
     def test_a_ring_buffer_is_read_and_written(self):
         self.serve('name=r,ringbuf=8', 'name=n,null')
