@@ -6,14 +6,9 @@
 #include "hosted/control/base64.h"
 #include "hosted/control/json_add.h"
 #include "hosted/control/port_commands_internal.h"
-#include "hosted/control/utf8.h"
 
 /* What one answer carries, at most. */
 #define READ_MAX (256u << 10)
-
-/* What stands in the place of a byte that is no UTF-8. */
-#define NO_CHARACTER       "\xef\xbf\xbd"
-#define NO_CHARACTER_BYTES 3u
 
 static bool fail_format(struct pv_qmp_request *request)
 {
@@ -43,30 +38,6 @@ static struct pv_ports_port *ring_of(struct pv_qmp_request *request, void *arg,
 }
 
 /* ---- bytes as text ---- */
-
-static struct json_object *utf8_of(const uint8_t *from, size_t bytes)
-{
-	char *text = malloc(bytes * NO_CHARACTER_BYTES + 1);
-	struct json_object *object;
-	size_t used = 0;
-	uint32_t code;
-
-	if (!text)
-		return NULL;
-	for (size_t at = 0; at < bytes;) {
-		size_t length = pv_utf8_character(from + at, bytes - at, &code);
-
-		if (length > 0)
-			memcpy(text + used, from + at, length);
-		else
-			memcpy(text + used, NO_CHARACTER, NO_CHARACTER_BYTES);
-		used += length ? length : NO_CHARACTER_BYTES;
-		at += length ? length : 1;
-	}
-	object = json_object_new_string_len(text, (int)used);
-	free(text);
-	return object;
-}
 
 static struct json_object *base64_of(const uint8_t *from, size_t bytes)
 {
@@ -105,7 +76,7 @@ void pv_port_ring_read(struct pv_qmp_request *request, void *arg, struct json_ob
 		return;
 	}
 	count = pv_line_ring_read(port->line, bytes, size < READ_MAX ? (size_t)size : READ_MAX);
-	answer = is_base64 ? base64_of(bytes, count) : utf8_of(bytes, count);
+	answer = is_base64 ? base64_of(bytes, count) : pv_json_text(bytes, count);
 	free(bytes);
 	if (answer)
 		pv_qmp_return(request, answer);

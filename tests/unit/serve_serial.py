@@ -168,6 +168,14 @@ class Serial(Case):
         self.assertEqual(self.files(), {'häfen': 'null', 'a': 'null'})
         self.assertEqual(self.told('chardev-remove', id='häfen'), {})
 
+    def test_what_is_no_utf8_is_told_as_what_can_be_told(self):
+        path = self.path / os.fsdecode(b'a\xffb')
+        self.serve(f'name=a,socket={path}', 'name=b,null', errors='replace')
+        self.assertEqual(self.files()['a'], f'disconnected:unix:{self.path}/a\ufffdb,server=on')
+        # Sentences have at most 64 bytes of it: half a character, in the end.
+        self.refused("not 'a" + 31 * 'é' + '\ufffd', 'chardev-add', id='c', name='a' + 60 * 'é',
+                     backend={'type': 'null'})
+
     def test_a_port_comes_and_goes_and_its_number_is_free_again(self):
         self.serve('name=a,null', more=('--ports-max', 2))
         for _ in range(3):
