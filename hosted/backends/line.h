@@ -95,6 +95,9 @@ const char *pv_line_text(const struct pv_line *line);
 /* The path of a pty's terminal; NULL for other kinds. The line's. */
 const char *pv_line_pty(const struct pv_line *line);
 
+/* Control side. Is what is at `path` the symbolic link of this pty, by whatever name? */
+bool pv_line_pty_has_link(const struct pv_line *line, const char *path);
+
 /* Any thread. */
 bool pv_line_has_peer(const struct pv_line *line);
 

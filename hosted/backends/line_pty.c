@@ -7,7 +7,7 @@
  * opened is told by inotify. What was read from nobody any more is there for who comes next, and
  * what was written before a hang-up is still read.
  *
- * #syscalls read poll ioctl readlink unlink close
+ * #syscalls read poll ioctl readlink newfstatat unlink close
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -187,4 +187,11 @@ const char *pv_line_pty(const struct pv_line *line)
 	const struct pv_line_base *base = (const struct pv_line_base *)line;
 
 	return base->kind == &kind ? ((const struct line_pty *)line)->pty.path : NULL;
+}
+
+bool pv_line_pty_has_link(const struct pv_line *line, const char *path)
+{
+	const struct line_pty *pty = (const struct line_pty *)line;
+
+	return pv_line_pty(line) && pty->link && pv_pty_has_link(&pty->pty, pty->link, path);
 }

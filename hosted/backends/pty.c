@@ -105,10 +105,24 @@ int pv_pty_link(const struct pv_pty *pty, const char *path, const struct pv_refu
 	                                  : strerror(-err));
 }
 
-void pv_pty_unlink(const struct pv_pty *pty, const char *path)
+static bool leads_to(const struct pv_pty *pty, const char *path)
 {
 	char target[PATH_MAX];
 
-	if (read_link(path, target) && strcmp(target, pty->path) == 0)
+	return read_link(path, target) && strcmp(target, pty->path) == 0;
+}
+
+/* Where a link leads is not enough: one that a dead program left may lead to a new terminal. */
+bool pv_pty_has_link(const struct pv_pty *pty, const char *link, const char *path)
+{
+	struct stat ours, theirs;
+
+	return leads_to(pty, path) && lstat(link, &ours) == 0 && lstat(path, &theirs) == 0 &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+void pv_pty_unlink(const struct pv_pty *pty, const char *path)
+{
+	if (leads_to(pty, path))
 		unlink(path);
 }

@@ -3,6 +3,8 @@
 #ifndef PV_HOSTED_PTY_H
 #define PV_HOSTED_PTY_H
 
+#include <stdbool.h>
+
 #include "hosted/backends/refuse.h"
 
 struct pv_pty {
@@ -22,6 +24,9 @@ void pv_pty_close(struct pv_pty *pty);
  * one step; whatever else is at `path` stays. Returns 0, or -errno with a sentence.
  */
 int pv_pty_link(const struct pv_pty *pty, const char *path, const struct pv_refusal *refusal);
+
+/* Is what is at `path` that very link, by whatever name, and not one that took its place? */
+bool pv_pty_has_link(const struct pv_pty *pty, const char *link, const char *path);
 
 /* Removes it, unless it is another's by now. */
 void pv_pty_unlink(const struct pv_pty *pty, const char *path);

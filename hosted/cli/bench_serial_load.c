@@ -304,12 +304,28 @@ static uint64_t missing(const struct pv_bench_serial_load *load)
 	return sum;
 }
 
-static bool is_all_taken(const struct pv_bench_serial_load *load)
+/* One whose writes are not all taken; NULL: there is none. */
+static const struct lane *standing(const struct pv_bench_serial_load *load)
 {
 	for (uint16_t i = 0; i < plan_of(load)->ports; i++)
 		if (load->lane[i].sent != load->lane[i].taken)
-			return false;
-	return true;
+			return &load->lane[i];
+	return NULL;
+}
+
+static void fail_finish(struct pv_bench_serial_load *load)
+{
+	const struct lane *lane = standing(load);
+
+	if (lane)
+		pv_bench_fail(&load->bench->run,
+		              "port %u: it has not taken all writes for %llu seconds; let somebody "
+		              "read at its other end",
+		              pv_serdrv_state(lane->port)->number,
+		              PV_BENCH_SERIAL_LOST_NS / 1000000000);
+	else
+		pv_bench_fail(&load->bench->run, "check failed: %llu bytes have not come",
+		              (unsigned long long)missing(load));
 }
 
 /* Until all writes are taken, and all that will come has: it is lost what does not for long. */
@@ -318,14 +334,13 @@ static void finish(struct pv_bench_serial_load *load)
 	struct pv_bench_serial *bench = load->bench;
 	uint64_t last = load->finished, since = pv_clock_ns(CLOCK_MONOTONIC);
 
-	while (!pv_bench_is_aborted(&bench->run) && (!is_all_taken(load) || missing(load) > 0)) {
+	while (!pv_bench_is_aborted(&bench->run) && (standing(load) || missing(load) > 0)) {
 		turn(load);
 		if (load->finished != last) {
 			last = load->finished;
 			since = pv_clock_ns(CLOCK_MONOTONIC);
 		} else if (pv_clock_ns(CLOCK_MONOTONIC) - since > PV_BENCH_SERIAL_LOST_NS) {
-			pv_bench_fail(&bench->run, "check failed: %llu bytes have not come",
-			              (unsigned long long)missing(load));
+			fail_finish(load);
 		}
 	}
 	__atomic_store_n(&bench->sent_out, load->lane[0].sent * plan_of(load)->write_bytes,

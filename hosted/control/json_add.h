@@ -5,12 +5,19 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <json-c/json_object.h>
 
+/*
+ * Bytes as a text, the caller's: those that are no UTF-8, which JSON does not carry, become U+FFFD.
+ * NULL: there is no memory.
+ */
+struct json_object *pv_json_text(const void *from, size_t bytes);
+
 static inline void pv_json_add_text(struct json_object *to, const char *name, const char *text)
 {
-	json_object_object_add(to, name, json_object_new_string(text));
+	json_object_object_add(to, name, pv_json_text(text, strlen(text)));
 }
 
 static inline void pv_json_add_bool(struct json_object *to, const char *name, bool value)

@@ -8,6 +8,7 @@
  * #syscalls [plug] openat access faccessat newfstatat ioctl fchmod symlink rename
  * #syscalls [plug] socket bind listen inotify_init1 inotify_add_watch
  */
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,14 @@ static bool take_choice(struct json_object *object, const char **type, struct js
 	       (*type || pv_sentence_wrong(sentence, "member 'type' is missing"));
 }
 
+static bool is_within(int64_t number, const char *name, int64_t least, int64_t most,
+                      char sentence[static PV_SENTENCE_BYTES])
+{
+	return (number >= least && number <= most) ||
+	       pv_sentence_wrong(sentence, "member '%s' must be from %lld to %lld", name,
+	                         (long long)least, (long long)most);
+}
+
 /* ---- sockets ---- */
 
 static bool take_number(const char *text, const char *name, int64_t max, int64_t *number,
@@ -95,19 +104,42 @@ static bool take_number(const char *text, const char *name, int64_t max, int64_t
 	                         (long long)max);
 }
 
+/* Who knows a name is asked, which may take long; a loopback interface needs no asking. */
+static bool is_known_at_once(const char *host)
+{
+	const struct addrinfo wanted = { .ai_flags = AI_NUMERICHOST };
+	struct addrinfo *found;
+
+	if (getaddrinfo(host, NULL, &wanted, &found) != 0)
+		return false;
+	freeaddrinfo(found);
+	return true;
+}
+
+static bool take_host(struct pv_ports_plan *plan, const char *host,
+                      char sentence[static PV_SENTENCE_BYTES])
+{
+	plan->line.host = host && strcmp(host, "localhost") == 0 ? NULL : host;
+	return !plan->line.host || is_known_at_once(host) ||
+	       pv_sentence_wrong(sentence,
+	                         "member 'host' must be an address or localhost, not '%.64s'",
+	                         host);
+}
+
 static bool take_inet(struct pv_ports_plan *plan, struct json_object *data,
                       char sentence[static PV_SENTENCE_BYTES])
 {
-	const char *port = NULL;
+	const char *host = NULL, *port = NULL;
 	int64_t number;
 	const struct member members[] = {
-		{ "host", json_type_string, &plan->line.host },
+		{ "host", json_type_string, &host },
 		{ "port", json_type_string, &port },
 		{ 0 },
 	};
 
 	if (!take_members(data, members, sentence) ||
-	    !take_number(port, "port", UINT16_MAX, &number, sentence))
+	    !take_number(port, "port", UINT16_MAX, &number, sentence) ||
+	    !take_host(plan, host, sentence))
 		return false;
 	plan->line.port = (uint16_t)number;
 	return true;
@@ -168,8 +200,12 @@ static bool take_socket(struct pv_ports_plan *plan, struct json_object *data,
 		return false;
 	if (must_wait)
 		return pv_sentence_wrong(sentence, "nobody is waited for here; leave 'wait' out");
-	if (seconds < 0 || seconds > INT32_MAX || milliseconds < 0 || milliseconds > INT32_MAX)
-		return pv_sentence_wrong(sentence, "'reconnect' cannot be negative, nor so long");
+	if (!is_within(seconds, "reconnect", 0, PV_PORTS_RECONNECT_MS_MAX / MS_PER_S, sentence) ||
+	    !is_within(milliseconds, "reconnect-ms", 0, PV_PORTS_RECONNECT_MS_MAX, sentence))
+		return false;
+	if (seconds && milliseconds)
+		return pv_sentence_wrong(sentence, "'reconnect' and 'reconnect-ms' say the same; "
+		                                   "leave one out");
 	plan->reconnect_ms = (uint64_t)(seconds * MS_PER_S + milliseconds);
 	return take_address(plan, address, sentence);
 }
@@ -227,11 +263,23 @@ static bool take_backend(struct pv_ports_plan *plan, struct json_object *backend
 
 /* ---- chardev-add ---- */
 
+/* Of a terminal's size. */
+static bool take_cells(struct json_object *arguments, const char *name, uint64_t *cells,
+                       char sentence[static PV_SENTENCE_BYTES])
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(arguments, name, &value))
+		return true;
+	/* What is too large for it is the largest. */
+	*cells = (uint64_t)json_object_get_int64(value);
+	return is_within(json_object_get_int64(value), name, 1, UINT16_MAX, sentence);
+}
+
 static bool take_port(struct pv_ports_plan *plan, struct json_object *arguments,
                       char sentence[static PV_SENTENCE_BYTES])
 {
 	const char *order = pv_json_text_of(arguments, "resize-order");
-	struct json_object *value;
 
 	plan->id = pv_json_text_of(arguments, "id");
 	plan->name = pv_json_text_of(arguments, "name");
@@ -239,10 +287,9 @@ static bool take_port(struct pv_ports_plan *plan, struct json_object *arguments,
 	plan->is_console = json_object_get_boolean(json_object_object_get(arguments, "console"));
 	if (!plan->is_console && !plan->name)
 		plan->name = plan->id;
-	if (json_object_object_get_ex(arguments, "columns", &value))
-		plan->columns = json_object_get_uint64(value);
-	if (json_object_object_get_ex(arguments, "rows", &value))
-		plan->rows = json_object_get_uint64(value);
+	if (!take_cells(arguments, "columns", &plan->columns, sentence) ||
+	    !take_cells(arguments, "rows", &plan->rows, sentence))
+		return false;
 	plan->resize_order = order && strcmp(order, "legacy") == 0;
 	return !order || plan->resize_order || strcmp(order, "spec") == 0 ||
 	       pv_sentence_wrong(sentence, "'resize-order' takes spec or legacy, not '%.64s'",
@@ -256,6 +303,14 @@ static bool may_open(const struct pv_ports *ports, const struct pv_ports_plan *p
 	return ports->may_plug || plan->is_null || plan->is_echo || plan->ringbuf ||
 	       pv_sentence_wrong(sentence, "the sandbox does not let this be opened; start the "
 	                                   "program with hot-plug");
+}
+
+/* Whoever connects but once waits for it, and here everybody else would wait too. */
+static bool may_connect(const struct pv_ports_plan *plan, char sentence[static PV_SENTENCE_BYTES])
+{
+	return plan->line.kind != PV_LINE_TCP || plan->is_server || plan->reconnect_ms ||
+	       pv_sentence_wrong(sentence, "a connection may take long; give 'reconnect' too: "
+	                                   "nobody is waited for while the program runs");
 }
 
 /* A port that is being added or removed for a client. */
@@ -297,7 +352,8 @@ static bool add(struct pv_ports *ports, struct pv_ports_plan *plan, struct pendi
 {
 	const struct pv_ports_port *port;
 
-	if (!pv_ports_plan_check(plan, sentence) || !may_open(ports, plan, sentence))
+	if (!pv_ports_plan_check(plan, sentence) || !may_open(ports, plan, sentence) ||
+	    !may_connect(plan, sentence))
 		return false;
 	port = pv_ports_add(ports, plan, (struct pv_ports_waiter){ answer, pending }, sentence);
 	if (port && pv_line_pty(port->line))

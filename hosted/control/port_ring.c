@@ -10,10 +10,6 @@
 /* What one answer carries, at most. */
 #define READ_MAX (256u << 10)
 
-/* What stands in the place of a byte that is no UTF-8. */
-#define NO_CHARACTER       "\xef\xbf\xbd"
-#define NO_CHARACTER_BYTES 3u
-
 static bool fail_format(struct pv_qmp_request *request)
 {
 	pv_qmp_fail(request, PV_QMP_GENERIC_ERROR, "Parameter 'format' must be 'utf8' or 'base64'");
@@ -42,50 +38,6 @@ static struct pv_ports_port *ring_of(struct pv_qmp_request *request, void *arg,
 }
 
 /* ---- bytes as text ---- */
-
-/* Bytes of the character that begins here (RFC 3629), 0: it is none. */
-static size_t character(const uint8_t *at, size_t bytes)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = at[0] < 0x80             ? 1
-	                : (at[0] & 0xe0) == 0xc0 ? 2
-	                : (at[0] & 0xf0) == 0xe0 ? 3
-	                : (at[0] & 0xf8) == 0xf0 ? 4
-	                                         : 0;
-	uint32_t code = length == 1 ? at[0] : at[0] & (0x7fu >> length);
-
-	if (length == 0 || length > bytes)
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (at[i] & 0x3f);
-	}
-	return code >= least[length] && code <= 0x10ffff && (code & ~0x7ffu) != 0xd800 ? length : 0;
-}
-
-static struct json_object *utf8_of(const uint8_t *from, size_t bytes)
-{
-	char *text = malloc(bytes * NO_CHARACTER_BYTES + 1);
-	struct json_object *object;
-	size_t used = 0;
-
-	if (!text)
-		return NULL;
-	for (size_t at = 0; at < bytes;) {
-		size_t length = character(from + at, bytes - at);
-
-		if (length > 0)
-			memcpy(text + used, from + at, length);
-		else
-			memcpy(text + used, NO_CHARACTER, NO_CHARACTER_BYTES);
-		used += length ? length : NO_CHARACTER_BYTES;
-		at += length ? length : 1;
-	}
-	object = json_object_new_string_len(text, (int)used);
-	free(text);
-	return object;
-}
 
 static struct json_object *base64_of(const uint8_t *from, size_t bytes)
 {
@@ -124,7 +76,7 @@ void pv_port_ring_read(struct pv_qmp_request *request, void *arg, struct json_ob
 		return;
 	}
 	count = pv_line_ring_read(port->line, bytes, size < READ_MAX ? (size_t)size : READ_MAX);
-	answer = is_base64 ? base64_of(bytes, count) : utf8_of(bytes, count);
+	answer = is_base64 ? base64_of(bytes, count) : pv_json_text(bytes, count);
 	free(bytes);
 	if (answer)
 		pv_qmp_return(request, answer);

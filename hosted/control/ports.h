@@ -23,6 +23,8 @@
 
 #define PV_PORTS_KIND "serial"
 
+#define PV_PORTS_RECONNECT_MS_MAX 3600000u
+
 /* The device. Start with PV_PORTS_DEFAULTS: UML wants queues of 256. */
 struct pv_ports_options {
 	uint64_t ports_max;

@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "hosted/control/ports_internal.h"
+#include "hosted/control/utf8.h"
 
-#define RECONNECT_MAX_MS 3600000u
-#define KEEP_DEFAULT     (64u << 10)
-#define KEEP_MAX         (64u << 20)
-#define RING_DEFAULT     (64u << 10)
-#define RING_MAX         (16u << 20)
+#define KEEP_DEFAULT (64u << 10)
+#define KEEP_MAX     (64u << 20)
+#define RING_DEFAULT (64u << 10)
+#define RING_MAX     (16u << 20)
 
 static const char *const resize_orders[] = { "spec", "legacy", NULL };
 
@@ -30,8 +30,8 @@ static const struct pv_option port_keys[] = {
 	  PV_OPTION_CHOICE_AT(PLAN, resize_order, resize_orders) },
 	{ "on-closed", "wait|drop|buffer=SIZE",
 	  "what becomes of the guest's output while nobody is at the other end: it waits, is "
-	  "dropped, or its newest bytes are kept (default of a console buffer=64K, of others "
-	  "wait)",
+	  "dropped, or its newest bytes are kept (default of a console buffer=64K, of "
+	  "others, and with pipe, wait)",
 	  PV_OPTION_TEXT_AT(PLAN, on_closed) },
 	{ 0 },
 };
@@ -48,7 +48,7 @@ static const struct pv_option line_keys[] = {
 	{ "tcp", "[HOST:]PORT", "a TCP socket, on the loopback interface unless HOST is given",
 	  PV_OPTION_TEXT_AT(PLAN, tcp) },
 	{ "file", "PATH", "a file, for output alone", PV_OPTION_TEXT_AT(PLAN, file) },
-	{ "pipe", "PATH", "the named pipes PATH.in and PATH.out, or PATH for both",
+	{ "pipe", "PATH", "the named pipes PATH.in and PATH.out, or PATH, for output alone",
 	  PV_OPTION_TEXT_AT(PLAN, pipe) },
 	{ "ringbuf", "[=SIZE]", "memory that ringbuf-read and ringbuf-write of --qmp work on",
 	  PV_OPTION_TEXT_AT(PLAN, ringbuf) },
@@ -64,7 +64,7 @@ static const struct pv_option more_keys[] = {
 	  "with server=off: connect again after so many milliseconds, doubled each time (default "
 	  "0: "
 	  "never)",
-	  PV_OPTION_NUMBER_AT(PLAN, reconnect_ms, 0, RECONNECT_MAX_MS) },
+	  PV_OPTION_NUMBER_AT(PLAN, reconnect_ms, 0, PV_PORTS_RECONNECT_MS_MAX) },
 	{ "append", NULL, "file: keep what is in it (default off)",
 	  PV_OPTION_FLAG_AT(PLAN, is_appending) },
 	{ 0 },
@@ -95,20 +95,33 @@ static bool is_good_id(const char *id)
 	return chars > 0 && !id[chars] && chars < PV_PORTS_ID_BYTES && id[0] != '-';
 }
 
+/* UTF-8 without control characters: it is shown, and sent as JSON. */
+static bool is_text(const char *name)
+{
+	size_t bytes = strlen(name);
+	uint32_t code;
+
+	for (size_t at = 0; at < bytes;) {
+		size_t length = pv_utf8_character(name + at, bytes - at, &code);
+
+		if (length == 0 || code < 0x20 || (code >= 0x7f && code <= 0x9f))
+			return false;
+		at += length;
+	}
+	return true;
+}
+
 static bool is_good_name(const char *name)
 {
-	size_t chars = 0;
-
-	for (; name[chars]; chars++)
-		if ((unsigned char)name[chars] < 0x21 || name[chars] == 0x7f || name[chars] == '/')
-			return false;
-	return chars > 0 && chars <= PV_SERIAL_NAME_MAX;
+	return *name && strlen(name) <= PV_SERIAL_NAME_MAX && !strpbrk(name, " /");
 }
 
 static bool is_port_good(const PLAN *plan, char sentence[static PV_SENTENCE_BYTES])
 {
 	if (!plan->is_console && !plan->name)
 		return pv_sentence_wrong(sentence, "a port has a use: say console, or name=NAME");
+	if (plan->name && !is_text(plan->name))
+		return pv_sentence_wrong(sentence, "'name' takes UTF-8 without control characters");
 	if (plan->name && !is_good_name(plan->name))
 		return pv_sentence_wrong(sentence,
 		                         "'name' takes up to %u characters without blanks and '/', "

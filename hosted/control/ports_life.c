@@ -103,6 +103,21 @@ static bool may_be_named(const struct pv_ports *ports, const struct pv_ports_por
 	                         port->name);
 }
 
+/* A link that was left behind is replaced, but not that of a port. */
+static bool may_have_link(const struct pv_ports *ports, const struct pv_ports_plan *plan,
+                          char sentence[static PV_SENTENCE_BYTES])
+{
+	const char *path = plan->line.path;
+
+	for (uint16_t i = 0; plan->pty && path && i < ports->ports_max; i++)
+		if (ports->port[i] && pv_line_pty_has_link(ports->port[i]->line, path))
+			return pv_sentence_wrong(sentence,
+			                         "pty=%s: it is the link of port '%s' already; "
+			                         "choose another path",
+			                         path, ports->port[i]->id);
+	return true;
+}
+
 /* ---- opening ---- */
 
 static void end_program(struct pv_loop_message *message)
@@ -159,7 +174,7 @@ struct pv_ports_port *pv_ports_port_open(struct pv_ports *ports, const struct pv
 	port->number = free_number(ports);
 	name_port(port, plan);
 	if (may_be_named(ports, port, sentence) && has_room(port, sentence) &&
-	    open_line(port, plan, sentence)) {
+	    may_have_link(ports, plan, sentence) && open_line(port, plan, sentence)) {
 		ports->port[port->number] = port;
 		return port;
 	}

@@ -7,6 +7,7 @@
 
 #include <json-c/linkhash.h>
 
+#include "hosted/control/json_add.h"
 #include "hosted/control/qmp_internal.h"
 
 /* The members of a command's object, borrowed from it. */
@@ -32,7 +33,7 @@ static struct json_object *error_of(enum pv_qmp_class class, const char *text)
 	struct json_object *error = json_object_new_object();
 
 	json_object_object_add(error, "class", json_object_new_string(name[class]));
-	json_object_object_add(error, "desc", json_object_new_string(text));
+	pv_json_add_text(error, "desc", text);
 	json_object_object_add(message, "error", error);
 	return message;
 }

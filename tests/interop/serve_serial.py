@@ -154,6 +154,12 @@ class Serial(unittest.TestCase):
         self.refused(self.bench(server, "--peer", self.path("x")), f"--peer {self.path('x')}: ")
         self.refused(self.bench(server, "--depth", 65), "--depth is more than --queue-size")
 
+    def test_a_port_that_takes_nothing_is_named(self):
+        server = self.serve("name=a,null", f"name=b,socket={self.path('b')}")
+        done = self.bench(server, "--port", 1)
+        self.refused(done, "port 1: it has not taken all writes for 3 seconds; let somebody read at its other end")
+        self.assertNotIn("check failed", done.stderr)
+
     # ---- coming and going ----
 
     def test_ports_come_and_go_under_traffic(self):

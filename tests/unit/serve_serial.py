@@ -62,6 +62,10 @@ class Serial(Case):
                 ('name=a b,null', "'name' takes up to 63 characters without blanks"),
                 ('name=a/b,null', "'name' takes up to 63 characters without blanks"),
                 (f'name={"x" * 64},null', "'name' takes up to 63 characters"),
+                (os.fsdecode(b'name=a\xff,null'), "'name' takes UTF-8 without control characters"),
+                (os.fsdecode(b'name=\xc0\xaf,null'), "'name' takes UTF-8 without control characters"),
+                (os.fsdecode(b'name=\xe2\x82,null'), "'name' takes UTF-8 without control characters"),
+                ('name=a\x85,null', "'name' takes UTF-8 without control characters"),
                 ('console,id=a/b,null', "'id' takes letters, digits,"),
                 ('console,null,columns=80', "'columns' and 'rows' go together"),
                 ('console,null,resize-order=old', "'resize-order' takes spec or legacy"),
@@ -96,6 +100,28 @@ class Serial(Case):
                       self.refuse_serve(*place, '--queue-size', 100, '--port', 'console,null'))
         self.assertIn('leave the others out', self.refuse_serve(
             *place, '--no-multiport', '--port', 'console,null', '--port', 'name=a,null'))
+
+    def test_a_link_to_a_terminal_belongs_to_one_port(self):
+        link = self.path / 'tty'
+        words = f"pty={link}: it is the link of port 'a' already; choose another path"
+        self.assertIn(words, self.refuse_serve('--socket-path', self.socket, '--port', f'name=a,pty={link}',
+                                               '--port', f'name=b,pty={link}'))
+        process, _ = self.serve(f'name=a,pty={link}', more=('--hot-plug',))
+        target = os.readlink(link)
+        for path in (str(link), f'{self.path}/./tty'):
+            self.refused("it is the link of port 'a' already", 'chardev-add', id='b',
+                         backend={'type': 'pty', 'data': {'path': path}})
+        self.assertEqual(os.readlink(link), target)
+        # Left behind by a program that died: it may lead to what is another port's terminal now.
+        left = self.path / 'left'
+        left.symlink_to(target)
+        self.told('chardev-add', id='b', backend={'type': 'pty', 'data': {'path': str(left)}})
+        self.assertEqual(self.files()['b'], f'pty:{os.readlink(left)}')
+        self.assertNotEqual(os.readlink(left), target)
+        self.told('chardev-remove', id='a')
+        self.told('chardev-add', id='a', backend={'type': 'pty', 'data': {'path': str(link)}})
+        process.terminate()
+        self.assert_ends_well(process)
 
     def test_it_says_what_it_can_do(self):
         done = subprocess.run([PROGRAM, 'serve', 'serial', '--print-capabilities'], check=True,
@@ -136,6 +162,19 @@ class Serial(Case):
             self.wait_for(f'unix:{self.path}/a,server=on', 'console0')
         self.wait_for(f'disconnected:unix:{self.path}/a,server=on', 'console0')
         self.assertEqual(self.counters('/serial0/port0')['connections'], 1)
+
+    def test_a_name_of_other_letters_is_told_as_it_is(self):
+        self.serve('name=häfen,null', 'name=a,null')
+        self.assertEqual(self.files(), {'häfen': 'null', 'a': 'null'})
+        self.assertEqual(self.told('chardev-remove', id='häfen'), {})
+
+    def test_what_is_no_utf8_is_told_as_what_can_be_told(self):
+        path = self.path / os.fsdecode(b'a\xffb')
+        self.serve(f'name=a,socket={path}', 'name=b,null', errors='replace')
+        self.assertEqual(self.files()['a'], f'disconnected:unix:{self.path}/a\ufffdb,server=on')
+        # Sentences have at most 64 bytes of it: half a character, in the end.
+        self.refused("not 'a" + 31 * 'é' + '\ufffd', 'chardev-add', id='c', name='a' + 60 * 'é',
+                     backend={'type': 'null'})
 
     def test_a_port_comes_and_goes_and_its_number_is_free_again(self):
         self.serve('name=a,null', more=('--ports-max', 2))
@@ -201,10 +240,48 @@ class Serial(Case):
                 ({'type': 'ringbuf', 'data': {'size': -5}}, "'ringbuf' takes a size")):
             with self.subTest(backend=backend):
                 self.refused(words, 'chardev-add', id='b', backend=backend)
+        unix = {'addr': {'type': 'unix', 'data': {'path': str(self.path / 'x')}}, 'server': False}
+        for times, words in (
+                ({'reconnect': 4294968}, "member 'reconnect' must be from 0 to 3600"),
+                ({'reconnect': -1}, "member 'reconnect' must be from 0 to 3600"),
+                ({'reconnect-ms': 3600001}, "member 'reconnect-ms' must be from 0 to 3600000"),
+                ({'reconnect': 1, 'reconnect-ms': 1}, "'reconnect' and 'reconnect-ms' say the same")):
+            with self.subTest(times=times):
+                self.refused(words, 'chardev-add', id='b', backend={'type': 'socket', 'data': {**unix, **times}})
+        for size, words in (
+                ({'columns': 70000, 'rows': 1}, "member 'columns' must be from 1 to 65535"),
+                ({'columns': 0, 'rows': 1}, "member 'columns' must be from 1 to 65535"),
+                ({'columns': 2**63 - 1, 'rows': 1}, "member 'columns' must be from 1 to 65535"),
+                ({'columns': 1, 'rows': -1}, "member 'rows' must be from 1 to 65535")):
+            with self.subTest(size=size):
+                self.refused(words, 'chardev-add', id='b', backend={'type': 'null'}, **size)
         self.refused("'id' takes letters", 'chardev-add', id='a/b', name='x', backend={'type': 'null'})
         self.refused("'resize-order' takes", 'chardev-add', id='b', backend={'type': 'null'},
                      **{'resize-order': 'old'})
         self.assertEqual(self.files(), {'a': 'null'})
+
+    def test_what_might_make_all_others_wait_is_refused(self):
+        self.serve('name=a,null', more=('--hot-plug',))
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listener.close)
+        port = str(listener.getsockname()[1])
+
+        def backend(host=None, **more):
+            data = {'port': port} if host is None else {'port': port, 'host': host}
+            return {'type': 'socket', 'data': {'addr': {'type': 'inet', 'data': data}, **more}}
+
+        for host in (None, '127.0.0.1', 'localhost'):
+            self.refused("give 'reconnect' too: nobody is waited for while the program runs", 'chardev-add', id='b',
+                         backend=backend(host, server=False))
+        for host in ('some.host.invalid', '', '127.0.0.1x'):
+            for more in ({'server': False, 'reconnect': 1}, {'server': True}):
+                self.refused(f"member 'host' must be an address or localhost, not '{host}'", 'chardev-add', id='b',
+                             backend=backend(host, **more))
+        self.assertEqual(self.files(), {'a': 'null'})
+        for host in ('127.0.0.1', 'localhost'):
+            self.told('chardev-add', id='b', backend=backend(host, server=False, **{'reconnect-ms': 20}))
+            self.wait_for(f'tcp:127.0.0.1:{port}', 'b')
+            self.told('chardev-remove', id='b')
 
     def test_a_ring_buffer_is_read_and_written(self):
         self.serve('name=r,ringbuf=8', 'name=n,null')
