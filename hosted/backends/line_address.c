@@ -3,6 +3,7 @@
  * Addresses of lines that end in sockets.
  *
  * #syscalls setsockopt
+ * #syscalls [plug] poll
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "hosted/backends/busy.h"
 #include "hosted/backends/line_socket.h"
 #include "hosted/backends/socket.h"
 
@@ -77,15 +79,18 @@ static int bind_tcp(struct pv_line_opening *opening, const struct pv_line_addres
 {
 	const int on = 1;
 	int fd = socket(at->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unsigned int tries = 0;
 	int err;
 
 	if (fd < 0)
 		return pv_refuse(&opening->refusal, -errno, "host: cannot make a socket: %s",
 		                 strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)&at->address, at->bytes) == 0)
+	do
+		err = bind(fd, (const struct sockaddr *)&at->address, at->bytes) < 0 ? -errno : 0;
+	while (pv_busy_try_again(err, &tries));
+	if (!err)
 		return fd;
-	err = -errno;
 	close(fd);
 	return pv_refuse(&opening->refusal, err, "port=%u: cannot be had on %s: %s",
 	                 opening->options->port, host_of(opening->options),

@@ -6,6 +6,7 @@
  * #syscalls ioctl close
  */
 #define _GNU_SOURCE
+#include "hosted/backends/busy.h"
 #include "hosted/backends/net_tap.h"
 
 #include <errno.h>
@@ -144,13 +145,16 @@ static int open_queue(char name[static IFNAMSIZ], int flags)
 {
 	struct ifreq request = { .ifr_flags = (short)flags };
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	unsigned int tries = 0;
 	int err;
 
 	if (fd < 0)
 		return -errno;
 	memcpy(request.ifr_name, name, IFNAMSIZ);
-	if (ioctl(fd, TUNSETIFF, &request) < 0) {
-		err = -errno;
+	do
+		err = ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : 0;
+	while (pv_busy_try_again(err, &tries));
+	if (err) {
 		close(fd);
 		return err;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The user-mode network: what it is made from. */
 #define _GNU_SOURCE
+#include "hosted/backends/busy.h"
 #include "hosted/backends/net_user.h"
 
 #include <arpa/inet.h>
@@ -195,17 +196,20 @@ static int add_forward(const struct pv_user *user, struct pv_wire_opening *openi
                        const SlirpConfig *config, const char *text)
 {
 	struct forward forward = { .guest = config->vdhcp_start };
+	unsigned int tries = 0;
 
 	if (!parse_forward(text, &forward))
 		return pv_wire_refuse(opening, -EINVAL,
 		                      "hostfwd=%s: is not of the form "
 		                      "tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT",
 		                      text);
-	errno = EINVAL;
-	if (user->api->add_hostfwd(user->slirp, forward.is_udp, forward.host,
-	                           (int)forward.host_port, forward.guest,
-	                           (int)forward.guest_port) == 0)
-		return 0;
+	do {
+		errno = EINVAL;
+		if (user->api->add_hostfwd(user->slirp, forward.is_udp, forward.host,
+		                           (int)forward.host_port, forward.guest,
+		                           (int)forward.guest_port) == 0)
+			return 0;
+	} while (pv_busy_try_again(-errno, &tries));
 	return pv_wire_refuse(opening, -errno, "hostfwd=%s: the host's port cannot be had: %s",
 	                      text, strerror(errno));
 }

@@ -48,6 +48,18 @@ class Serial(Case):
                     if entry['qom-path'] == path]
         return {stat['name']: stat['value'] for stat in stats}
 
+    # ---- how it ends ----
+
+    def test_what_was_killed_can_be_started_again_at_once(self):
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            port = taken.getsockname()[1]
+        path = self.path / 'line'
+        for signal in ('kill', 'terminate') * 4:
+            server, _ = self.serve(f'name=a,tcp={port}', f'name=b,socket={path}')
+            getattr(server, signal)()
+            server.wait(PATIENCE_S)
+
     # ---- what it says ----
 
     def test_wishes_that_cannot_be_fulfilled_are_named(self):
