@@ -219,17 +219,31 @@ static const char *after(const char *text, const char *prefix)
 	return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
+/*
+ * Takes off what query-chardev adds to an address. A path that somebody wrote is as it is, and one
+ * behind "unix:" may have the same in the name of a folder.
+ */
+static void take_off_options(const struct pv_attach_place *place, char *text)
+{
+	char *options = NULL;
+
+	if (!place->port && !after(text, "unix:") && !after(text, "tcp:"))
+		return;
+	for (char *at = text; (at = strstr(at, ",server")); at++)
+		if (!strchr(at, '/'))
+			options = at;
+	if (options)
+		*options = '\0';
+}
+
 /* As query-chardev writes it, ours or QEMU's, or as people write it. */
 static int connect_named(struct pv_attach_place *place, char sentence[static PV_SENTENCE_BYTES])
 {
 	const char *text = place->path, *rest = after(text, "disconnected:");
-	char *end;
 
 	if (rest)
 		memmove(place->path, rest, strlen(rest) + 1);
-	end = strstr(place->path, ",server");
-	if (end)
-		*end = '\0';
+	take_off_options(place, place->path);
 	if ((rest = after(text, "unix:")))
 		return connect_unix(rest, sentence);
 	if ((rest = after(text, "pty:")))

@@ -368,6 +368,22 @@ class ByName(Case):
         self.server()
         self.visits(f"disconnected:unix:{self.path},server=on")
 
+    def test_a_path_may_say_server_itself(self):
+        folder = self.folder / "a,server"
+        folder.mkdir()
+        self.path = folder / "port,server"
+        self.server()
+        terminal = self.attach(self.path)
+        terminal.types(b"hello")
+        terminal.shows(b"hello")
+        self.leaves(terminal)
+        self.visits(f"disconnected:unix:{self.path},server=on")
+
+    def test_people_may_write_it_as_query_chardev_does(self):
+        self.server()
+        self.leaves(self.attach(f"unix:{self.path},server=on"))
+        self.leaves(self.attach(f"unix:{self.path},server"))
+
     def test_a_pseudo_terminal_is_found_and_has_its_size_itself(self):
         bridge = self.bridge("pty")
         self.visits(bridge.place)
