@@ -50,7 +50,7 @@ static void take_keys(struct line_stdio *line)
 	ssize_t got = 0;
 
 	while (got >= 0 && pv_byte_ring_room(&line->typed) >= sizeof(keys)) {
-		got = read(STDIN_FILENO, keys, sizeof(keys));
+		got = read(line->fd.in_fd, keys, sizeof(keys));
 		if (got == 0 || (got < 0 && errno != EINTR))
 			break;
 		for (ssize_t i = 0; i < got; i++)
@@ -109,7 +109,7 @@ static void rung(struct pv_line_base *base)
 static int start(struct pv_line_base *base)
 {
 	struct line_stdio *line = (struct line_stdio *)base;
-	int err = line->fd.in_fd >= 0 ? pv_line_fd_watch(&line->fd, STDIN_FILENO) : 0;
+	int err = line->fd.in_fd >= 0 ? pv_line_fd_watch(&line->fd, line->fd.in_fd) : 0;
 
 	if (!err)
 		look_at_size(line);
@@ -173,8 +173,8 @@ int pv_line_stdio_open(struct pv_line_opening *opening)
 		                 "stdio: it is in use already; give one of the two another kind");
 	if (!take_keyboard(line, opening->options))
 		return pv_line_no_memory(opening);
-	line->fd.in_fd = STDIN_FILENO;
-	line->fd.out_fd = STDOUT_FILENO;
+	line->fd.in_fd = pv_terminal_input();
+	line->fd.out_fd = pv_terminal_output();
 	pv_line_is_always_there(&line->fd.base);
 	snprintf(line->fd.base.text, sizeof(line->fd.base.text), "stdio");
 	return 0;

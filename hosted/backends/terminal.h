@@ -7,7 +7,9 @@
  * (SIGTSTP), too, and raw again when that goes on in the foreground. SIGKILL and SIGSTOP leave no
  * time for that.
  *
- * What stands in its place, a pipe or a file, is only made not to wait.
+ * What stands in its place, a pipe or a file, is only made not to wait. Where that can be, it is an
+ * open file of our own that does not wait, so that those who share standard input and output with
+ * us neither notice nor can disturb that.
  */
 #ifndef PV_HOSTED_TERMINAL_H
 #define PV_HOSTED_TERMINAL_H
@@ -25,12 +27,19 @@ struct pv_terminal_wish {
 };
 
 /*
- * The main thread, as all here. False when somebody has it already. Standard input need not be a
- * terminal.
+ * The main thread, as all here, before it is in a sandbox. False when somebody has it already.
+ * Standard input need not be a terminal.
  */
 bool pv_terminal_take(const struct pv_terminal_wish *wish);
-/* Nothing when nobody has it. */
+/* Nothing when nobody has it. Nobody may use its descriptors any more. */
 void pv_terminal_give_back(void);
+
+/*
+ * Who has it: the descriptors to read from and to write to, which do not wait. They are good until
+ * it is given back, and are closed by that.
+ */
+int pv_terminal_input(void);
+int pv_terminal_output(void);
 
 /* Signal handlers that will end the process: it is as it was, if we have it. */
 void pv_terminal_put_back(void);

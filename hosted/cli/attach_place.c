@@ -116,8 +116,8 @@ static int wrong(const char *path, int err, char sentence[static PV_SENTENCE_BYT
 	return -1;
 }
 
-static int connect_to(const char *name, const struct sockaddr *address, socklen_t bytes,
-                      char sentence[static PV_SENTENCE_BYTES])
+/* Returns the descriptor, or -errno. */
+static int connect_to(const struct sockaddr *address, socklen_t bytes)
 {
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int err;
@@ -127,17 +127,29 @@ static int connect_to(const char *name, const struct sockaddr *address, socklen_
 	err = errno;
 	if (fd >= 0)
 		close(fd);
-	return wrong(name, err, sentence);
+	return -err;
 }
 
 static int connect_unix(const char *path, char sentence[static PV_SENTENCE_BYTES])
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return wrong(path, ENAMETOOLONG, sentence);
 	strcpy(address.sun_path, path);
-	return connect_to(path, (const struct sockaddr *)&address, sizeof(address), sentence);
+	fd = connect_to((const struct sockaddr *)&address, sizeof(address));
+	return fd >= 0 ? fd : wrong(path, -fd, sentence);
+}
+
+/* One after another: a name often stands for addresses of which only some are listened on. */
+static int connect_to_any(const struct addrinfo *found)
+{
+	int fd = -EADDRNOTAVAIL;
+
+	for (; found && fd < 0; found = found->ai_next)
+		fd = connect_to(found->ai_addr, found->ai_addrlen);
+	return fd;
 }
 
 /* HOST:PORT, where an address of IPv6 is in brackets. */
@@ -162,9 +174,9 @@ static int connect_tcp(const char *text, char sentence[static PV_SENTENCE_BYTES]
 		pv_sentence_wrong(sentence, "%s: %s", text, gai_strerror(err));
 		return -1;
 	}
-	fd = connect_to(text, found->ai_addr, found->ai_addrlen, sentence);
+	fd = connect_to_any(found);
 	freeaddrinfo(found);
-	return fd;
+	return fd >= 0 ? fd : wrong(text, -fd, sentence);
 }
 
 /* Bytes go through it as they are, whoever used it before. */
@@ -207,17 +219,31 @@ static const char *after(const char *text, const char *prefix)
 	return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
+/*
+ * Takes off what query-chardev adds to an address. A path that somebody wrote is as it is, and one
+ * behind "unix:" may have the same in the name of a folder.
+ */
+static void take_off_options(const struct pv_attach_place *place, char *text)
+{
+	char *options = NULL;
+
+	if (!place->port && !after(text, "unix:") && !after(text, "tcp:"))
+		return;
+	for (char *at = text; (at = strstr(at, ",server")); at++)
+		if (!strchr(at, '/'))
+			options = at;
+	if (options)
+		*options = '\0';
+}
+
 /* As query-chardev writes it, ours or QEMU's, or as people write it. */
 static int connect_named(struct pv_attach_place *place, char sentence[static PV_SENTENCE_BYTES])
 {
 	const char *text = place->path, *rest = after(text, "disconnected:");
-	char *end;
 
 	if (rest)
 		memmove(place->path, rest, strlen(rest) + 1);
-	end = strstr(place->path, ",server");
-	if (end)
-		*end = '\0';
+	take_off_options(place, place->path);
 	if ((rest = after(text, "unix:")))
 		return connect_unix(rest, sentence);
 	if ((rest = after(text, "pty:")))

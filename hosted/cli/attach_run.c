@@ -33,6 +33,7 @@ struct talk {
 	struct pv_attach_session *session;
 	struct flow in, out; /* seen from the port */
 	int resized_fd;
+	bool has_keys; /* the input can be read without waiting */
 	bool is_typed; /* what goes in */
 	bool is_left;  /* by the escape key */
 };
@@ -95,13 +96,16 @@ static void look_for_escape(struct talk *talk, size_t from)
 	talk->is_left = true;
 }
 
-/* Keys are read ahead: the escape key is heard whether the port takes the others or not. */
+/*
+ * Keys are read ahead: the escape key is heard whether the port takes the others or not. An input
+ * that we share with others may have been made to wait by one of them.
+ */
 static void carry_in(struct talk *talk)
 {
 	struct flow *in = &talk->in;
 	size_t before = in->next;
 
-	if (wants_to_read(in)) {
+	if (talk->has_keys) {
 		read_some(in);
 		look_for_escape(talk, before);
 	}
@@ -181,7 +185,7 @@ static void mind_resize(struct talk *talk)
 /* ---- both ways ---- */
 
 /* Returns whether something happened before the time was over. */
-static bool await(const struct talk *talk, int patience_ms)
+static bool await(struct talk *talk, int patience_ms)
 {
 	const struct flow *in = &talk->in, *out = &talk->out;
 	struct pollfd ready[] = {
@@ -192,11 +196,14 @@ static bool await(const struct talk *talk, int patience_ms)
 		{ .fd = is_empty(out) ? -1 : out->to, .events = POLLOUT },
 		{ .fd = talk->resized_fd, .events = POLLIN },
 	};
+	int happened;
 
 	/* A peer that has gone says so for ever: it is not asked while it waits for our output. */
 	if (ready[1].events == 0)
 		ready[1].fd = -1;
-	return poll(ready, sizeof(ready) / sizeof(ready[0]), patience_ms) != 0;
+	happened = poll(ready, sizeof(ready) / sizeof(ready[0]), patience_ms);
+	talk->has_keys = happened > 0 && ready[0].revents;
+	return happened != 0;
 }
 
 static bool is_over(const struct talk *talk)
@@ -214,7 +221,7 @@ static int patience_ms(const struct talk *talk)
 	return talk->session->linger_s * 1000;
 }
 
-/* A descriptor that is not ready says so: that is cheaper than to be told which one is. */
+/* What is not ready and does not wait says so: that is cheaper than to be told which one is. */
 static void carry(struct talk *talk)
 {
 	while (!is_over(talk) && await(talk, patience_ms(talk))) {
@@ -252,9 +259,7 @@ bool pv_attach_run(struct pv_attach_session *session, char sentence[static PV_SE
 		                               .arg = &talk };
 
 	talk.session = session;
-	talk.in.from = STDIN_FILENO;
 	talk.in.to = talk.out.from = session->fd;
-	talk.out.to = STDOUT_FILENO;
 	talk.resized_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (talk.resized_fd < 0)
 		return pv_sentence_wrong(sentence, "%s", strerror(errno));
@@ -262,6 +267,8 @@ bool pv_attach_run(struct pv_attach_session *session, char sentence[static PV_SE
 	signal(SIGPIPE, SIG_IGN);
 	tell_size(session);
 	pv_terminal_take(&wish);
+	talk.in.from = pv_terminal_input();
+	talk.out.to = pv_terminal_output();
 	carry(&talk);
 	pv_terminal_give_back();
 	close(talk.resized_fd);

@@ -21,8 +21,8 @@ static bool open_stdio(struct pv_console *console, char sentence[static PV_SENTE
 	console->is_stdio = pv_terminal_take(&wish);
 	if (!console->is_stdio)
 		return pv_sentence_wrong(sentence, "option '--console': stdio is in use already");
-	console->in_fd = STDIN_FILENO;
-	console->out_fd = STDOUT_FILENO;
+	console->in_fd = pv_terminal_input();
+	console->out_fd = pv_terminal_output();
 	return true;
 }
 

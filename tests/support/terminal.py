@@ -31,6 +31,14 @@ def reads(descriptor, enough, limit_s=PATIENCE_S):
     return data
 
 
+def wait_until(is_so):
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.005)
+
+
 # A shell's job in the background is deaf to the second and the third, and hands that on.
 HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP)
 
@@ -70,6 +78,10 @@ class Terminal:
     def flags(self):
         return fcntl.fcntl(self.slave, fcntl.F_GETFL)
 
+    def make_wait(self):
+        """As any program does that has the same open file for its input or output."""
+        fcntl.fcntl(self.slave, fcntl.F_SETFL, self.flags() & ~os.O_NONBLOCK)
+
     def is_raw(self):
         return not self.modes()[3] & (termios.ICANON | termios.ECHO)
 
@@ -77,11 +89,7 @@ class Terminal:
         return self.modes() == self.before and not self.flags() & os.O_NONBLOCK
 
     def wait_until(self, is_so):
-        deadline = time.monotonic() + PATIENCE_S
-        while not is_so():
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            time.sleep(0.005)
+        wait_until(is_so)
 
     def set_size(self, columns, rows):
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -18,7 +18,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 # pylint: disable=wrong-import-position
 from fake_qmp import FakeQmp
-from terminal import PATIENCE_S, Bridge, Terminal
+from terminal import PATIENCE_S, Bridge, Terminal, reads
 
 PROGRAM, BRIDGE = map(os.path.abspath, sys.argv[1:])
 LEAVE = b"\x1d"
@@ -164,6 +164,51 @@ class InATerminal(Case):
         self.assertEqual(terminal.ends(), 0)
         self.assertTrue(terminal.is_as_before())
 
+    def test_another_program_may_make_the_terminal_wait(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.path))
+            listener.listen()
+            terminal = self.attach(self.path)
+            with listener.accept()[0] as port:
+                terminal.make_wait()
+                for words in (b"one", b"two", b"three"):
+                    port.sendall(words)
+                    terminal.shows(words)
+                self.leaves(terminal)
+
+    def test_two_in_one_terminal_do_not_disturb_each_other(self):
+        gate = self.folder / "gate"
+        os.mkfifo(gate)
+        paths = [self.folder / name for name in ("first", "second")]
+        listeners = [socket.socket(socket.AF_UNIX) for _ in paths]
+        for listener, path in zip(listeners, paths):
+            self.addCleanup(listener.close)
+            listener.bind(str(path))
+            listener.listen()
+        terminal = Terminal("sh", "-c", 'exec 3<&0; "$0" attach "$1" <&3 & cat "$2"; '
+                            'exec "$0" attach "$3"', PROGRAM, paths[0], gate, paths[1])
+        self.addCleanup(terminal.close)
+        first, _ = listeners[0].accept()
+        self.addCleanup(first.close)
+        first.sendall(b"I am the first")
+        terminal.shows(b"I am the first")
+        gate.write_bytes(b"")
+        second, _ = listeners[1].accept()
+        self.addCleanup(second.close)
+        second.sendall(b"I am the second")
+        terminal.shows(b"I am the second")
+        first.close()
+        terminal.wait_until(lambda: not terminal.is_raw())
+        for words in (b"one", b"two", b"three"):
+            second.sendall(words)
+            terminal.shows(words)
+
+    def test_others_see_nothing_of_its_not_waiting(self):
+        self.server()
+        terminal = self.attach(self.path)
+        self.assertFalse(terminal.flags() & os.O_NONBLOCK)
+        self.leaves(terminal)
+
     def test_a_second_one_is_told_that_there_is_a_first(self):
         bridge = self.server()
         terminal = self.attach(self.path)
@@ -175,6 +220,15 @@ class InATerminal(Case):
 
 
 class BetweenPipes(Case):
+    def starts(self, stdin, stdout, *words):
+        # pylint: disable=consider-using-with
+        program = subprocess.Popen([PROGRAM, "attach", self.path, *words], stdin=stdin,
+                                   stdout=stdout)
+        self.addCleanup(lambda: program.stdout and program.stdout.close())
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        return program
+
     def test_all_comes_back(self):
         self.server()
         data = os.urandom(3 << 19).hex().encode()
@@ -219,6 +273,46 @@ class BetweenPipes(Case):
             run = self.piped(self.path, data=b"x" * (4 << 20), status=1)
             self.assertIn(b"hung up before it had all of the input", run.stderr)
             thread.join()
+
+    def test_a_named_pipe_whose_writer_has_gone_has_an_end(self):
+        self.server()
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        pipe.write_bytes(b"hello")
+        run = subprocess.run([PROGRAM, "attach", self.path, "--linger", "1"], stdin=reader,
+                             capture_output=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual((run.returncode, run.stdout), (0, b"hello"))
+
+    def test_another_program_may_make_an_input_wait_that_cannot_be_opened_again(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.path))
+            listener.listen()
+            ours, theirs = socket.socketpair()
+            self.addCleanup(ours.close)
+            self.addCleanup(theirs.close)
+            program = self.starts(theirs, subprocess.PIPE)
+            with listener.accept()[0] as port:
+                for words in (b"one", b"two", b"three"):
+                    port.sendall(words)
+                    self.assertEqual(reads(program.stdout.fileno(), words.__eq__), words)
+                    os.set_blocking(theirs.fileno(), True)
+            self.assertEqual(program.wait(PATIENCE_S), 0)
+
+    def test_the_master_of_a_terminal_is_an_input_too(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.path))
+            listener.listen()
+            master, slave = os.openpty()
+            self.addCleanup(os.close, master)
+            self.addCleanup(os.close, slave)
+            program = self.starts(master, subprocess.DEVNULL, "--no-raw")
+            with listener.accept()[0] as port:
+                port.settimeout(PATIENCE_S)
+                os.write(slave, b"hello")
+                self.assertEqual(port.recv(100), b"hello")
+            self.assertEqual(program.wait(PATIENCE_S), 0)
 
     def test_the_escape_key_is_a_byte_like_others(self):
         self.server()
@@ -273,6 +367,22 @@ class ByName(Case):
     def test_a_socket_of_qemu_is_found(self):
         self.server()
         self.visits(f"disconnected:unix:{self.path},server=on")
+
+    def test_a_path_may_say_server_itself(self):
+        folder = self.folder / "a,server"
+        folder.mkdir()
+        self.path = folder / "port,server"
+        self.server()
+        terminal = self.attach(self.path)
+        terminal.types(b"hello")
+        terminal.shows(b"hello")
+        self.leaves(terminal)
+        self.visits(f"disconnected:unix:{self.path},server=on")
+
+    def test_people_may_write_it_as_query_chardev_does(self):
+        self.server()
+        self.leaves(self.attach(f"unix:{self.path},server=on"))
+        self.leaves(self.attach(f"unix:{self.path},server"))
 
     def test_a_pseudo_terminal_is_found_and_has_its_size_itself(self):
         bridge = self.bridge("pty")

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The line of the program's own terminal, in a terminal that is watched: line_stdio.py BRIDGE."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 # pylint: disable=wrong-import-position
-from terminal import Bridge, reads
+from terminal import PATIENCE_S, Bridge, reads, wait_until
 
 BRIDGE = os.path.abspath(sys.argv.pop(1))
 ESCAPE = b"\x01"
@@ -49,6 +51,57 @@ class Stdio(unittest.TestCase):
         bridge = self.bridge()
         bridge.terminal.set_size(132, 50)
         self.assertEqual(bridge.says(), "size 132 50")
+
+    def goes_on(self, bridge, columns=132):
+        """Its loop is in no call that waits."""
+        bridge.terminal.set_size(columns, 50)
+        self.assertEqual(bridge.says(), f"size {columns} 50")
+
+    def test_others_may_make_the_keyboard_wait(self):
+        for words in ((), ("escape",)):
+            bridge = self.bridge(*words)
+            bridge.terminal.make_wait()
+            bridge.terminal.types(b"hello")
+            bridge.terminal.shows(b"hello")
+            self.goes_on(bridge)
+
+    def test_others_may_make_the_screen_wait(self):
+        for words in ((), ("escape",)):
+            bridge = self.bridge(*words)
+            bridge.terminal.make_wait()
+            os.set_blocking(bridge.terminal.master, False)
+            refused = 0
+            # Then both ways are full, as nobody looks at what is shown.
+            for columns in range(100, 1000):
+                try:
+                    bridge.terminal.types(b"x" * 4000)
+                    refused = 0
+                except BlockingIOError:
+                    refused += 1
+                self.goes_on(bridge, columns)
+                if refused == 3:
+                    break
+            self.assertEqual(refused, 3)
+
+    def test_others_are_not_kept_from_waiting(self):
+        bridge = self.bridge()
+        self.assertFalse(bridge.terminal.flags() & os.O_NONBLOCK)
+
+    def test_a_file_is_written_where_it_was(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"before ")
+            file.flush()
+            bridge = Bridge(BRIDGE, "stdio", stdin=subprocess.PIPE, stdout=file)
+            self.addCleanup(bridge.close)
+            bridge.process.stdin.write(b"after")
+            bridge.process.stdin.flush()
+            wait_until(lambda: os.fstat(file.fileno()).st_size >= 12)
+            bridge.process.stdin.write(b"Q")
+            bridge.process.stdin.flush()
+            self.assertEqual(bridge.process.wait(PATIENCE_S), 0)
+            self.assertFalse(fcntl.fcntl(file, fcntl.F_GETFL) & os.O_NONBLOCK)
+            file.seek(0)
+            self.assertEqual(file.read(), b"before after")
 
     def ends(self, key, *status):
         for words in ((), ("escape",)):
