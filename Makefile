@@ -41,4 +41,4 @@ format:
 	@tools/format.sh
 
 clean:
-	rm -rf build build-san build-clang build-i686 build-s390x
+	rm -rf build build-san build-clang build-fuzz build-i686 build-s390x

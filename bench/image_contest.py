@@ -4,17 +4,17 @@ machine or in the box, the file of all figures and the tables of their medians."
 
 import csv
 import os
-import signal
 import sys
 
 import box_turn
 import image_machines
+import program
 from image_machines import IMAGE, LIMIT_S, PARAVANE, median
 
 # Who takes part: ours, which is compared with the others, first.
 MONITORS = ("paravane", "microvm", "q35")
 RESULTS = os.path.abspath(os.environ.get("BENCH_RESULTS", os.path.join(box_turn.ROOT, "build/bench")))
-NAME = f"bench/{os.path.basename(sys.argv[0])}"
+NAME = program.NAME
 
 
 def choose(words, names):
@@ -51,7 +51,7 @@ def show_table(found, keys, rows, title, figure, form, *, scale=1, width=26, pla
 def run(columns, *, chosen, take_turn, take_turn_here, show, needed=(IMAGE,)):
     """The whole program. The words of its command line choose rows; each turn's figures, of these columns, are
     `take_turn(number, rows, direct)`; of --here it is `take_turn_here(word...)`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    program.begin(takes_words=True)
     if sys.argv[1:2] == ["--here"]:
         take_turn_here(*sys.argv[2:])
         return

@@ -92,9 +92,10 @@ static int set_net6(SlirpConfig *config, struct pv_wire_opening *opening)
 	unsigned int bits;
 
 	if (!parse_net(text, AF_INET6, &net, &bits) || bits != NET6_BITS)
-		return pv_wire_refuse(opening, -EINVAL,
-		                      "net6=%s: is no IPv6 prefix of %u bits such as " NET6_DEFAULT,
-		                      text, NET6_BITS);
+		return pv_wire_refuse(
+			opening, -EINVAL,
+			"ip6net=%s: is no IPv6 prefix of %u bits such as " NET6_DEFAULT, text,
+			NET6_BITS);
 	memset(net.s6_addr + NET6_BITS / 8, 0, sizeof(net.s6_addr) - NET6_BITS / 8);
 	config->in6_enabled = !opening->options->has_no_ipv6;
 	config->vprefix_addr6 = config->vhost6 = config->vnameserver6 = net;

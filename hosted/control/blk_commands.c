@@ -119,6 +119,11 @@ static void block_resize(struct pv_qmp_request *request, void *arg, struct json_
 		            "Parameters 'device' and 'node-name' exclude each other");
 		return;
 	}
+	if (!disk && !device && !node) {
+		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
+		            "there are several disks: give 'device', which query-block lists");
+		return;
+	}
 	if (!disk) {
 		pv_qmp_fail(request, PV_QMP_GENERIC_ERROR,
 		            "there is no such disk; query-block lists them");

@@ -16,6 +16,12 @@ struct text {
 	size_t bytes;
 };
 
+/* What else is as large has been taken for the file by mistake: an image, say. */
+static bool begins_an_object(const struct text *text)
+{
+	return text->start[strspn(text->start, " \t\r\n")] == '{';
+}
+
 static bool read_all(struct text *text, char sentence[static PV_SENTENCE_BYTES])
 {
 	FILE *file = fopen(text->path, "re");
@@ -30,9 +36,10 @@ static bool read_all(struct text *text, char sentence[static PV_SENTENCE_BYTES])
 		return pv_sentence_wrong(sentence, "option '%s': cannot read %s: %s", text->option,
 		                         text->path, strerror(error));
 	if (text->bytes > PV_JSON_FILE_BYTES)
-		return pv_sentence_wrong(sentence,
-		                         "option '%s': %s is larger than %u bytes; split it",
-		                         text->option, text->path, PV_JSON_FILE_BYTES);
+		return pv_sentence_wrong(sentence, "option '%s': %s is larger than %u bytes; %s",
+		                         text->option, text->path, PV_JSON_FILE_BYTES,
+		                         begins_an_object(text) ? "split it"
+		                                                : "give a file of JSON");
 	return true;
 }
 

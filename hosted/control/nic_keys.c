@@ -283,6 +283,11 @@ static bool are_good(const char *option, const struct pv_nic_options *o,
 		                         "option '--%s': ipv4=off and ipv6=off leave nothing; "
 		                         "leave one of them on",
 		                         option);
+	if (o->kind == PV_NET_WIRE_STREAM && o->is_server && o->reconnect_ms)
+		return pv_sentence_wrong(sentence,
+		                         "option '--%s': 'reconnect-ms' goes with server=off; "
+		                         "leave it out",
+		                         option);
 	return are_keys_its_own(option, o, sentence);
 }
 
@@ -303,18 +308,20 @@ static void list_keys(struct pv_option table[static PV_OPTION_KEYS_MAX], unsigne
 	pv_options_add_keys(table, &count, pv_nic_switch_group.options);
 }
 
-static bool find_kind(const char *option, const char *text, unsigned int *kind,
-                      char sentence[static PV_SENTENCE_BYTES])
+/* Who brings `more` keys is a machine, and takes the two by whose devices others work by itself. */
+static bool find_kind(const char *option, const struct pv_option *more, const char *text,
+                      unsigned int *kind, char sentence[static PV_SENTENCE_BYTES])
 {
 	for (unsigned int i = 0; i < KINDS; i++)
 		if (strcmp(kinds[i], text) == 0) {
 			*kind = i;
 			return true;
 		}
-	return pv_sentence_wrong(sentence,
-	                         "option '--%s' begins with user, tap, stream, dgram, null or "
-	                         "echo, not '%.64s'",
-	                         option, text);
+	return pv_sentence_wrong(
+		sentence,
+		"option '--%s' begins with user, tap, stream, dgram, null%s echo%s, "
+		"not '%.64s'",
+		option, more ? "," : " or", more ? ", vhost-user or vhost-kernel" : "", text);
 }
 
 bool pv_nic_parse(const char *option, const struct pv_option *more, struct pv_nic_options *options,
@@ -326,7 +333,7 @@ bool pv_nic_parse(const char *option, const struct pv_option *more, struct pv_ni
 	options->option = option;
 	if (keys)
 		*keys++ = '\0';
-	if (!find_kind(option, text, &options->kind, sentence))
+	if (!find_kind(option, more, text, &options->kind, sentence))
 		return false;
 	list_keys(table, options->kind, more);
 	return (!keys || pv_options_parse_keys(option, table, options, keys, sentence)) &&

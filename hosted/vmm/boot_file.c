@@ -48,6 +48,9 @@ static bool read_head(struct pv_boot_file *file, char sentence[static PV_SENTENC
 	if (fstat(file->fd, &stat) < 0)
 		return pv_sentence_wrong(sentence, "option '--%s': %s: %s", file->option,
 		                         file->path, strerror(errno));
+	if (S_ISDIR(stat.st_mode))
+		return pv_sentence_wrong(sentence, "option '--%s': %s is a folder; give a file",
+		                         file->option, file->path);
 	if (!S_ISREG(stat.st_mode) || stat.st_size == 0)
 		return pv_sentence_wrong(sentence,
 		                         "option '--%s': %s cannot be read whole; give a "

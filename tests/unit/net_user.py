@@ -256,7 +256,7 @@ class TheUserNetwork(unittest.TestCase):
         self.assertEqual(self.refused('net=10.0.2.0/30'), 'net=10.0.2.0/30: is no IPv4 network such '
                          'as 10.0.2.0/24, of 8 to 27 bits')
         self.assertIn('net=ten', self.refused('net=ten'))
-        self.assertIn('net6=fec0::/48', self.refused('net6=fec0::/48'))
+        self.assertIn('ip6net=fec0::/48: is no IPv6 prefix', self.refused('net6=fec0::/48'))
         self.assertEqual(self.refused('dns=example.org'), 'dns=example.org: is no IPv4 address')
         self.assertIn('one of the two', self.refused('no-ipv4', 'no-ipv6'))
         self.assertIn('mtu=60', self.refused('mtu=60'))

@@ -133,6 +133,8 @@ static void keys_go_with_their_kind(void **state)
 	refuse("tap,hostfwd=tcp::1-:2", "'hostfwd' goes with user, not with tap");
 	refuse("tap,restrict=on", "'restrict' goes with user, not with tap");
 	refuse("null,path=x", "'path' goes with stream, not with null");
+	refuse("stream,path=x,server=on,reconnect-ms=10",
+	       "'reconnect-ms' goes with server=off; leave it out");
 	refuse("stream,path=x,local-path=y", "'local-path' goes with dgram, not with stream");
 	refuse("dgram,path=x,local-path=y,reconnect-ms=5", "'reconnect-ms' goes with stream");
 	refuse("echo,steer=device", "'steer' goes with tap, not with echo");

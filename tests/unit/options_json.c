@@ -338,6 +338,9 @@ static void depth_and_size_are_bounded(void **state)
 	json_object_put(read);
 	assert_file_refused(large, PV_JSON_FILE_BYTES + 1,
 	                    "is larger than 1048576 bytes; split it");
+	memset(large, 0, 2);
+	assert_file_refused(large, PV_JSON_FILE_BYTES + 1,
+	                    "is larger than 1048576 bytes; give a file of JSON");
 	free(large);
 	memset(deep + strlen(deep), '[', 100);
 	assert_null(read_bytes(deep, strlen(deep)));

@@ -33,7 +33,7 @@ class Run(unittest.TestCase):
     def test_a_kernel_is_needed(self):
         self.refused([], "no kernel: give --kernel FILE")
         self.refused(["--kernel", "/nowhere"], "option '--kernel': /nowhere: No such file")
-        self.refused(["--kernel", "/"], "option '--kernel': / cannot be read whole")
+        self.refused(["--kernel", "/"], "option '--kernel': / is a folder; give a file")
         self.refused(["--kernel", self.file("empty", b"")], "cannot be read whole")
         for name, content in (("text", b"this is no kernel\n" * 1000), ("elf", b"\x7fELF"),
                               ("short", b"\0" * 510 + b"\x55\xaa")):
@@ -105,8 +105,8 @@ class Run(unittest.TestCase):
         self.refused(["--kernel", "/nowhere", "--net", "vhost-user"], "option '--net': vhost-user needs path=SOCKET")
 
     def test_a_network_is_of_a_kind_with_its_keys(self):
-        for value, words in (("bridge", "option '--net' begins with user, tap, stream, dgram, null or echo, not "
-                              "'bridge'"),
+        for value, words in (("bridge", "option '--net' begins with user, tap, stream, dgram, null, echo, "
+                              "vhost-user or vhost-kernel, not 'bridge'"),
                              ("", "option '--net' needs a value"),
                              ("null,mtu=5", "option '--net': 'mtu' takes"),
                              ("null,bus=isa", "option '--net': 'bus' takes pci or mmio"),

@@ -88,7 +88,8 @@ class File(Disks):
         nameless, named = self.ask(
             {'execute': 'block_resize', 'arguments': {'size': 2 << 20}},
             {'execute': 'block_resize', 'arguments': {'size': 2 << 20, 'device': 'b'}})
-        self.assertEqual(nameless['error']['class'], 'GenericError')
+        self.assertEqual(nameless['error'], {'class': 'GenericError', 'desc': "there are several disks: give "
+                                             "'device', which query-block lists"})
         self.assertEqual(named, {'return': {}})
         self.assertEqual(self.disk.stat().st_size, 2 << 20)
 
@@ -182,7 +183,7 @@ class Wrong(Disks):
     def test_a_file_that_cannot_be_read_or_is_too_large_is_named(self):
         self.assertEqual(self.refuse_serve('--config', self.config),
                          f"option '--config': cannot read {self.config}: No such file or directory")
-        self.write(' ' * (1 << 20) + '{}')
+        self.write('{}' + ' ' * (1 << 20))
         self.assertEqual(self.refuse_serve('--config', self.config),
                          f"option '--config': {self.config} is larger than 1048576 bytes; split it")
 
