@@ -117,8 +117,12 @@ def median(found, figure, **row):
 def turn_direct(command):
     """A turn on this machine; returns its figures."""
     lines = box_turn.Lines()
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    lines.write(done.stdout)
-    if done.returncode:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            lines.write(process.communicate()[0])
+        except BaseException:
+            process.terminate()  # not killed: it has things of its own to end
+            raise
+    if process.returncode:
         sys.exit(f"{os.path.basename(sys.argv[0])}: a turn did not come through")
     return lines.figures
