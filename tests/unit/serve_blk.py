@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
@@ -21,12 +22,28 @@ class Sentences(Case):
         self.assertEqual(self.refuse(), 'paravane: no command given; --help lists what there is')
         self.assertEqual(self.refuse('srve', 'blk'),
                          "paravane: unknown command 'srve blk'; did you mean 'serve blk'?")
-        self.assertEqual(self.refuse('serve'),
-                         "paravane: unknown command 'serve'; did you mean 'serve balloon'?")
+        self.assertEqual(self.refuse(''), "paravane: unknown command ''; --help lists what there is")
+        self.assertEqual(self.refuse('serve', 'blkk'),
+                         "paravane: unknown command 'serve blkk'; did you mean 'serve blk'?")
         self.assertEqual(self.refuse('--verison'),
                          "paravane: unknown option '--verison'; did you mean '--version'?")
         self.assertEqual(self.refuse_serve('--blk-fil', 'x'),
                          "unknown option '--blk-fil'; did you mean '--blk-file'?")
+
+    def test_half_a_command_names_its_other_halves(self):
+        devices = {'serve': ['balloon', 'blk', 'net', 'rng', 'serial'],
+                   'bench': ['blk', 'net', 'serial']}
+        for word, halves in devices.items():
+            sentence = f"paravane: '{word}' is followed by a device: {', '.join(halves[:-1])} or {halves[-1]}"
+            self.assertEqual(self.refuse(word), sentence)
+            self.assertEqual(self.refuse(word, '--qmp', 'x'), sentence)
+            for option in ('--help', '-h'):
+                done = subprocess.run([PROGRAM, word, option], check=True, capture_output=True, text=True)
+                self.assertEqual(done.stderr, '')
+                every = subprocess.run([PROGRAM, '--help'], check=True, capture_output=True, text=True).stdout
+                self.assertEqual([line for line in done.stdout.splitlines() if line.startswith('  ')],
+                                 [line for line in every.splitlines() if line.startswith(f'  {word} ')])
+                self.assertEqual(re.findall(f'^  {word} ([a-z]+) ', done.stdout, re.MULTILINE), halves)
 
     def test_what_is_missing_or_too_much_is_named(self):
         disk = ('--blk-file', self.disk)
