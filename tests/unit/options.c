@@ -371,6 +371,26 @@ static void help_is_sorted_within_groups_and_wrapped(void **state)
 	free(text);
 }
 
+static void help_shows_the_longest_argument_whole(void **state)
+{
+#define LONG "type=one|two|three,path=SOCKET,and=MORE,than=ONE,would=THINK[,KEY=VALUE...]"
+	static const struct pv_option options[] = {
+		{ "long", LONG, "much to say", PV_OPTION_FLAG, 0, 0, 0, NULL },
+		{ 0 },
+	};
+	static const struct pv_option_group group = { "Long", options };
+	static const struct pv_option_group *const groups[] = { &group, NULL };
+	const struct pv_command_line line = { "test", "", "", groups, NULL, groups };
+	char *text = help_of(&line);
+
+	(void)state;
+	assert_non_null(
+		strstr(text, "\n  --long " LONG "\n                              much to say\n"));
+	assert_non_null(
+		strstr(text, "\n  long=" LONG "\n                              much to say\n"));
+	free(text);
+}
+
 static size_t longest_line(const char *text)
 {
 	size_t longest = 0;
@@ -455,6 +475,7 @@ int main(void)
 		cmocka_unit_test(choices_and_descriptors_are_checked),
 		cmocka_unit_test(help_is_asked_for_anywhere_but_in_a_value),
 		cmocka_unit_test(help_is_sorted_within_groups_and_wrapped),
+		cmocka_unit_test(help_shows_the_longest_argument_whole),
 		cmocka_unit_test(the_real_tables_fit_a_terminal_and_have_no_name_twice),
 	};
 
