@@ -12,6 +12,9 @@
 
 #define PROGRAM "paravane "
 
+/* A name of the program that begins so goes on with a device, and is the command that serves it. */
+#define PROGRAM_OF_DEVICE "paravane-"
+
 struct command {
 	const char *name; /* with the program's: it becomes argv[0] */
 	const char *summary;
@@ -86,6 +89,19 @@ static const struct command *find(const char *words)
 		if (strcmp(own_name(&commands[i]), words) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+/* NULL: the program is not called by a link of that kind. */
+static const struct command *find_by_link(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+	const char *name = slash ? slash + 1 : program;
+	char words[64];
+
+	if (strncmp(name, PROGRAM_OF_DEVICE, strlen(PROGRAM_OF_DEVICE)) != 0)
+		return NULL;
+	snprintf(words, sizeof(words), "serve %s", name + strlen(PROGRAM_OF_DEVICE));
+	return find(words);
 }
 
 static int fail_command(const char *words)
@@ -163,12 +179,23 @@ static void fill_standard_streams(void)
 		close(fd);
 }
 
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s", command->name);
+	argv[0] = name;
+	return command->run(argc, argv);
+}
+
 static int run(int argc, char **argv)
 {
-	const struct command *command;
-	char words[128], name[32];
+	const struct command *command = argc > 0 ? find_by_link(argv[0]) : NULL;
+	char words[128];
 	bool has_device;
 
+	if (command)
+		return run_command(command, argc, argv);
 	if (argc < 2) {
 		fprintf(stderr, "paravane: no command given; --help lists what there is\n");
 		return EXIT_FAILURE;
@@ -185,10 +212,7 @@ static int run(int argc, char **argv)
 		return half_a_command(words, argv[2]);
 	if (!command)
 		return fail_command(words);
-	snprintf(name, sizeof(name), "%s", command->name);
-	argv += 1 + has_device;
-	argv[0] = name;
-	return command->run(argc - 1 - has_device, argv);
+	return run_command(command, argc - 1 - has_device, argv + 1 + has_device);
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@ import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -97,6 +98,28 @@ class Sentences(Case):
         self.assertRegex(output_of('--version'), r'^paravane \d+\.\d+\.\d+\n$')
         self.assertEqual(json.loads(output_of('serve', 'blk', '--print-capabilities')),
                          {'type': 'block', 'features': ['read-only', 'blk-file']})
+
+    def test_a_link_that_is_named_after_a_device_serves_it(self):
+        def run(name, *words):
+            link = self.path / name
+            link.symlink_to(PROGRAM)
+            return subprocess.run([link, *map(str, words)], check=False, capture_output=True, text=True,
+                                  timeout=PATIENCE_S)
+        for device, kind in (('blk', 'block'), ('net', 'net')):
+            done = run(f'paravane-{device}', '--print-capabilities')
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+            self.assertEqual(json.loads(done.stdout)['type'], kind)
+            with tempfile.TemporaryFile() as file:
+                done = subprocess.run([self.path / f'paravane-{device}', f'--fd={file.fileno()}'], check=False,
+                                      capture_output=True, text=True, pass_fds=[file.fileno()])
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, f'^paravane serve {device}: ')
+            self.assertNotIn('unknown', done.stderr)
+        done = run('paravane-rng', f"--socket-path={self.path / 'no' / 's'}")
+        self.assertRegex(done.stderr, "^paravane serve rng: .*'--socket-path'")
+        # Other names are the program's own.
+        for name in ('paravane-0.1.0', 'paravane-', 'paravane-serve', 'xparavane-blk'):
+            self.assertRegex(run(name, '--version').stdout, r'^paravane \d')
 
     def test_what_cannot_be_printed_is_no_success(self):
         for words in (('--version',), ('serve', 'blk', '--print-capabilities')):
