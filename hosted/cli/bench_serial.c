@@ -122,6 +122,20 @@ static bool workers_create(struct pv_bench_serial *bench, struct pv_bench_worker
 	return true;
 }
 
+/* Of nothing there is no report: its figures would be no one's. */
+static bool has_measured(struct pv_bench_serial *bench)
+{
+	const struct pv_bench_serial_result *result = pv_bench_serial_load_result(bench->load);
+
+	if (bench->plan.mode == PV_BENCH_SERIAL_IN && result->bytes_in == 0)
+		pv_bench_fail(&bench->run, "no byte has come; have somebody write at the port's "
+		                           "other end, as --peer does");
+	else if (result->bytes_in + result->bytes_out == 0)
+		/* What never comes has failed the load: it was too late. */
+		pv_bench_fail(&bench->run, "no byte has come in time; give more --seconds");
+	return !pv_bench_is_aborted(&bench->run);
+}
+
 static void report(struct run *run)
 {
 	struct pv_bench_serial *bench = &run->bench;
@@ -151,7 +165,7 @@ static void run_device(struct run *run)
 	bench->run.unit = "kB/s";
 	bench->run.unit_bytes = 1;
 	pv_bench_run_measure(&bench->run);
-	if (!pv_bench_is_aborted(&bench->run))
+	if (!pv_bench_is_aborted(&bench->run) && has_measured(bench))
 		report(run);
 }
 

@@ -13,14 +13,22 @@ static double mb_per_second(const struct pv_bench_serial_report *report, uint64_
 	return report->result->ns ? (double)bytes / 1e6 / seconds_of(report) : 0;
 }
 
+static uint64_t bytes_of(const struct pv_bench_serial_report *report)
+{
+	return report->plan->mode == PV_BENCH_SERIAL_OUT ? report->result->bytes_out
+	                                                 : report->result->bytes_in;
+}
+
+/* What less than a piece costs says nothing about a whole one. */
+static bool has_pieces(const struct pv_bench_serial_report *report)
+{
+	return bytes_of(report) >= report->plan->write_bytes;
+}
+
 /* A piece is as much as one write: what is read in smaller ones is counted so too. */
 static double per_piece(const struct pv_bench_serial_report *report, double amount)
 {
-	const struct pv_bench_serial_result *result = report->result;
-	uint64_t bytes = report->plan->mode == PV_BENCH_SERIAL_OUT ? result->bytes_out
-	                                                           : result->bytes_in;
-
-	return bytes ? amount * report->plan->write_bytes / (double)bytes : 0;
+	return amount * report->plan->write_bytes / (double)bytes_of(report);
 }
 
 static double quantile_us(const struct pv_bench_serial_report *report, uint32_t per_mille)
@@ -32,6 +40,19 @@ static double quantile_us(const struct pv_bench_serial_report *report, uint32_t 
 static const char *ring_of(const struct pv_bench_serial_report *report)
 {
 	return report->features & VIRTIO_F_RING_PACKED ? "packed" : "split";
+}
+
+static void costs_text(const struct pv_bench_serial_report *report, FILE *to)
+{
+	const struct pv_bench_serial_result *result = report->result;
+
+	fprintf(to, "  per write    %.4f us CPU here, ",
+	        per_piece(report, (double)result->cpu_ns / 1e3));
+	if (report->run->has_backend_cpu)
+		fprintf(to, "%.4f us in the back-end, ",
+		        per_piece(report, (double)report->run->backend_cpu_ns / 1e3));
+	fprintf(to, "%.4f kicks, %.4f interrupts\n", per_piece(report, (double)result->kicks),
+	        per_piece(report, (double)result->interrupts));
 }
 
 void pv_bench_serial_report_text(const struct pv_bench_serial_report *report, FILE *to)
@@ -50,13 +71,8 @@ void pv_bench_serial_report_text(const struct pv_bench_serial_report *report, FI
 		        plan->mode == PV_BENCH_SERIAL_ECHO ? "round trip" : "taken in  ",
 		        quantile_us(report, 500), quantile_us(report, 990),
 		        quantile_us(report, 999));
-	fprintf(to, "  per write    %.4f us CPU here, ",
-	        per_piece(report, (double)result->cpu_ns / 1e3));
-	if (report->run->has_backend_cpu)
-		fprintf(to, "%.4f us in the back-end, ",
-		        per_piece(report, (double)report->run->backend_cpu_ns / 1e3));
-	fprintf(to, "%.4f kicks, %.4f interrupts\n", per_piece(report, (double)result->kicks),
-	        per_piece(report, (double)result->interrupts));
+	if (has_pieces(report))
+		costs_text(report, to);
 	if (plan->is_checking)
 		fprintf(to, "  checked      %llu bytes, all as they were sent\n",
 		        (unsigned long long)report->checked);
@@ -68,6 +84,11 @@ static void costs_json(const struct pv_bench_serial_report *report, FILE *to)
 {
 	const struct pv_bench_serial_result *result = report->result;
 
+	if (!has_pieces(report)) {
+		fprintf(to, "\"client_cpu_us_per_write\": null, \"backend_cpu_us_per_write\": "
+		            "null, \"kicks_per_write\": null, \"interrupts_per_write\": null, ");
+		return;
+	}
 	fprintf(to, "\"client_cpu_us_per_write\": %.5f, \"backend_cpu_us_per_write\": ",
 	        per_piece(report, (double)result->cpu_ns / 1e3));
 	if (report->run->has_backend_cpu)

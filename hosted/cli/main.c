@@ -12,6 +12,9 @@
 
 #define PROGRAM "paravane "
 
+/* A name of the program that begins so goes on with a device, and is the command that serves it. */
+#define PROGRAM_OF_DEVICE "paravane-"
+
 struct command {
 	const char *name; /* with the program's: it becomes argv[0] */
 	const char *summary;
@@ -42,12 +45,28 @@ static const char *own_name(const struct command *command)
 	return command->name + strlen(PROGRAM);
 }
 
+/* Does it consist of this word and another? */
+static bool begins_with(const struct command *command, const char *word)
+{
+	size_t chars = strlen(word);
+
+	return strncmp(own_name(command), word, chars) == 0 && own_name(command)[chars] == ' ';
+}
+
+/* Those that begin with a word; NULL: all. */
+static void list_commands(const char *word)
+{
+	printf("\nCommands:\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (!word || begins_with(&commands[i], word))
+			printf("  %-28s%s\n", own_name(&commands[i]), commands[i].summary);
+}
+
 static void print_help(void)
 {
 	printf("usage: paravane COMMAND [OPTION]...\n\n"
-	       "Paravirtualized devices for virtual machines.\n\nCommands:\n");
-	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  %-28s%s\n", own_name(&commands[i]), commands[i].summary);
+	       "Paravirtualized devices for virtual machines.\n");
+	list_commands(NULL);
 	printf("\nOptions:\n"
 	       "  --help                      print this text and end\n"
 	       "  --version                   print the version and end\n"
@@ -72,6 +91,19 @@ static const struct command *find(const char *words)
 	return NULL;
 }
 
+/* NULL: the program is not called by a link of that kind. */
+static const struct command *find_by_link(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+	const char *name = slash ? slash + 1 : program;
+	char words[64];
+
+	if (strncmp(name, PROGRAM_OF_DEVICE, strlen(PROGRAM_OF_DEVICE)) != 0)
+		return NULL;
+	snprintf(words, sizeof(words), "serve %s", name + strlen(PROGRAM_OF_DEVICE));
+	return find(words);
+}
+
 static int fail_command(const char *words)
 {
 	struct pv_nearest nearest = { .word = words };
@@ -81,11 +113,48 @@ static int fail_command(const char *words)
 	return fail("unknown command", words, nearest.best);
 }
 
+static size_t count_of(const char *word)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		count += begins_with(&commands[i], word);
+	return count;
+}
+
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* The first word of commands, without the device that follows it. */
+static int half_a_command(const char *word, const char *next)
+{
+	size_t left = count_of(word);
+
+	if (next && is_help(next)) {
+		printf("usage: paravane %s DEVICE [OPTION]...\n", word);
+		list_commands(word);
+		printf("\n'paravane %s DEVICE --help' lists a command's options.\n", word);
+		return EXIT_SUCCESS;
+	}
+	fprintf(stderr, "paravane: '%s' is followed by a device:", word);
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (begins_with(&commands[i], word)) {
+			left--;
+			fprintf(stderr, " %s%s", own_name(&commands[i]) + strlen(word) + 1,
+			        left > 1    ? ","
+			        : left == 1 ? " or"
+			                    : "\n");
+		}
+	return EXIT_FAILURE;
+}
+
 static int top_level_option(const char *word)
 {
 	struct pv_nearest nearest = { .word = word };
 
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+	if (is_help(word)) {
 		print_help();
 		return EXIT_SUCCESS;
 	}
@@ -110,12 +179,23 @@ static void fill_standard_streams(void)
 		close(fd);
 }
 
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s", command->name);
+	argv[0] = name;
+	return command->run(argc, argv);
+}
+
 static int run(int argc, char **argv)
 {
-	const struct command *command;
-	char words[128], name[32];
+	const struct command *command = argc > 0 ? find_by_link(argv[0]) : NULL;
+	char words[128];
 	bool has_device;
 
+	if (command)
+		return run_command(command, argc, argv);
 	if (argc < 2) {
 		fprintf(stderr, "paravane: no command given; --help lists what there is\n");
 		return EXIT_FAILURE;
@@ -128,12 +208,11 @@ static int run(int argc, char **argv)
 	         has_device ? argv[2] : "");
 	if (has_device)
 		command = find(words);
+	else if (!command && count_of(words) > 0)
+		return half_a_command(words, argv[2]);
 	if (!command)
 		return fail_command(words);
-	snprintf(name, sizeof(name), "%s", command->name);
-	argv += 1 + has_device;
-	argv[0] = name;
-	return command->run(argc - 1 - has_device, argv);
+	return run_command(command, argc - 1 - has_device, argv + 1 + has_device);
 }
 
 int main(int argc, char **argv)

@@ -13,9 +13,11 @@
 const char *const pv_run_buses[] = { [PV_DISK_ON_PCI] = "pci", [PV_DISK_ON_MMIO] = "mmio", NULL };
 
 /* What a key is called here, and in the table of disks. */
-static const struct {
-	const char *key, *option;
-} aliases[] = { { "path", "blk-file" }, { "readonly", "read-only" }, { "queues", "num-queues" } };
+static const struct pv_option_alias aliases[] = { { "path", "blk-file" },
+	                                          { "readonly", "read-only" },
+	                                          { "queues", "num-queues" },
+	                                          { "id", "name" },
+	                                          { 0 } };
 
 #define IOTHREADS_MAX 16u
 #define PLAN          struct pv_disk_plan
@@ -27,15 +29,13 @@ static const struct pv_option plan_keys[] = {
 	{ 0 },
 };
 
-#define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
-
+/* NULL: it is none of a disk. */
 static const struct pv_option *disk_option(const char *name)
 {
-	const struct pv_option *o = pv_disk_option_group.options;
-
-	while (strcmp(o->name, name) != 0)
-		o++;
-	return o;
+	for (const struct pv_option *o = pv_disk_option_group.options; o->name; o++)
+		if (strcmp(o->name, name) == 0)
+			return o;
+	return NULL;
 }
 
 /* Offsets are those of a plan: a disk's options are at its beginning. */
@@ -44,9 +44,13 @@ static void list_keys(struct pv_option keys[KEYS_MAX])
 	unsigned int count = 0;
 
 	_Static_assert(offsetof(struct pv_disk_plan, disk) == 0, "the disk is not first");
-	for (size_t i = 0; i < ALIASES; i++) {
-		keys[count] = *disk_option(aliases[i].option);
-		keys[count++].name = aliases[i].key;
+	for (const struct pv_option_alias *a = aliases; a->key; a++) {
+		const struct pv_option *o = disk_option(a->option);
+
+		if (!o)
+			continue;
+		keys[count] = *o;
+		keys[count++].name = a->key;
 	}
 	for (const struct pv_option *o = plan_keys; o->name; o++)
 		keys[count++] = *o;
@@ -72,11 +76,13 @@ static bool are_few_on_mmio(const struct pv_disk_set *set, char sentence[static 
 bool pv_run_plan_disks(struct pv_disk_set *set, const struct pv_option_texts *texts, uint64_t cpus,
                        char sentence[static PV_SENTENCE_BYTES])
 {
-	struct pv_option keys[KEYS_MAX];
+	static struct pv_option keys[KEYS_MAX];
+	static const struct pv_option_spelling spelling = { "disk", aliases, keys };
 
 	list_keys(keys);
 	if (!pv_disk_set_empty(set, texts->count, sentence))
 		return false;
+	set->spelling = &spelling;
 	for (unsigned int i = 0; i < set->disks; i++) {
 		struct pv_disk_plan *plan = &set->plan[i];
 		/* It is in argv, which is ours to write to. */

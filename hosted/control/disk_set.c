@@ -143,12 +143,20 @@ static bool open_disk(struct pv_disk_set *set, unsigned int i, struct pv_service
 	return !error || pv_sentence_wrong(sentence, "%s", strerror(-error));
 }
 
+static bool fail(const struct pv_disk_set *set, unsigned int i,
+                 char sentence[static PV_SENTENCE_BYTES])
+{
+	if (set->spelling)
+		return pv_options_spell(set->spelling, sentence);
+	return set->config ? pv_config_about(set->config, i, sentence) : false;
+}
+
 bool pv_disk_set_open(struct pv_disk_set *set, struct pv_service *service,
                       char sentence[static PV_SENTENCE_BYTES])
 {
 	for (unsigned int i = 0; i < set->disks; i++)
 		if (!open_disk(set, i, service, sentence))
-			return set->config ? pv_config_about(set->config, i, sentence) : false;
+			return fail(set, i, sentence);
 	return true;
 }
 

@@ -27,6 +27,7 @@ struct pv_disk_plan {
 
 struct pv_disk_set {
 	const struct pv_config *config; /* where they come from; NULL: the command line */
+	const struct pv_option_spelling *spelling; /* how they are written; NULL: as options */
 	struct pv_disk_plan *plan;
 	struct pv_disk *disk; /* of these the first `opened` are */
 	unsigned int disks;

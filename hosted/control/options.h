@@ -159,6 +159,26 @@ bool pv_options_parse_switch_and_keys(const char *option, const struct pv_option
 void pv_options_add_keys(struct pv_option table[static PV_OPTION_KEYS_MAX], unsigned int *count,
                          const struct pv_option *keys);
 
+/* A key, and the name that it has where it is an option of its own. */
+struct pv_option_alias {
+	const char *key, *option;
+};
+
+/* How a command writes what elsewhere are options of their own: as keys of one option's value. */
+struct pv_option_spelling {
+	const char *option;                    /* "disk" */
+	const struct pv_option_alias *aliases; /* keys that are called otherwise; ended by NULL */
+	const struct pv_option *table;         /* all keys */
+};
+
+/*
+ * Rewrites a sentence about such options, "option '--serial': ..." or "give --blk-file PATH", for
+ * that command: "option '--disk': 'serial': ..." and "option '--disk': give path=PATH". Returns
+ * false.
+ */
+bool pv_options_spell(const struct pv_option_spelling *spelling,
+                      char sentence[static PV_SENTENCE_BYTES]);
+
 /* Prints usage, summary and all options, sorted within their groups, within 80 columns. */
 void pv_options_help(const struct pv_command_line *command, FILE *to);
 

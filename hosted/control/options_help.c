@@ -30,32 +30,31 @@ void pv_text_wrapped(FILE *to, unsigned int indent, const char *text)
 	fputc('\n', to);
 }
 
-static void print_entry(FILE *to, const char *start, const char *help)
+/* Behind what is explained, which has so many characters and has been printed. */
+static void print_help_text(FILE *to, int chars, const char *help)
 {
-	if (strlen(start) + 2 > HELP_COLUMN)
-		fprintf(to, "%s\n%*s", start, (int)HELP_COLUMN, "");
+	if (chars + 2 > (int)HELP_COLUMN)
+		fprintf(to, "\n%*s", (int)HELP_COLUMN, "");
 	else
-		fprintf(to, "%-*s", (int)HELP_COLUMN, start);
+		fprintf(to, "%*s", (int)HELP_COLUMN - chars, "");
 	pv_text_wrapped(to, HELP_COLUMN, help);
 }
 
 static void print_option(FILE *to, const struct pv_option *option)
 {
-	char start[64];
+	int chars = fprintf(to, "  --%s%s%s", option->name, option->argument ? " " : "",
+	                    option->argument ? option->argument : "");
 
-	snprintf(start, sizeof(start), "  --%s%s%s", option->name, option->argument ? " " : "",
-	         option->argument ? option->argument : "");
-	print_entry(to, start, option->help);
+	print_help_text(to, chars, option->help);
 }
 
 static void print_key(FILE *to, const struct pv_option *key)
 {
-	char start[64];
+	bool may_stand_alone = key->argument && strncmp(key->argument, "[=", 2) == 0;
+	int chars = fprintf(to, "  %s%s%s", key->name, may_stand_alone ? "" : "=",
+	                    key->argument ? key->argument : "on|off");
 
-	snprintf(start, sizeof(start), "  %s%s%s", key->name,
-	         key->argument && strncmp(key->argument, "[=", 2) == 0 ? "" : "=",
-	         key->argument ? key->argument : "on|off");
-	print_entry(to, start, key->help);
+	print_help_text(to, chars, key->help);
 }
 
 static int by_name(const void *a, const void *b)

@@ -29,13 +29,26 @@ struct reading {
 	bool is_given[PV_OPTION_KEYS_MAX];
 };
 
-static bool unknown(const struct reading *reading, const char *key,
+/* A path alone, where the first key takes one. */
+static bool is_path(const struct reading *reading, const char *item, const char *near)
+{
+	const struct pv_option *first = reading->table;
+
+	return first->argument && strcmp(first->argument, "PATH") == 0 && !reading->is_given[0] &&
+	       *item && (!near || strpbrk(item, "/."));
+}
+
+static bool unknown(const struct reading *reading, const char *key, bool has_value,
                     char sentence[static PV_SENTENCE_BYTES])
 {
 	struct pv_nearest nearest = { .word = key };
 
 	for (const struct pv_option *o = reading->table; o->name; o++)
 		pv_nearest_offer(&nearest, o->name);
+	if (!has_value && is_path(reading, key, nearest.best))
+		return pv_sentence_wrong(sentence,
+		                         "option '--%s': unknown key '%.64s'; write %s=%.64s",
+		                         reading->option, key, reading->table->name, key);
 	if (nearest.best)
 		return pv_sentence_wrong(sentence,
 		                         "option '--%s': unknown key '%.64s'; did you mean '%s'?",
@@ -91,7 +104,7 @@ static bool set_item(struct reading *reading, char *item, char sentence[static P
 	while (o->name && strcmp(o->name, item) != 0)
 		o++;
 	if (!o->name)
-		return unknown(reading, item, sentence);
+		return unknown(reading, item, equals, sentence);
 	pv_bug_on(o - reading->table >= PV_OPTION_KEYS_MAX);
 	return set_key(reading, o, equals ? equals + 1 : NULL, sentence);
 }

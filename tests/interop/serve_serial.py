@@ -160,6 +160,26 @@ class Serial(unittest.TestCase):
         self.refused(done, "port 1: it has not taken all writes for 3 seconds; let somebody read at its other end")
         self.assertNotIn("check failed", done.stderr)
 
+    def test_a_port_by_which_nothing_comes_is_not_measured(self):
+        server = self.serve("name=a,null")
+        for options in ((), ("--json",), ("--blocking",), ("--check",)):
+            with self.subTest(options=options):
+                done = self.bench(server, "--mode", "in", *options)
+                self.refused(done, "no byte has come; have somebody write at the port's other end, as --peer does")
+                self.assertEqual(done.stdout, "")
+        self.assertEqual(self.bench(server, "--mode", "out").returncode, 0)
+
+    def test_less_than_a_write_has_no_costs_of_one(self):
+        server = self.serve(f"name=a,socket={self.path('a')}")
+        for options, words in ((("--json",), '"kicks_per_write": null'), ((), "throughput")):
+            with socket.socket(socket.AF_UNIX) as writer:
+                writer.connect(self.path("a"))
+                writer.sendall(b"hello")
+                done = self.bench(server, "--mode", "in", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(words, done.stdout)
+            self.assertNotIn("per write", done.stdout)
+
     # ---- coming and going ----
 
     def test_ports_come_and_go_under_traffic(self):

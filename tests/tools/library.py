@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""libparavane as somebody finds it who has installed it: its headers, its symbols, and the example of
+"""What management programs find installed, and libparavane as somebody finds it who has installed it: its headers, its symbols, and the example of
 docs/howto/embed.md, built and run by the commands that are written there.
 
     library.py MESON BUILDDIR VERSION GUEST_FILE...
 """
 
 import glob
+import json
 import os
 import re
 import shlex
@@ -45,6 +46,7 @@ class Installed:
 
     def __init__(self, meson, build, folder):
         tool(meson, "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", folder)
+        self.folder = folder
         self.pc = self.find(folder, "paravane.pc")
         self.shared = self.find(folder, "libparavane.so")
         self.static = self.find(folder, "libparavane.a")
@@ -78,6 +80,20 @@ class Installed:
     def remove_shared(self):
         for path in glob.glob(self.shared + "*"):
             os.remove(path)
+
+
+# ---- what management programs find ----
+
+def manifest_tests(installed):
+    """Each names a program that takes the options of QEMU's back-ends, without a command before them."""
+    for device in ("blk", "net"):
+        with open(installed.find(installed.folder, f"qemu/vhost-user/50-paravane-{device}.json"), encoding="utf-8") as file:
+            manifest = json.load(file)
+        done = run(installed.folder + manifest["binary"], "--print-capabilities")
+        told = json.loads(done.stdout) if done.returncode == 0 else {}
+        yield (f"the program of {device}'s manifest says the same as that",
+               (told.get("type"), told.get("features", [])) == (manifest["type"], manifest.get("features", [])),
+               f"{manifest} {done.stdout} {done.stderr}")
 
 
 # ---- the headers ----
@@ -245,7 +261,7 @@ def main():
     number = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         installed = Installed(meson, build, folder)
-        for tests in (header_tests(installed), symbol_tests(installed, version),
+        for tests in (manifest_tests(installed), header_tests(installed), symbol_tests(installed, version),
                       example_tests(installed, guest_files)):
             for name, is_good, output in tests:
                 number += 1

@@ -371,6 +371,89 @@ static void help_is_sorted_within_groups_and_wrapped(void **state)
 	free(text);
 }
 
+static void help_shows_the_longest_argument_whole(void **state)
+{
+#define LONG "type=one|two|three,path=SOCKET,and=MORE,than=ONE,would=THINK[,KEY=VALUE...]"
+	static const struct pv_option options[] = {
+		{ "long", LONG, "much to say", PV_OPTION_FLAG, 0, 0, 0, NULL },
+		{ 0 },
+	};
+	static const struct pv_option_group group = { "Long", options };
+	static const struct pv_option_group *const groups[] = { &group, NULL };
+	const struct pv_command_line line = { "test", "", "", groups, NULL, groups };
+	char *text = help_of(&line);
+
+	(void)state;
+	assert_non_null(
+		strstr(text, "\n  --long " LONG "\n                              much to say\n"));
+	assert_non_null(
+		strstr(text, "\n  long=" LONG "\n                              much to say\n"));
+	free(text);
+}
+
+static void sentences_are_written_anew_for_keys(void **state)
+{
+	static const struct pv_option keys[] = {
+		{ "path", "PATH", "", PV_OPTION_TEXT, 0, 0, 0, NULL },
+		{ "readonly", NULL, "", PV_OPTION_FLAG, 0, 0, 0, NULL },
+		{ "memory", "SIZE", "", PV_OPTION_SIZE, 0, 0, 0, NULL },
+		{ "werror", "WORD", "", PV_OPTION_CHOICE, 0, 0, 0, NULL },
+		{ 0 },
+	};
+	static const struct pv_option_alias aliases[] = { { "path", "blk-file" },
+		                                          { "readonly", "read-only" },
+		                                          { 0 } };
+	static const struct pv_option_spelling spelling = { "disk", aliases, keys };
+	static const char *const cases[][2] = {
+		{ "no disk: give --blk-file PATH or --memory SIZE",
+		  "no disk: give path=PATH or memory=SIZE" },
+		{ "give only one of --blk-file, --memory and --qmp",
+		  "give only one of path, memory and --qmp" },
+		{ "--blk-file /a b: Denied; check it or add --read-only",
+		  "path=/a b: Denied; check it or add readonly=on" },
+		{ "--memory: none of 'it'; leave out --read-only",
+		  "memory: none of 'it'; leave out readonly=on" },
+		{ "option '--werror stop' needs --qmp", "'werror=stop' needs --qmp" },
+		{ "option '--read-only' goes with --blk-file only",
+		  "'readonly' goes with path only" },
+		{ "option '--fd': is '--memory' or x--memory", NULL },
+		{ "option '--", NULL },
+		{ "--", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char said[PV_SENTENCE_BYTES], wanted[PV_SENTENCE_BYTES];
+
+		strcpy(said, cases[i][0]);
+		snprintf(wanted, sizeof(wanted), "option '--disk': %s",
+		         cases[i][1] ? cases[i][1] : cases[i][0]);
+		assert_false(pv_options_spell(&spelling, said));
+		assert_string_equal(said, wanted);
+	}
+}
+
+static void a_sentence_that_is_too_long_when_written_anew_is_cut(void **state)
+{
+	static const struct pv_option keys[] = {
+		{ "a-key-that-is-much-longer-than-the-option", NULL, "", PV_OPTION_FLAG, 0, 0, 0,
+		  NULL },
+		{ 0 },
+	};
+	static const struct pv_option_alias aliases[] = {
+		{ "a-key-that-is-much-longer-than-the-option", "a" }, { 0 }
+	};
+	static const struct pv_option_spelling spelling = { "disk", aliases, keys };
+	char said[PV_SENTENCE_BYTES] = "";
+
+	(void)state;
+	while (strlen(said) + 4 < sizeof(said))
+		strcat(said, "--a ");
+	assert_false(pv_options_spell(&spelling, said));
+	assert_int_equal(strlen(said), PV_SENTENCE_BYTES - 1);
+}
+
 static size_t longest_line(const char *text)
 {
 	size_t longest = 0;
@@ -455,6 +538,9 @@ int main(void)
 		cmocka_unit_test(choices_and_descriptors_are_checked),
 		cmocka_unit_test(help_is_asked_for_anywhere_but_in_a_value),
 		cmocka_unit_test(help_is_sorted_within_groups_and_wrapped),
+		cmocka_unit_test(sentences_are_written_anew_for_keys),
+		cmocka_unit_test(a_sentence_that_is_too_long_when_written_anew_is_cut),
+		cmocka_unit_test(help_shows_the_longest_argument_whole),
 		cmocka_unit_test(the_real_tables_fit_a_terminal_and_have_no_name_twice),
 	};
 

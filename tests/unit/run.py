@@ -8,7 +8,9 @@ import sys
 import tempfile
 import unittest
 
-PARAVANE = sys.argv[1]
+PARAVANE = sys.argv.pop(1)
+KERNEL = sys.argv.pop(1)  # any that can be loaded
+HAS_KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 class Run(unittest.TestCase):
@@ -55,6 +57,38 @@ class Run(unittest.TestCase):
         self.refused([*kernel, "--disk", "path=x,bus=isa"], "option '--disk': 'bus'")
         self.refused([*kernel, *["--disk", "path=x,bus=mmio"] * 9],
                      "option '--disk': bus=mmio has room for 8 disks, not 9; leave the others on pci")
+
+    def test_a_path_alone_is_no_disk_yet(self):
+        for value, words in (("disk.img", "unknown key 'disk.img'; write path=disk.img"),
+                             ("/srv/disk", "unknown key '/srv/disk'; write path=/srv/disk"),
+                             ("disk1", "unknown key 'disk1'; write path=disk1"),
+                             ("path=x,disk1", "unknown key 'disk1'; --help lists them all"),
+                             ("disk1=x", "unknown key 'disk1'; --help lists them all"),
+                             ("seral", "unknown key 'seral'; did you mean 'serial'?")):
+            with self.subTest(value=value):
+                self.refused(["--kernel", "/nowhere", "--disk", value], f"option '--disk': {words}\n")
+
+    @unittest.skipUnless(HAS_KVM, "disks are opened for a machine, which needs /dev/kvm")
+    def test_what_is_wrong_with_a_disk_is_said_by_its_keys(self):
+        image, none = self.file("image", bytes(1 << 20)), os.path.join(self.folder.name, "none")
+        good, name = f"path={image}", "takes a letter, then letters, digits"
+        for disks, words in (
+                (["readonly=on"], "no disk: give path=PATH, memory=SIZE or null=SIZE\n"),
+                ([f"{good},null=1M"], "more than one disk: give only one of path, memory and null\n"),
+                (["null=1M,direct=on"], "'direct' goes with path only\n"),
+                ([f"{good},serial=123456789012345678901"], "'serial': a serial number has"),
+                ([f"{good},geometry=1"], "'geometry' takes cylinders"),
+                ([f"{good},werror=stop"], "'werror=stop' needs --qmp, whose command cont goes on\n"),
+                (["null=1M,secure-erase=overwrite"], "'secure-erase=overwrite' goes with path only\n"),
+                ([f"path={none}"], f"path={none}: No such file or directory; check the path\n"),
+                ([f"path={self.folder.name}"], f"path={self.folder.name}: Is a directory"),
+                (["null=1000"], "null: a size of 1000 bytes is no multiple"),
+                ([good, good], f"'path': {image} is the disk of 'blk0' too"),
+                ([f"{good},id=1"], f"'id' {name}"),
+                ([f"{good},id=a", "null=1M,id=a"], "'id': another device is called 'a' already")):
+            with self.subTest(disks=disks):
+                self.refused(["--kernel", KERNEL, "--console", "off",
+                              *(word for disk in disks for word in ("--disk", disk))], f"option '--disk': {words}")
 
     def test_keys_of_memory_follow_its_size(self):
         kernel = ["--kernel", "/nowhere", "--memory"]

@@ -5,11 +5,13 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -21,12 +23,28 @@ class Sentences(Case):
         self.assertEqual(self.refuse(), 'paravane: no command given; --help lists what there is')
         self.assertEqual(self.refuse('srve', 'blk'),
                          "paravane: unknown command 'srve blk'; did you mean 'serve blk'?")
-        self.assertEqual(self.refuse('serve'),
-                         "paravane: unknown command 'serve'; did you mean 'serve balloon'?")
+        self.assertEqual(self.refuse(''), "paravane: unknown command ''; --help lists what there is")
+        self.assertEqual(self.refuse('serve', 'blkk'),
+                         "paravane: unknown command 'serve blkk'; did you mean 'serve blk'?")
         self.assertEqual(self.refuse('--verison'),
                          "paravane: unknown option '--verison'; did you mean '--version'?")
         self.assertEqual(self.refuse_serve('--blk-fil', 'x'),
                          "unknown option '--blk-fil'; did you mean '--blk-file'?")
+
+    def test_half_a_command_names_its_other_halves(self):
+        devices = {'serve': ['balloon', 'blk', 'net', 'rng', 'serial'],
+                   'bench': ['blk', 'net', 'serial']}
+        for word, halves in devices.items():
+            sentence = f"paravane: '{word}' is followed by a device: {', '.join(halves[:-1])} or {halves[-1]}"
+            self.assertEqual(self.refuse(word), sentence)
+            self.assertEqual(self.refuse(word, '--qmp', 'x'), sentence)
+            for option in ('--help', '-h'):
+                done = subprocess.run([PROGRAM, word, option], check=True, capture_output=True, text=True)
+                self.assertEqual(done.stderr, '')
+                every = subprocess.run([PROGRAM, '--help'], check=True, capture_output=True, text=True).stdout
+                self.assertEqual([line for line in done.stdout.splitlines() if line.startswith('  ')],
+                                 [line for line in every.splitlines() if line.startswith(f'  {word} ')])
+                self.assertEqual(re.findall(f'^  {word} ([a-z]+) ', done.stdout, re.MULTILINE), halves)
 
     def test_what_is_missing_or_too_much_is_named(self):
         disk = ('--blk-file', self.disk)
@@ -80,6 +98,28 @@ class Sentences(Case):
         self.assertRegex(output_of('--version'), r'^paravane \d+\.\d+\.\d+\n$')
         self.assertEqual(json.loads(output_of('serve', 'blk', '--print-capabilities')),
                          {'type': 'block', 'features': ['read-only', 'blk-file']})
+
+    def test_a_link_that_is_named_after_a_device_serves_it(self):
+        def run(name, *words):
+            link = self.path / name
+            link.symlink_to(PROGRAM)
+            return subprocess.run([link, *map(str, words)], check=False, capture_output=True, text=True,
+                                  timeout=PATIENCE_S)
+        for device, kind in (('blk', 'block'), ('net', 'net')):
+            done = run(f'paravane-{device}', '--print-capabilities')
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+            self.assertEqual(json.loads(done.stdout)['type'], kind)
+            with tempfile.TemporaryFile() as file:
+                done = subprocess.run([self.path / f'paravane-{device}', f'--fd={file.fileno()}'], check=False,
+                                      capture_output=True, text=True, pass_fds=[file.fileno()])
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, f'^paravane serve {device}: ')
+            self.assertNotIn('unknown', done.stderr)
+        done = run('paravane-rng', f"--socket-path={self.path / 'no' / 's'}")
+        self.assertRegex(done.stderr, "^paravane serve rng: .*'--socket-path'")
+        # Other names are the program's own.
+        for name in ('paravane-0.1.0', 'paravane-', 'paravane-serve', 'xparavane-blk'):
+            self.assertRegex(run(name, '--version').stdout, r'^paravane \d')
 
     def test_what_cannot_be_printed_is_no_success(self):
         for words in (('--version',), ('serve', 'blk', '--print-capabilities')):
