@@ -37,7 +37,7 @@ def body(report, test):
         guests = []
         host = host_of(report, ports, guests)
         with uml.boot(report, test, ports.path, "serial.sh", limit_s=150 + 3 * SECONDS, device_id=uml.SERIAL_ID,
-                      MODULE="virtio_console", PORTS=PORTS, BYTES=BYTES, AGENT="yes", FREEZE="no", RELOAD="yes") as guest:
+                      MODULE="virtio_console", PORTS=PORTS, BYTES=BYTES, AGENT="yes", FREEZE="no") as guest:
             guests.append(guest)
             values = guest.run(**host.actions())
         host.judge(values)

@@ -2,7 +2,7 @@
 # The ports of a serial device: a console on which somebody logs in, an agent, many ports with random bytes
 # both ways, ports that come and go while others work.
 # Set: PORTS (how many that exchange bytes: p0, p1 ...), BYTES (each way of each), AGENT (yes: there is one),
-# FREEZE (yes: the driver can be put to sleep and woken up), RELOAD (yes: it is a module, which can be taken out).
+# FREEZE (yes: the driver can be put to sleep and woken up).
 # shellcheck shell=sh disable=SC2154
 CLASS=/sys/class/virtio-ports
 
@@ -134,16 +134,6 @@ case $? in
 124 | 143) ok "who writes to a port that nobody reads waits" ;;
 *) bad "who writes to a port that nobody reads does not wait" ;;
 esac
-
-# The driver is loaded again, and has all of its ports.
-if [ "$RELOAD" = yes ]; then
-	for turn in 1 2; do
-		check "the driver goes, time $turn" waits_for rmmod virtio_console
-		check "and comes again" modprobe -d "$MODULE_ROOT" virtio_console
-		check "with its last port" waits_for port_of "p$((PORTS - 1))"
-		same "and all the others" "$(cat "$CLASS"/*/name 2>/dev/null | grep -c '^p[0-9]')" "$PORTS"
-	done
-fi
 
 same "the kernel has nothing to complain about" \
 	"$(dmesg | grep -E 'BUG:|WARNING: CPU|lockup|virtio_console.*(rror|bad)|virtio-ports' | grep -v 'fpu/xstate.c')" ""
