@@ -25,6 +25,7 @@ bench: build
 	@bench/net
 	@bench/image_net
 	@bench/image_serial
+	@bench/linux_serial
 	@bench/image_balloon
 	@bench/balance
 	@bench/reported
