@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PIECES_MAX 64
+#define PIECES_MAX 128
 #define PIPE_BYTES (1 << 20)
 
 static int to, lending[2];

@@ -27,6 +27,6 @@ begin=$(now)
 /bin/busybox dd if=/dev/zero "of=$(port_of sink)" bs=64k count=2048 2>/dev/null
 echo "@@out 134217728 $begin $(now)"
 begin=$(now)
-/bin/busybox head -c 67108864 "$(port_of source)" >/dev/null
+/bin/busybox dd "if=$(port_of source)" of=/dev/null bs=64k count=1024 iflag=fullblock 2>/dev/null
 echo "@@in 67108864 $begin $(now)"
 /bin/busybox poweroff -n -f

@@ -13,6 +13,7 @@
 #define TIMEOUT_NS  STOPWATCH_LIMIT_NS
 #define PORTS       8u
 #define DEPTH_MAX   64u
+#define QUEUE_SIZE  128u /* eight of 64 KiB, all in pages */
 #define BYTES_MAX   (2u << 20) /* of all that are in flight */
 #define ROUND_BYTES 64u
 #define QUIET_NS    50000000ull
@@ -208,6 +209,7 @@ static bool makes_sense(const struct payload_options *options)
 void payload_bench_serial(struct pv_bus *bus, const struct payload_options *options)
 {
 	const struct pv_serdrv_options wanted = { .ports_max = PORTS,
+		                                  .queue_size = QUEUE_SIZE,
 		                                  .timeout_ns = TIMEOUT_NS,
 		                                  .changed = changed };
 	const bool never = false;
@@ -215,10 +217,10 @@ void payload_bench_serial(struct pv_bus *bus, const struct payload_options *opti
 	bare_forget();
 	bench = (struct bench){ 0 };
 	if (!payload_ok(makes_sense(options), "depth and bytes make sense") ||
-	    !payload_ok(pv_serdrv_create(&bench.serial, bus, &bare_os, &wanted) == 0,
+	    !payload_ok(pv_serdrv_create(&bench.serial, bus, options->is_paged ? &bare_os_paged : &bare_os, &wanted) == 0,
 	                "it comes up"))
 		return;
-	memory = bare_alloc(BYTES_MAX, 4096);
+	memory = bare_alloc(BYTES_MAX, 8192);
 	pv_serdrv_wait(bench.serial, &bench.has_port, TIMEOUT_NS);
 	pv_serdrv_wait(bench.serial, &never, QUIET_NS);
 	if (payload_ok(memory && bench.has_port, "there is memory for it, and a port"))

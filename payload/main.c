@@ -194,6 +194,7 @@ static void take_options(const struct words *words)
 		options.is_legacy |= is_same(words->word[i], "legacy");
 		options.is_bench |= is_same(words->word[i], "bench");
 		options.is_guest |= is_same(words->word[i], "guest");
+		options.is_paged |= is_same(words->word[i], "paged");
 		options.has_echo |= is_same(words->word[i], "net-echo");
 		options.may_poll |= is_same(words->word[i], "poll");
 		options.may_interrupt |= is_same(words->word[i], "interrupts");

@@ -26,6 +26,7 @@ struct payload_options {
 	/* "depth=", "bytes=", "ms=": requests in flight, bytes of each, how long to measure. */
 	uint32_t depth, bytes;
 	uint32_t serial_bytes; /* the same of serial ports, whose pieces are larger */
+	bool is_paged;         /* "paged": these lie in single pages, not in one piece */
 	uint64_t ms;
 	/* "answers=": to each packet where there is an echo; "udp=": a port of the host's instead
 	 * of frames of a protocol for experiments, or 0. */

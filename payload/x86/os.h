@@ -8,6 +8,13 @@
 
 extern struct pv_os bare_os;
 
+/*
+ * The same, but for a device no page of a request's memory is followed by the next: as where an
+ * operating system hands on what a program has in pages from anywhere. That memory is aligned to
+ * two pages.
+ */
+extern struct pv_os bare_os_paged;
+
 /* Memory for a device, zeroed and below 4 GiB, so its address is the device's; NULL: none left. */
 void *bare_alloc(size_t bytes, size_t align);
 
