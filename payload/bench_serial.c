@@ -13,7 +13,7 @@
 #define TIMEOUT_NS  STOPWATCH_LIMIT_NS
 #define PORTS       8u
 #define DEPTH_MAX   64u
-#define QUEUE_SIZE  128u /* eight of 64 KiB, all in pages */
+#define QUEUE_SIZE  128u       /* eight of 64 KiB, all in pages */
 #define BYTES_MAX   (2u << 20) /* of all that are in flight */
 #define ROUND_BYTES 64u
 #define QUIET_NS    50000000ull
@@ -217,7 +217,9 @@ void payload_bench_serial(struct pv_bus *bus, const struct payload_options *opti
 	bare_forget();
 	bench = (struct bench){ 0 };
 	if (!payload_ok(makes_sense(options), "depth and bytes make sense") ||
-	    !payload_ok(pv_serdrv_create(&bench.serial, bus, options->is_paged ? &bare_os_paged : &bare_os, &wanted) == 0,
+	    !payload_ok(pv_serdrv_create(&bench.serial, bus,
+	                                 options->is_paged ? &bare_os_paged : &bare_os,
+	                                 &wanted) == 0,
 	                "it comes up"))
 		return;
 	memory = bare_alloc(BYTES_MAX, 8192);

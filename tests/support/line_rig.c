@@ -371,3 +371,24 @@ int line_peer_connect(const char *path)
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
 }
+
+bool line_rig_has_peer(struct line_rig *rig)
+{
+	return pv_line_has_peer(rig->line);
+}
+
+bool line_rig_has_no_peer(struct line_rig *rig)
+{
+	return !pv_line_has_peer(rig->line);
+}
+
+void line_peer_join_at(struct line_rig *rig, struct line_peer *peer, const char *path, uint64_t got,
+                       uint64_t sent)
+{
+	int fd = line_peer_connect(path);
+
+	line_peer_join(rig, peer, fd, fd);
+	peer->got_at = got;
+	peer->send_at = sent;
+	line_rig_run_until(rig, line_rig_has_peer);
+}

@@ -84,6 +84,14 @@ void line_peer_leave(struct line_rig *rig, struct line_peer *peer);
 /* Has all come through, both ways? */
 bool line_peer_is_through(struct line_rig *rig);
 
+/* Is there one, as the line has it? */
+bool line_rig_has_peer(struct line_rig *rig);
+bool line_rig_has_no_peer(struct line_rig *rig);
+
+/* A client of the Unix socket at `path`, for what comes after these places in both streams. */
+void line_peer_join_at(struct line_rig *rig, struct line_peer *peer, const char *path, uint64_t got,
+                       uint64_t sent);
+
 /* A connection to a Unix socket, which does not wait. */
 int line_peer_connect(const char *path);
 

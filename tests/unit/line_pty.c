@@ -23,16 +23,6 @@
 
 static const struct pv_line_options pty = { .kind = PV_LINE_PTY, .fd = -1 };
 
-static bool has_peer(struct line_rig *rig)
-{
-	return pv_line_has_peer(rig->line);
-}
-
-static bool has_no_peer(struct line_rig *rig)
-{
-	return !pv_line_has_peer(rig->line);
-}
-
 static int open_terminal(const struct line_rig *rig)
 {
 	int fd = open(pv_line_pty(rig->line), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -46,7 +36,7 @@ static void join(struct line_rig *rig, struct line_peer *peer)
 	int fd = open_terminal(rig);
 
 	line_peer_join(rig, peer, fd, fd);
-	line_rig_run_until(rig, has_peer);
+	line_rig_run_until(rig, line_rig_has_peer);
 }
 
 static void bytes_go_both_ways_in_order_and_whole(void **state)
@@ -88,7 +78,7 @@ static void a_terminal_that_closes_and_opens_loses_nothing(void **state)
 		sent = peer.send_at;
 		got = peer.got_at;
 		line_peer_leave(&rig, &peer);
-		line_rig_run_until(&rig, has_no_peer);
+		line_rig_run_until(&rig, line_rig_has_no_peer);
 		assert_false(rig.line->is_open);
 		line_rig_is_quiet(&rig);
 		assert_int_equal(rig.comings, i);

@@ -7,14 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/support/descriptors.h"
@@ -33,30 +29,9 @@ static uint64_t a_lot(void)
 	return getenv("PV_LONG") ? 1024 * MIB : 64 * MIB;
 }
 
-static bool has_peer(struct line_rig *rig)
-{
-	return pv_line_has_peer(rig->line);
-}
-
-static bool has_no_peer(struct line_rig *rig)
-{
-	return !pv_line_has_peer(rig->line);
-}
-
-/* A client, for what comes after these places in both streams. */
-static void join_at(struct line_rig *rig, struct line_peer *peer, uint64_t got, uint64_t sent)
-{
-	int fd = line_peer_connect(PATH);
-
-	line_peer_join(rig, peer, fd, fd);
-	peer->got_at = got;
-	peer->send_at = sent;
-	line_rig_run_until(rig, has_peer);
-}
-
 static void join(struct line_rig *rig, struct line_peer *peer)
 {
-	join_at(rig, peer, 0, 0);
+	line_peer_join_at(rig, peer, PATH, 0, 0);
 }
 
 static void bytes_go_both_ways_in_order_and_whole(void **state)
@@ -166,14 +141,14 @@ static void clients_that_vanish_a_thousand_times_leave_the_rest_to_the_next(void
 	for (unsigned int i = 0; i < 1000; i++) {
 		uint64_t at = rig.written;
 
-		join_at(&rig, &peer, at, sent);
+		line_peer_join_at(&rig, &peer, PATH, at, sent);
 		peer.to_send = 1000 + i;
 		rig.to_write += 1000 + i;
 		line_rig_run_until(&rig, line_rig_has_written);
 		sent = peer.send_at;
 		line_peer_leave(&rig, &peer);
 	}
-	line_rig_run_until(&rig, has_no_peer);
+	line_rig_run_until(&rig, line_rig_has_no_peer);
 	assert_int_equal(rig.read_at, sent);
 	assert_int_equal(rig.comings, 1000);
 	assert_int_equal(rig.goings, 1000);
@@ -197,9 +172,9 @@ static void a_client_that_leaves_a_full_socket_does_not_stall_the_next(void **st
 	line_rig_run_ms(&rig, 20);
 	stalled_at = rig.written;
 	line_peer_leave(&rig, &peer);
-	line_rig_run_until(&rig, has_no_peer);
+	line_rig_run_until(&rig, line_rig_has_no_peer);
 	assert_int_equal(rig.written, stalled_at);
-	join_at(&rig, &peer, stalled_at, 0);
+	line_peer_join_at(&rig, &peer, PATH, stalled_at, 0);
 	line_rig_run_until(&rig, line_peer_is_through);
 	line_peer_leave(&rig, &peer);
 	line_rig_close(&rig);
@@ -221,15 +196,15 @@ static void what_clients_sent_before_they_left_is_read(void **state)
 	line_rig_open(&rig, server);
 	rig.is_deaf = true;
 	for (unsigned int i = 0; i < 4; i++) {
-		join_at(&rig, &peer, 0, sent);
+		line_peer_join_at(&rig, &peer, PATH, 0, sent);
 		peer.to_send = 50000;
 		line_rig_run_ms(&rig, 10);
 		assert_int_equal(peer.sent, 50000);
 		sent = peer.send_at;
 		line_peer_leave(&rig, &peer);
-		line_rig_run_until(&rig, has_no_peer);
+		line_rig_run_until(&rig, line_rig_has_no_peer);
 	}
-	join_at(&rig, &peer, 0, sent);
+	line_peer_join_at(&rig, &peer, PATH, 0, sent);
 	peer.to_send = 50000;
 	line_rig_run_ms(&rig, 10);
 	rig.is_deaf = false;
@@ -251,10 +226,10 @@ static void clients_that_send_and_leave_do_not_pile_up(void **state)
 	for (unsigned int i = 0; i < 100; i++) {
 		int fd = line_peer_connect(PATH);
 
-		line_rig_run_until(&rig, has_peer);
+		line_rig_run_until(&rig, line_rig_has_peer);
 		assert_int_equal(write(fd, "something", 9), 9);
 		close(fd);
-		line_rig_run_until(&rig, has_no_peer);
+		line_rig_run_until(&rig, line_rig_has_no_peer);
 	}
 	/* The loop has some of its own, perhaps. */
 	assert_in_range(descriptors_open() - before, 0, 10);
@@ -279,7 +254,7 @@ static void a_peer_that_ends_its_own_direction_still_reads(void **state)
 	line_rig_run_until(&rig, line_peer_is_through);
 	line_rig_is_quiet(&rig);
 	line_peer_leave(&rig, &peer);
-	line_rig_run_until(&rig, has_no_peer);
+	line_rig_run_until(&rig, line_rig_has_no_peer);
 	line_rig_close(&rig);
 }
 
@@ -299,7 +274,7 @@ static void descriptors_that_a_peer_sends_along_stall_nothing(void **state)
 	line_rig_open(&rig, server);
 	fd = line_peer_connect(PATH);
 	rig.is_deaf = true;
-	line_rig_run_until(&rig, has_peer);
+	line_rig_run_until(&rig, line_rig_has_peer);
 	line_rig_run_ms(&rig, 1);
 	before = descriptors_open();
 	for (unsigned int i = 0; i < 4; i++) {
@@ -335,7 +310,7 @@ static void an_urgent_byte_stalls_nothing(void **state)
 	line_rig_open(&rig, server);
 	fd = line_peer_connect(PATH);
 	rig.is_deaf = true;
-	line_rig_run_until(&rig, has_peer);
+	line_rig_run_until(&rig, line_rig_has_peer);
 	assert_int_equal(write(fd, bytes, 3), 3);
 	if (send(fd, "x", 1, MSG_OOB) < 0)
 		skip(); /* before Linux 5.15 */
@@ -362,13 +337,13 @@ static void visitors_that_sent_nothing_take_no_place(void **state)
 	peer.to_send = all;
 	line_rig_run_ms(&rig, 10);
 	line_peer_leave(&rig, &peer);
-	line_rig_run_until(&rig, has_no_peer);
+	line_rig_run_until(&rig, line_rig_has_no_peer);
 	for (unsigned int i = 0; i < 10; i++) {
 		int fd = line_peer_connect(PATH);
 
-		line_rig_run_until(&rig, has_peer);
+		line_rig_run_until(&rig, line_rig_has_peer);
 		close(fd);
-		line_rig_run_until(&rig, has_no_peer);
+		line_rig_run_until(&rig, line_rig_has_no_peer);
 	}
 	rig.is_deaf = false;
 	rig.arg = &all;
@@ -419,7 +394,7 @@ static void who_comes_as_the_other_leaves_is_not_refused(void **state)
 	(void)state;
 	line_rig_open(&rig, server);
 	fd = line_peer_connect(PATH);
-	line_rig_run_until(&rig, has_peer);
+	line_rig_run_until(&rig, line_rig_has_peer);
 	for (unsigned int i = 0; i < 100; i++) {
 		int next = line_peer_connect(PATH);
 
@@ -461,11 +436,11 @@ static void with_drop_bytes_are_lost_and_counted(void **state)
 	rig.to_write = MIB;
 	line_rig_run_until(&rig, line_rig_has_written);
 	assert_int_equal(pv_line_counters(rig.line).dropped, MIB);
-	join_at(&rig, &peer, MIB, 0);
+	line_peer_join_at(&rig, &peer, PATH, MIB, 0);
 	rig.to_write = 2 * MIB;
 	line_rig_run_until(&rig, line_peer_is_through);
 	line_peer_leave(&rig, &peer);
-	line_rig_run_until(&rig, has_no_peer);
+	line_rig_run_until(&rig, line_rig_has_no_peer);
 	rig.to_write = 3 * MIB;
 	line_rig_run_until(&rig, line_rig_has_written);
 	assert_int_equal(pv_line_counters(rig.line).dropped, 2 * MIB);
@@ -494,11 +469,11 @@ static void with_keep_the_newest_bytes_are_for_who_comes(void **state)
 		assert_int_equal(pv_line_counters(rig.line).kept, i < 4 ? i * 333333 : MIB);
 		dropped = pv_line_counters(rig.line).dropped - dropped;
 		assert_int_equal(dropped, i < 4 ? 0 : i * 333333 - MIB);
-		join_at(&rig, &peer, rig.written - (i < 4 ? i * 333333 : MIB), 0);
+		line_peer_join_at(&rig, &peer, PATH, rig.written - (i < 4 ? i * 333333 : MIB), 0);
 		line_rig_run_until(&rig, line_peer_is_through);
 		assert_int_equal(pv_line_counters(rig.line).kept, 0);
 		line_peer_leave(&rig, &peer);
-		line_rig_run_until(&rig, has_no_peer);
+		line_rig_run_until(&rig, line_rig_has_no_peer);
 	}
 	line_rig_close(&rig);
 }
@@ -520,7 +495,7 @@ static void what_is_written_to_who_has_just_left_is_as_to_nobody(void **state)
 		options.on_closed = (enum pv_line_closed)policy;
 		line_rig_open(&rig, options);
 		fd = line_peer_connect(PATH);
-		line_rig_run_until(&rig, has_peer);
+		line_rig_run_until(&rig, line_rig_has_peer);
 		close(fd);
 		assert_int_equal(rig.line->ops->write(rig.line, &iov, 1), waits ? 0 : 100);
 		assert_int_equal(rig.line->has_room, !waits);
@@ -531,226 +506,6 @@ static void what_is_written_to_who_has_just_left_is_as_to_nobody(void **state)
 		assert_int_equal(counters.kept, policy == PV_LINE_KEEP ? 100 : 0);
 		line_rig_close(&rig);
 	}
-}
-
-/* ---- other ways to be connected ---- */
-
-static void a_descriptor_that_was_passed_is_a_connection(void **state)
-{
-	struct pv_line_options options = { .kind = PV_LINE_SOCKET };
-	struct line_peer peer;
-	struct line_rig rig;
-	int fd[2], before = descriptors_open();
-
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-	options.fd = fd[0];
-	line_rig_open(&rig, options);
-	assert_true(rig.line->is_open);
-	line_peer_join(&rig, &peer, fd[1], fd[1]);
-	rig.to_write = peer.to_send = MIB;
-	line_rig_run_until(&rig, line_peer_is_through);
-	line_peer_leave(&rig, &peer);
-	line_rig_run_until(&rig, has_no_peer);
-	line_rig_is_quiet(&rig);
-	line_rig_close(&rig);
-	assert_int_equal(descriptors_open(), before);
-}
-
-static int listen_at(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	strcpy(address.sun_path, path);
-	unlink(path);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 5), 0);
-	return fd;
-}
-
-static void a_descriptor_that_listens_is_a_server(void **state)
-{
-	struct pv_line_options options = { .kind = PV_LINE_SOCKET };
-	struct line_peer peer;
-	struct line_rig rig;
-
-	(void)state;
-	options.fd = listen_at(PATH);
-	fcntl(options.fd, F_SETFD, 0); /* as it is passed */
-	line_rig_open(&rig, options);
-	for (int i = 0; i < 2; i++) {
-		join_at(&rig, &peer, rig.written, rig.read_at);
-		rig.to_write += MIB;
-		peer.to_send = MIB;
-		line_rig_run_until(&rig, line_peer_is_through);
-		line_peer_leave(&rig, &peer);
-		line_rig_run_until(&rig, has_no_peer);
-	}
-	line_rig_close(&rig);
-	unlink(PATH);
-}
-
-/* Its number may be another descriptor's when the line is closed, our own even. */
-static void a_descriptor_is_passed_once(void **state)
-{
-	struct pv_line_options options = { .kind = PV_LINE_SOCKET };
-	struct line_rig rig;
-	int fd[2], own;
-
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-	options.fd = fd[0];
-	line_rig_open(&rig, options);
-	line_rig_refuses(options, "give one that was passed to it, once");
-	line_rig_close(&rig);
-	close(fd[1]);
-	own = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	options.fd = own;
-	line_rig_refuses(options, "is the program's own");
-	close(own);
-}
-
-static void what_is_another_servers_by_now_is_not_removed(void **state)
-{
-	struct line_rig rig;
-	int other;
-
-	(void)state;
-	line_rig_open(&rig, server);
-	other = listen_at(PATH);
-	line_rig_close(&rig);
-	assert_int_equal(access(PATH, F_OK), 0);
-	unlink(PATH);
-	close(other);
-}
-
-static void a_client_comes_again_when_the_server_does(void **state)
-{
-	const struct pv_line_options client = {
-		.kind = PV_LINE_SOCKET, .path = PATH, .fd = -1, .reconnect_ms = 1
-	};
-	struct line_peer peer;
-	struct line_rig rig;
-	int before = descriptors_open();
-
-	(void)state;
-	unlink(PATH);
-	line_rig_open(&rig, client);
-	assert_int_equal(pv_line_needs(rig.line), PV_LINE_NEEDS_DIAL);
-	line_rig_run_ms(&rig, 20);
-	for (int i = 0; i < 3; i++) {
-		int listening = listen_at(PATH), fd;
-
-		line_rig_run_until(&rig, has_peer);
-		fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
-		assert_true(fd >= 0);
-		line_peer_join(&rig, &peer, fd, fd);
-		peer.got_at = rig.written;
-		peer.send_at = rig.read_at;
-		rig.to_write += MIB;
-		peer.to_send = MIB;
-		line_rig_run_until(&rig, line_peer_is_through);
-		close(listening);
-		unlink(PATH);
-		line_peer_leave(&rig, &peer);
-		line_rig_run_until(&rig, has_no_peer);
-	}
-	line_rig_close(&rig);
-	assert_int_equal(descriptors_open(), before);
-}
-
-/* ---- the Internet ---- */
-
-static int tcp_connect(const char *text)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_non_null(strstr(text, "tcp:127.0.0.1:"));
-	address.sin_port = htons((uint16_t)atoi(text + strlen("tcp:127.0.0.1:")));
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-	return fd;
-}
-
-static void tcp_is_on_the_loopback_and_behaves_the_same(void **state)
-{
-	const struct pv_line_options options = { .kind = PV_LINE_TCP, .is_server = true, .fd = -1 };
-	struct line_peer peer;
-	struct line_rig rig;
-
-	(void)state;
-	line_rig_open(&rig, options);
-	for (int i = 0; i < 3; i++) {
-		int fd = tcp_connect(pv_line_text(rig.line));
-
-		line_peer_join(&rig, &peer, fd, fd);
-		line_rig_run_until(&rig, has_peer);
-		peer.got_at = rig.written;
-		peer.send_at = rig.read_at;
-		rig.to_write += 5 * MIB;
-		peer.to_send = 5 * MIB;
-		line_rig_run_until(&rig, line_peer_is_through);
-		line_peer_leave(&rig, &peer);
-		line_rig_run_until(&rig, has_no_peer);
-	}
-	line_rig_is_quiet(&rig);
-	line_rig_close(&rig);
-}
-
-static void two_of_our_lines_meet_over_tcp(void **state)
-{
-	struct pv_line_options options = { .kind = PV_LINE_TCP, .is_server = true, .fd = -1 };
-	struct line_rig rig, other;
-
-	(void)state;
-	line_rig_open(&other, options);
-	options.is_server = false;
-	options.port = (uint16_t)atoi(pv_line_text(other.line) + strlen("tcp:127.0.0.1:"));
-	options.reconnect_ms = 1;
-	line_rig_open(&rig, options);
-	assert_int_equal(pv_line_needs(rig.line), PV_LINE_NEEDS_INTERNET);
-	line_rig_run_until(&rig, has_peer);
-	line_rig_run_until(&other, has_peer);
-	rig.to_write = 100;
-	line_rig_run_until(&rig, line_rig_has_written);
-	line_rig_run_ms(&other, 20);
-	assert_int_equal(other.read, 100);
-	line_rig_close(&other);
-	line_rig_run_until(&rig, has_no_peer);
-	line_rig_close(&rig);
-}
-
-/* ---- what is refused ---- */
-
-static void what_cannot_be_opened_is_refused_with_a_remedy(void **state)
-{
-	struct pv_line_options options = server;
-	struct line_rig rig;
-	char longer[200];
-
-	(void)state;
-	line_rig_open(&rig, server);
-	line_rig_refuses(server, "it is in use; end who uses it or choose another path");
-	line_rig_close(&rig);
-	options.path = NULL;
-	line_rig_refuses(options, "socket: the path is missing");
-	options.path = "nowhere/line.sock";
-	line_rig_refuses(options, "its folder does not exist");
-	memset(longer, 'x', sizeof(longer));
-	longer[sizeof(longer) - 1] = '\0';
-	options.path = longer;
-	line_rig_refuses(options, "choose a shorter one");
-	options = (struct pv_line_options){ .kind = PV_LINE_SOCKET, .path = PATH, .fd = -1 };
-	line_rig_refuses(options, "start the peer first, or give reconnect-ms");
-	options.fd = STDIN_FILENO;
-	line_rig_refuses(options, "fd=0: is no socket");
-	options = (struct pv_line_options){ .kind = PV_LINE_TCP, .fd = -1 };
-	line_rig_refuses(options, "port: it is not given");
-	options.port = 1;
-	line_rig_refuses(options, "nobody listens there");
 }
 
 int main(void)
@@ -774,14 +529,6 @@ int main(void)
 		cmocka_unit_test(with_drop_bytes_are_lost_and_counted),
 		cmocka_unit_test(with_keep_the_newest_bytes_are_for_who_comes),
 		cmocka_unit_test(what_is_written_to_who_has_just_left_is_as_to_nobody),
-		cmocka_unit_test(a_descriptor_that_was_passed_is_a_connection),
-		cmocka_unit_test(a_descriptor_that_listens_is_a_server),
-		cmocka_unit_test(a_descriptor_is_passed_once),
-		cmocka_unit_test(what_is_another_servers_by_now_is_not_removed),
-		cmocka_unit_test(a_client_comes_again_when_the_server_does),
-		cmocka_unit_test(tcp_is_on_the_loopback_and_behaves_the_same),
-		cmocka_unit_test(two_of_our_lines_meet_over_tcp),
-		cmocka_unit_test(what_cannot_be_opened_is_refused_with_a_remedy),
 	};
 
 	line_rig_enter_folder();
