@@ -23,6 +23,7 @@ bool pv_run_plan_balloon(struct pv_run_balloon *balloon, const char *option,
 	unsigned int count = 0;
 
 	*balloon = (BALLOON){ .options = PV_BALLAST_DEFAULTS, .export = PV_EXPORT_DEFAULTS };
+	balloon->export.id_option = "balloon";
 	pv_options_add_keys(keys, &count, own_keys);
 	pv_options_add_keys(keys, &count, pv_ballast_option_group.options);
 	return !text || pv_options_parse_switch_and_keys("balloon", keys, balloon, &balloon->is_on,

@@ -28,6 +28,7 @@ static bool plan_one(PLAN *plan, const char *option, const char *machine,
 	char *text = (char *)(uintptr_t)option;
 
 	*plan = (PLAN){ .nic = pv_nic_defaults(), .export = PV_EXPORT_DEFAULTS };
+	plan->export.id_option = "net";
 	plan->nic.identity = machine;
 	plan->nic.queue_size = QUEUE_SIZE;
 	return pv_nic_parse("net", plan_keys, &plan->nic, text, sentence);

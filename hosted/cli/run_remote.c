@@ -25,6 +25,7 @@ static bool plan_one(struct pv_run_remotes *remotes, const char *option, const c
 	char *text = (char *)(uintptr_t)value;
 
 	*plan = (PLAN){ .remote = pv_remote_device_defaults(type), .export = PV_EXPORT_DEFAULTS };
+	plan->export.id_option = option;
 	return pv_remote_device_parse(option, plan_keys, &plan->remote, text, sentence);
 }
 

@@ -43,6 +43,7 @@ bool pv_run_plan_serial(struct pv_run_serial *serial, const struct pv_option_tex
 		            .options = PV_PORTS_DEFAULTS,
 		            .export = PV_EXPORT_DEFAULTS,
 		            .plans = texts->count };
+	serial->export.id_option = "serial-device";
 	serial->options.queue_size = QUEUE_SIZE;
 	if (!plan_device(serial, device, sentence))
 		return false;

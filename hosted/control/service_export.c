@@ -20,6 +20,7 @@
 
 /* As long as QEMU's names of nodes, and of the same letters. */
 #define NAME_CHARS_MAX 31u
+#define NAMED_BY_BYTES 64u
 
 #define EXPORT struct pv_export_options
 static const struct pv_option export_options[] = {
@@ -91,15 +92,27 @@ static bool is_good_name(const char *name)
 	return isalpha((unsigned char)name[0]) && !name[chars] && chars <= NAME_CHARS_MAX;
 }
 
+/* What gave it its name, as the sentences about that begin. */
+static const char *named_by(const struct pv_export *export, char text[static NAMED_BY_BYTES])
+{
+	const char *option = export->options.id_option;
+
+	if (!option)
+		return "option '--name'";
+	snprintf(text, NAMED_BY_BYTES, "option '--%s': 'id'", option);
+	return text;
+}
+
 static bool is_name_free(const struct pv_export *export, char sentence[static PV_SENTENCE_BYTES])
 {
+	char text[NAMED_BY_BYTES];
+
 	for (const struct pv_export *e = export->service->export; e < export; e++)
 		if (strcmp(e->name, export->name) == 0)
 			return pv_sentence_wrong(
 				sentence,
-				"option '--name': another device is called '%s' already; choose "
-				"another name",
-				export->name);
+				"%s: another device is called '%s' already; choose another name",
+				named_by(export, text), export->name);
 	return true;
 }
 
@@ -119,13 +132,14 @@ static bool is_fd_free(const struct pv_export *export, char sentence[static PV_S
 static bool are_good(const struct pv_export *export, char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_export_options *o = &export->options;
+	char text[NAMED_BY_BYTES];
 
 	if (!is_good_name(export->name))
 		return pv_sentence_wrong(
 			sentence,
-			"option '--name' takes a letter, then letters, digits, '-', '.' or '_', at "
-			"most %u in all, not '%.64s'",
-			NAME_CHARS_MAX, export->name);
+			"%s takes a letter, then letters, digits, '-', '.' or '_', at most %u in "
+			"all, not '%.64s'",
+			named_by(export, text), NAME_CHARS_MAX, export->name);
 	if (export->service->extent.is_for_guest)
 		return is_name_free(export, sentence);
 	if (!o->socket_path && o->fd == PV_OPTION_UNSET_FD)

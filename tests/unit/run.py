@@ -90,6 +90,15 @@ class Run(unittest.TestCase):
                 self.refused(["--kernel", KERNEL, "--console", "off",
                               *(word for disk in disks for word in ("--disk", disk))], f"option '--disk': {words}")
 
+    @unittest.skipUnless(HAS_KVM, "devices are opened for a machine, which needs /dev/kvm")
+    def test_names_of_devices_are_said_to_be_wrong_by_their_key(self):
+        name = "takes a letter, then letters, digits"
+        for words, option in ((["--net", "null,id=1"], "net"), (["--balloon", "on,id=1"], "balloon"),
+                              (["--serial", "name=a,null", "--serial-device", "id=1"], "serial-device")):
+            self.refused(["--kernel", KERNEL, "--console", "off", *words], f"option '--{option}': 'id' {name}")
+        self.refused(["--kernel", KERNEL, "--console", "off", "--net", "null,id=a", "--net", "null,id=a"],
+                     "option '--net': 'id': another device is called 'a' already; choose another name\n")
+
     def test_keys_of_memory_follow_its_size(self):
         kernel = ["--kernel", "/nowhere", "--memory"]
         self.refused([*kernel, "1M"], "option '--memory': 'size' takes a size from 32 MiB")
