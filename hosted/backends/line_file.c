@@ -86,10 +86,12 @@ static int open_path(struct pv_line_opening *opening, const char *path, int flag
 {
 	const char *key = opening->options->kind == PV_LINE_FILE ? "file" : "pipe";
 	int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666);
+	int err = -errno;
 
-	return fd >= 0 ? fd
-	               : pv_refuse(&opening->refusal, -errno, "%s=%s: %s", key, path,
-	                           strerror(errno));
+	if (fd >= 0)
+		return fd;
+	return pv_refuse(&opening->refusal, err, "%s=%s: %s", key, path,
+	                 flags & O_CREAT ? pv_why_not_made(err) : pv_why_not_opened(err));
 }
 
 /* What is no file of a disk may be one that is read by somebody later: a pipe would refuse that. */

@@ -209,7 +209,7 @@ static int open_file(struct pcap *pcap, struct pv_wire_opening *opening)
 	pcap->fd = open(pcap->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (pcap->fd < 0)
 		return pv_wire_refuse(opening, -errno, "pcap=%s: cannot be made: %s", pcap->path,
-		                      strerror(errno));
+		                      pv_why_not_made(-errno));
 	if (fstat(pcap->fd, &made) < 0 || !S_ISREG(made.st_mode))
 		return pv_wire_refuse(opening, -EINVAL, "pcap=%s: is no file; choose another path",
 		                      pcap->path);

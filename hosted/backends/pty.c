@@ -99,10 +99,9 @@ int pv_pty_link(const struct pv_pty *pty, const char *path, const struct pv_refu
 	if (!err)
 		return 0;
 	return pv_refuse(refusal, err, "pty=%s: cannot be made a link to %s: %s", path, pty->path,
-	                 err == -EEXIST   ? "something else is there; remove it or choose "
-	                                    "another path"
-	                 : err == -ENOENT ? "its folder does not exist"
-	                                  : strerror(-err));
+	                 err == -EEXIST
+	                         ? "something else is there; remove it or choose another path"
+	                         : pv_why_not_made(err));
 }
 
 static bool leads_to(const struct pv_pty *pty, const char *path)

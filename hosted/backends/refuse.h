@@ -15,4 +15,11 @@ struct pv_refusal {
 int pv_refuse(const struct pv_refusal *refusal, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Why a file could not be made, or one that should be there could not be opened: what -errno `err`
+ * means, and what can be done about it.
+ */
+const char *pv_why_not_made(int err);
+const char *pv_why_not_opened(int err);
+
 #endif

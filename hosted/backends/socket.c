@@ -91,14 +91,12 @@ static int bind_to(int fd, int type, const char *path, struct pv_socket_place *m
 static const char *why(int err)
 {
 	switch (err) {
-	case -ENOENT:
-		return "its folder does not exist";
 	case -EADDRINUSE:
 		return "it is in use; end who uses it or choose another path";
 	case -ENAMETOOLONG:
 		return "it is longer than a socket's path may be; choose a shorter one";
 	default:
-		return strerror(-err);
+		return pv_why_not_made(err);
 	}
 }
 

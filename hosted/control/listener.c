@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hosted/backends/refuse.h"
 #include "hosted/backends/socket.h"
 #include "hosted/control/listener.h"
 
@@ -116,9 +117,8 @@ bool pv_listener_open(struct pv_listener *listener, const char *option, const ch
 	lock = lock_folder_of(path);
 	is_good = clear_path(option, path, sentence);
 	if (is_good && !bind_and_listen(listener, fd, path))
-		is_good = pv_sentence_wrong(
-			sentence, "option '%s': cannot listen on %s: %s", option, path,
-			errno == ENOENT ? "its folder does not exist" : strerror(errno));
+		is_good = pv_sentence_wrong(sentence, "option '%s': cannot listen on %s: %s",
+		                            option, path, pv_why_not_made(-errno));
 	if (lock >= 0)
 		close(lock);
 	if (!is_good)

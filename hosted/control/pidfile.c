@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hosted/backends/refuse.h"
+
 static bool cannot_have(const char *path, int error, char sentence[static PV_SENTENCE_BYTES])
 {
 	if (error == EAGAIN || error == EACCES)
@@ -46,7 +48,7 @@ bool pv_pidfile_open(struct pv_pidfile *file, const char *path,
 
 	if (fd < 0)
 		return pv_sentence_wrong(sentence, "option '--pidfile': %s: %s", path,
-		                         strerror(errno));
+		                         pv_why_not_made(-errno));
 	error = lock(fd);
 	if (error) {
 		close(fd);

@@ -194,7 +194,7 @@ static struct pv_remote_options wish_of(const REMOTE *options)
 }
 
 static bool connect_far(struct pv_far **far, const REMOTE *options,
-                        const struct pv_remote_options *wish,
+                        const struct pv_remote_options *wish, const char *option,
                         char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_far_vhost_user_options user = {
@@ -210,7 +210,8 @@ static bool connect_far(struct pv_far **far, const REMOTE *options,
 	/* A back-end that is lost is looked for again. */
 	if (wish->reconnects)
 		pv_sandbox_allow(PV_SANDBOX_DIAL);
-	return !pv_far_vhost_user_create(far, &user, why) || pv_sentence_wrong(sentence, "%s", why);
+	return !pv_far_vhost_user_create(far, &user, why) ||
+	       pv_sentence_wrong(sentence, "option '--%s': path=%s", option, why);
 }
 
 /* All of its queues are on the control loop: the one that is not elsewhere has little to do. */
@@ -227,7 +228,8 @@ static int make_host(struct pv_remote_device *device, const struct pv_remote_opt
 }
 
 static bool make(struct pv_remote_device *device, const REMOTE *options, struct pv_far *far,
-                 struct pv_export *export, char sentence[static PV_SENTENCE_BYTES])
+                 struct pv_export *export, const char *option,
+                 char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_remote_options wish = wish_of(options);
 	char why[PV_FAR_SENTENCE_BYTES], what[PV_SENTENCE_BYTES];
@@ -236,7 +238,9 @@ static bool make(struct pv_remote_device *device, const REMOTE *options, struct 
 	if (error)
 		return pv_sentence_wrong(sentence, "%s", strerror(-error));
 	if (pv_remote_create(&device->remote, &wish, far, device->host, device->loop, why))
-		return pv_sentence_wrong(sentence, "%s%s%s", options->path ? options->path : "",
+		return pv_sentence_wrong(sentence, "option '--%s': %s%s%s%s", option,
+		                         options->path ? "path=" : "",
+		                         options->path ? options->path : "",
 		                         options->path ? ": " : "", why);
 	device->device = pv_remote_device(device->remote);
 	device->name = pv_export_host(export).name;
@@ -251,14 +255,15 @@ bool pv_remote_device_open(struct pv_remote_device *device, const REMOTE *option
                            struct pv_service *service, char sentence[static PV_SENTENCE_BYTES])
 {
 	const struct pv_remote_options wish = wish_of(options);
+	const char *option = export_options->id_option;
 	struct pv_export *export;
 	struct pv_far *far;
 
 	*device = (struct pv_remote_device){ 0 };
 	export = pv_service_export(service, types[options->type], export_options, sentence);
-	if (!export || !connect_far(&far, options, &wish, sentence))
+	if (!export || !connect_far(&far, options, &wish, option, sentence))
 		return false;
-	if (make(device, options, far, export, sentence))
+	if (make(device, options, far, export, option, sentence))
 		return true;
 	if (!device->remote)
 		far->ops->destroy(far);

@@ -57,8 +57,8 @@ struct pv_remote_device {
 };
 
 /*
- * Connects, and makes the device and an export of the service of it. False with a sentence; nothing
- * is left then.
+ * Connects, and makes the device and an export of the service of it; `export` has the option that
+ * its id is a key of. False with a sentence; nothing is left then.
  */
 bool pv_remote_device_open(struct pv_remote_device *device,
                            const struct pv_remote_device_options *options,

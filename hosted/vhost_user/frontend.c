@@ -30,7 +30,12 @@ static int connect_failed(struct pv_vhu_frontend *frontend, int fd, const char *
 		                            "%s: the back-end does not accept the connection",
 		                            path);
 	if (code == -ECONNREFUSED)
-		return pv_vhu_frontend_fail(frontend, code, "%s: no back-end listens there", path);
+		return pv_vhu_frontend_fail(frontend, code,
+		                            "%s: no back-end listens there; start it first", path);
+	if (code == -ENOENT)
+		return pv_vhu_frontend_fail(frontend, code,
+		                            "%s: there is no such socket; start the back-end first",
+		                            path);
 	return pv_vhu_frontend_fail(frontend, code, "%s: %s", path, strerror(-code));
 }
 

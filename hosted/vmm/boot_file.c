@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hosted/backends/refuse.h"
+
 bool pv_boot_file_has(const struct pv_boot_file *file, uint64_t offset, uint64_t bytes)
 {
 	return offset <= file->bytes && bytes <= file->bytes - offset;
@@ -71,7 +73,7 @@ bool pv_boot_file_open(struct pv_boot_file *file, const char *option, const char
 	file->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (file->fd < 0)
 		return pv_sentence_wrong(sentence, "option '--%s': %s: %s", option, path,
-		                         strerror(errno));
+		                         pv_why_not_opened(-errno));
 	if (read_head(file, sentence))
 		return true;
 	close(file->fd);

@@ -84,7 +84,7 @@ def killed(folder):
 
 def refused(folder):
     """What cannot be had is one sentence."""
-    for value, words in ((f"vhost-user,type=rng,path={folder}/nobody", "No such file"),
+    for value, words in ((f"vhost-user,type=rng,path={folder}/nobody", "no such socket; start the back-end first"),
                          (f"vhost-user,type=blk,path={folder}/rng", "no protocol feature CONFIG")):
         with Server(folder, "rng"), \
                 Machine("refused", "scratch", "--device", value, kernel="PAYLOAD") as machine:

@@ -195,11 +195,11 @@ class Bench(unittest.TestCase):
     def test_nobody_at_the_socket_is_one_sentence(self):
         path = os.path.join(self.folder, "none")
         self.refused(self.bench(None, path=path),
-                     f"--socket-path {path}: No such file or directory")
+                     f"--socket-path {path}: there is no such socket; start the back-end first")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
         self.refused(self.bench(None, path=path),
-                     f"--socket-path {path}: no back-end listens there")
+                     f"--socket-path {path}: no back-end listens there; start it first")
 
     def test_a_back_end_that_is_killed_ends_the_run_at_once(self):
         for mode in ([], ["--blocking"]):

@@ -273,7 +273,8 @@ static void nobody_at_a_path_is_one_sentence(void **state)
 
 	(void)state;
 	assert_int_equal(connect_by_path("/nowhere/at/all"), -ENOENT);
-	assert_string_equal(sentence, "/nowhere/at/all: No such file or directory");
+	assert_string_equal(sentence,
+	                    "/nowhere/at/all: there is no such socket; start the back-end first");
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(connect_by_path(path), -ENAMETOOLONG);

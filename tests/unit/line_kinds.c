@@ -391,7 +391,7 @@ static void what_cannot_be_opened_is_refused_with_a_remedy(void **state)
 	(void)state;
 	line_rig_refuses(options, "file: the path is missing");
 	options.path = "nowhere/file";
-	line_rig_refuses(options, "file=nowhere/file: No such file or directory");
+	line_rig_refuses(options, "file=nowhere/file: its folder does not exist; make it");
 	options.kind = PV_LINE_PIPE;
 	line_rig_refuses(options, "make it: mkfifo nowhere/file.in");
 	options.path = "/dev/null";
