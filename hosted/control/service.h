@@ -45,8 +45,8 @@ struct pv_service_options {
 
 struct pv_export_options {
 	const char *name; /* NULL: its kind and a number, such as blk0 */
-	const char
-		*id_option; /* it is the key 'id' of this one's value, "net"; NULL: --name is it */
+	/* Whose key 'id' the name is: "net"; NULL: it is what --name says. */
+	const char *id_option;
 	const char *socket_path;
 	int fd;
 	struct pv_option_list queue_loops;
